@@ -1,0 +1,114 @@
+//! Plan, blobs and keys become file trees. Pure: nothing is read or written here.
+//!
+//! Text that holds a secret is built here, from structs; text that holds none came rendered with the plan.
+
+mod installer;
+pub mod kubeconfig;
+mod manifests;
+
+use std::collections::BTreeMap;
+
+use crate::fetch::Blobs;
+use crate::pki::Pki;
+use crate::plan::{FilePlan, Plan, Source};
+use crate::secret::Secret;
+use crate::spec::Format;
+use crate::spec::names::NodeName;
+use crate::tree::{Conflict, Content, Entry, Tree};
+
+/// Everything that will be packed.
+pub struct Trees {
+    /// What each output holds, by its path in the output directory.
+    pub outputs: BTreeMap<String, Tree>,
+    /// What lies below `operator/`.
+    pub operator: Tree,
+}
+
+/// A plan that doesn't add up. Loading a recipe finds most of these earlier.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Two files at one place.
+    #[error("{node}: {source}")]
+    Conflict {
+        /// Whose tree.
+        node: String,
+        /// Which place.
+        source: Conflict,
+    },
+    /// A file wants something that was neither fetched nor issued.
+    #[error("`{path}` wants {what}, which is not there")]
+    Lacking {
+        /// The file.
+        path: String,
+        /// What it wants.
+        what: String,
+    },
+}
+
+/// Builds the tree of every output.
+pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
+    let mut outputs = BTreeMap::new();
+    for output in &plan.outputs {
+        let node = plan.nodes.iter().find(|node| node.name == output.node);
+        let node = node.ok_or_else(|| lacking(&output.path, format!("node `{}`", output.node)))?;
+        let installed = tree(&node.name.to_string(), &node.files, blobs, pki)?;
+        let packed = match output.format {
+            Format::Tarball => installer::wrap(&installed, &output.path, plan, node, pki.window())
+                .map_err(|source| conflict(&node.name, source))?,
+            Format::Deb | Format::Nocloud => {
+                return Err(lacking(&output.path, format!("a packer for `{}`", output.format)));
+            }
+        };
+        outputs.insert(output.path.clone(), packed);
+    }
+    Ok(Trees { outputs, operator: tree("operator", &plan.operator, blobs, pki)? })
+}
+
+fn conflict(node: &NodeName, source: Conflict) -> Error {
+    Error::Conflict { node: node.to_string(), source }
+}
+
+fn lacking(path: &str, what: String) -> Error {
+    Error::Lacking { path: path.to_owned(), what }
+}
+
+fn tree(whose: &str, files: &[FilePlan], blobs: &Blobs, pki: &Pki) -> Result<Tree, Error> {
+    let mut tree = Tree::default();
+    for file in files {
+        let content = content(file, blobs, pki)?;
+        let entry = Entry { mode: file.mode, owner: file.owner, content };
+        tree.insert(file.path.clone(), entry).map_err(|source| Error::Conflict { node: whose.to_owned(), source })?;
+    }
+    Ok(tree)
+}
+
+fn content(file: &FilePlan, blobs: &Blobs, pki: &Pki) -> Result<Content, Error> {
+    let lacking = |what: String| lacking(file.path.as_str(), what);
+    let credential = |id: &str| pki.certificate(id).ok_or_else(|| lacking(format!("certificate `{id}`")));
+    let key = |id: &str| credential(id)?.key.clone().ok_or_else(|| lacking(format!("the key of `{id}`")));
+    let public = |text: &str| Content::Bytes(text.as_bytes().into());
+    let secret = |text: Vec<u8>| Content::Secret(Secret::new(text));
+    Ok(match &file.source {
+        Source::Directory => Content::Directory,
+        Source::Text(text) => public(text),
+        Source::Component(name) => {
+            Content::Blob(blobs.get(name).cloned().ok_or_else(|| lacking(format!("component `{name}`")))?)
+        }
+        Source::Certificate(id) => public(&credential(id)?.public),
+        Source::Key(id) => Content::Secret(key(id)?),
+        Source::Kubeconfig(plan) => {
+            let ca = credential("ca")?;
+            secret(
+                kubeconfig::render(
+                    plan,
+                    &ca.public,
+                    |id| Some((credential(id).ok()?.public.as_str(), key(id).ok()?)),
+                    pki.token(),
+                )
+                .map_err(lacking)?,
+            )
+        }
+        Source::BootstrapToken => secret(manifests::bootstrap_token(pki.token()).map_err(lacking)?),
+        Source::EncryptionConfig => secret(manifests::encryption_config(pki.encryption_key()).map_err(lacking)?),
+    })
+}

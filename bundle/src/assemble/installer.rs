@@ -1,0 +1,90 @@
+//! A node's files wrapped for `tar -x` and `./install.sh`:
+//!
+//! ```text
+//! roc-master-1-v1.16.0-amd64/     0700
+//!   install.sh                    checks, then installs; POSIX sh
+//!   bundle.conf                   what install.sh needs to know, KEY=VALUE
+//!   FILES                         mode, sha256 and path of all that is installed
+//!   SHA256SUMS                    over everything else here, for sha256sum(1)
+//!   root/…                        the files by their path on the machine
+//! ```
+
+use std::fmt::Write as _;
+
+use time::OffsetDateTime;
+
+use crate::hash::Sha256;
+use crate::plan::{NodePlan, Plan};
+use crate::tree::{Conflict, Entry, InstallPath, Mode, Tree};
+
+/// The installer, the same for every bundle.
+const INSTALL_SH: &str = include_str!("install.sh");
+
+pub(super) fn wrap(
+    installed: &Tree,
+    output: &str,
+    plan: &Plan,
+    node: &NodePlan,
+    window: (OffsetDateTime, OffsetDateTime),
+) -> Result<Tree, Conflict> {
+    let name = output.rsplit('/').next().unwrap_or(output).trim_end_matches(".tar.gz");
+    let path = |text: &str| -> InstallPath {
+        text.parse().unwrap_or_else(|why| unreachable!("built from checked names: {why}"))
+    };
+    let top = path(name);
+    let root = path("root").below(&top);
+
+    let mut files = vec![
+        ("install.sh", Mode::EXECUTABLE, INSTALL_SH.to_owned()),
+        ("bundle.conf", Mode::PUBLIC, conf(installed, plan, node, window)),
+    ];
+    let (mut listing, mut sums) = (String::new(), String::new());
+    for (path, entry) in installed.iter() {
+        let digest = entry.sha256().map(|digest| digest.to_string());
+        // Writing to a string can't fail.
+        let _ = writeln!(listing, "{} {} {path}", entry.mode, digest.as_deref().unwrap_or("-"));
+        if let Some(digest) = digest {
+            let _ = writeln!(sums, "{digest}  root/{path}");
+        }
+    }
+    files.push(("FILES", Mode::PUBLIC, listing));
+    for (name, _, text) in &files {
+        let _ = writeln!(sums, "{}  {name}", Sha256::of(text.as_bytes()));
+    }
+    files.push(("SHA256SUMS", Mode::PUBLIC, sums));
+
+    let mut tree = Tree::default();
+    // Only its owner may look into the unpacked directory, whatever the umask.
+    tree.insert(top.clone(), Entry::directory(Mode::PRIVATE))?;
+    for (name, mode, text) in files {
+        tree.insert(path(name).below(&top), Entry::text(mode, text))?;
+    }
+    for (path, entry) in installed.iter() {
+        tree.insert(path.below(&root), entry.clone())?;
+    }
+    Ok(tree)
+}
+
+fn conf(
+    installed: &Tree,
+    plan: &Plan,
+    node: &NodePlan,
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> String {
+    let list = |values: &[InstallPath]| values.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ");
+    let ports: Vec<_> = node.install.ports.iter().map(ToString::to_string).collect();
+    let settings = [
+        ("cluster", plan.cluster.to_string()),
+        ("node", node.name.to_string()),
+        ("address", node.address.to_string()),
+        ("version", plan.version.clone()),
+        ("units", node.install.units.join(" ")),
+        ("ports", ports.join(" ")),
+        ("state", list(&node.install.state)),
+        ("logs", list(&node.install.logs)),
+        ("not_before", not_before.unix_timestamp().to_string()),
+        ("not_after", not_after.unix_timestamp().to_string()),
+        ("kilobytes", installed.size().div_ceil(1024).to_string()),
+    ];
+    settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}

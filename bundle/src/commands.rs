@@ -1,0 +1,37 @@
+//! From arguments to library calls to stdout: one file for each command.
+
+mod build;
+mod cluster;
+mod console;
+mod demo;
+mod init;
+mod pki;
+mod plan;
+mod recipe;
+mod verify;
+
+pub use console::Console;
+
+use crate::Error;
+use crate::cli::{Cli, Command, PkiCommand, RecipeCommand};
+
+/// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
+pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
+    match cli.command {
+        Command::Init { path } => init::init(&path, console),
+        Command::Plan(cluster) => plan::plan(&cluster, console),
+        Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
+        Command::Build { cluster, sources, out, format } => {
+            build::build(&cluster, &sources, out.as_deref(), &format, console)
+        }
+        Command::Verify { path, deep } => verify::verify(&path, deep, console),
+        Command::Inspect { path } => verify::inspect(&path, console),
+        Command::Pki(PkiCommand::Status(cluster)) => pki::status(&cluster, console),
+        Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
+        Command::Recipe(RecipeCommand::List) => recipe::list(console),
+        Command::Recipe(RecipeCommand::Show { recipe }) => recipe::show(&recipe, console),
+        Command::Recipe(RecipeCommand::Export { recipe, dir }) => recipe::export(&recipe, &dir, console),
+        Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
+        Command::Demo { out } => demo::demo(&out, console),
+    }
+}

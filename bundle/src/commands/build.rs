@@ -1,0 +1,86 @@
+//! `kube-bundle build` and `kube-bundle fetch`
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Console;
+use super::cluster::{Cluster, sources, store};
+use super::console::table;
+use crate::cli::{ClusterArgs, SourceArgs};
+use crate::manifest::{MANIFEST, Manifest};
+use crate::plan::Download;
+use crate::progress::bytes;
+use crate::spec::Format;
+use crate::{Error, Workplace, pack};
+
+/// What `fetch` prints for each component.
+#[derive(Serialize)]
+struct Fetched {
+    component: String,
+    sha256: crate::hash::Sha256,
+    size: u64,
+    path: PathBuf,
+}
+
+pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
+    let plan = Cluster::load(args, &[], console)?.plan;
+    let blobs = crate::fetch::fetch(&plan.downloads, &store()?, &sources(from)?, console.progress())?;
+    let members = plan.downloads.iter().flat_map(Download::members);
+    let fetched: Vec<_> = members
+        .filter_map(|member| {
+            let blob = blobs.get(&member.component)?;
+            Some(Fetched {
+                component: member.component.clone(),
+                sha256: blob.sha256(),
+                size: blob.size(),
+                path: blob.path().to_owned(),
+            })
+        })
+        .collect();
+    console.result(&fetched, || {
+        let row = |file: &Fetched| vec![file.component.clone(), bytes(file.size).to_string(), file.sha256.to_string()];
+        table(&["COMPONENT", "SIZE", "SHA256"], &fetched.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+pub(super) fn build(
+    args: &ClusterArgs,
+    from: &SourceArgs,
+    out: Option<&Path>,
+    formats: &[Format],
+    console: &Console,
+) -> Result<(), Error> {
+    let cluster = Cluster::load(args, formats, console)?;
+    let sources = sources(from)?;
+    let jobs = sources.jobs;
+    let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
+    let renew = BTreeSet::new();
+    let workplace = Workplace {
+        store: store()?,
+        sources,
+        pki: cluster.pki(jobs, &renew),
+        destination: pack::Destination { out: &out, jobs },
+    };
+    let manifest = crate::build(&cluster.plan, &workplace, console.progress())?;
+    console.note(&format!(
+        "Built {}; next: `kube-bundle verify {}`, then carry each archive to its machine",
+        out.display(),
+        out.display()
+    ));
+    report(&out, &manifest, console)
+}
+
+/// Paths of what was built, the manifest last, as it was written.
+pub(super) fn report(out: &Path, manifest: &Manifest, console: &Console) -> Result<(), Error> {
+    #[derive(Serialize)]
+    struct Built<'a> {
+        out: &'a Path,
+        manifest: &'a Manifest,
+    }
+    console.result(&Built { out, manifest }, || {
+        let paths = manifest.artifacts.keys().map(String::as_str).chain([MANIFEST]);
+        paths.map(|path| format!("{}\n", out.join(path).display())).collect()
+    })
+}

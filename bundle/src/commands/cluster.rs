@@ -1,0 +1,95 @@
+//! What most commands begin with: `cluster.toml`, its recipe, their plan, and where everything lies.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Console;
+use crate::cli::{ClusterArgs, SourceArgs};
+use crate::fetch::{Policy, Sources, Store};
+use crate::plan::{self, Plan};
+use crate::recipe::{self, Recipe};
+use crate::spec::{ClusterSpec, Format, RecipeRef};
+use crate::{Error, clock, pki};
+
+/// A cluster that can be built.
+pub(super) struct Cluster {
+    pub(super) plan: Plan,
+    /// Where `cluster.toml` lies.
+    base: PathBuf,
+    /// Beside it.
+    pki: PathBuf,
+}
+
+impl Cluster {
+    /// Reads and plans; warnings are shown. `formats` replaces what the file says.
+    pub(super) fn load(args: &ClusterArgs, formats: &[Format], console: &Console) -> Result<Self, Error> {
+        let epoch = clock::source_date_epoch().map_err(Error::Usage)?;
+        let text = read(&args.cluster)?;
+        let name = args.cluster.display().to_string();
+        let (mut spec, warnings) = ClusterSpec::parse(&name, &text).map_err(Error::Spec)?;
+        console.warn(&warnings);
+        if let Some(format) = formats.iter().find(|format| !format.is_available()) {
+            return Err(Error::Usage(format!("format `{format}` is not written by this version")));
+        }
+        if !formats.is_empty() {
+            spec.formats = formats.iter().copied().collect();
+        }
+        let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
+        // On the command line a directory is relative to where the user stands; in the file, to the file.
+        let recipe = match &args.recipe {
+            Some(reference) => load_recipe(reference, Path::new(""))?,
+            None => load_recipe(&spec.recipe, &base)?,
+        };
+        let plan = plan::plan(&spec, &recipe, epoch)?;
+        Ok(Self { plan, pki: base.join("pki"), base })
+    }
+
+    /// What [`pki`] works with.
+    pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::Workplace<'a> {
+        pki::Workplace { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
+    }
+}
+
+/// Loads a recipe; a directory is relative to `base`.
+pub(super) fn load_recipe(reference: &RecipeRef, base: &Path) -> Result<Recipe, Error> {
+    Ok(match reference {
+        RecipeRef::Embedded(name) => recipe::embedded::load(name)?,
+        RecipeRef::Directory(directory) => {
+            recipe::files::load(&directory.display().to_string(), &base.join(directory))?
+        }
+    })
+}
+
+#[expect(clippy::disallowed_methods, reason = "reads the file the user named")]
+fn read(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|source| Error::Io { verb: "read", path: path.to_owned(), source })
+}
+
+/// The store every build of this user shares.
+pub(super) fn store() -> Result<Store, Error> {
+    let cache = clock::variable("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let cache = cache.or_else(|| clock::variable("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    let cache =
+        cache.ok_or_else(|| Error::Usage("neither XDG_CACHE_HOME nor HOME says where the store is".to_owned()))?;
+    Ok(Store::open(cache.join("kube-bundle"))?)
+}
+
+/// As many threads as asked for, or as there are processors.
+pub(super) fn jobs(asked: Option<u16>) -> usize {
+    asked.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from)
+}
+
+/// Where files come from, as the arguments say.
+pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
+    use crate::fetch::mirror::Mirror;
+    if args.offline && args.from.iter().any(|mirror| matches!(mirror, Mirror::Url(_))) {
+        return Err(Error::Usage("`--offline` never touches the network, and `--from` names a URL".to_owned()));
+    }
+    Ok(Sources {
+        mirrors: args.from.clone(),
+        offline: args.offline,
+        jobs: jobs(args.jobs),
+        policy: Policy { idle: Duration::from_secs(args.timeout), retries: args.retries, ..Policy::default() },
+    })
+}

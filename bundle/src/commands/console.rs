@@ -1,0 +1,104 @@
+//! stdout for results, stderr for people.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::Error;
+use crate::cli::{Color, Common};
+use crate::clock;
+use crate::diagnostic::Faults;
+use crate::progress::{Bars, Plain, Progress, Quiet};
+
+/// How to speak.
+pub struct Console {
+    json: bool,
+    colour: bool,
+    progress: Box<dyn Progress>,
+}
+
+impl Console {
+    /// Looks at the arguments and at whether anybody watches.
+    pub fn new(common: &Common) -> Self {
+        let watched = io::stderr().is_terminal();
+        let colour = match common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => watched && clock::variable("NO_COLOR").is_none(),
+        };
+        let progress: Box<dyn Progress> = match (common.quiet, watched) {
+            (true, _) => Box::new(Quiet),
+            (false, true) => Box::new(Bars::default()),
+            (false, false) => Box::new(Plain),
+        };
+        Self { json: common.json, colour, progress }
+    }
+
+    /// Whether results are for machines.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Where stages report to.
+    pub(super) fn progress(&self) -> &dyn Progress {
+        self.progress.as_ref()
+    }
+
+    /// Something a person may want to know.
+    pub(super) fn note(&self, text: &str) {
+        self.progress.note(text);
+    }
+
+    /// Faults that stop nothing. They are drawn with their place, and so carry their own heading.
+    #[expect(clippy::print_stderr, reason = "warnings go to stderr")]
+    pub(super) fn warn(&self, faults: &Faults) {
+        if !faults.diagnostics.is_empty() {
+            eprintln!("{}\n", faults.render(self.colour));
+        }
+    }
+
+    /// A result as text.
+    pub(super) fn print(&self, text: &str) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+        match written {
+            // `kube-bundle plan | head` is no failure.
+            Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::Io { verb: "write to", path: "stdout".into(), source: why })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A result as text or as JSON, whichever was asked for.
+    pub(super) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
+        if self.json {
+            let json =
+                serde_json::to_string_pretty(value).unwrap_or_else(|why| unreachable!("string keys only: {why}"));
+            self.print(&json)
+        } else {
+            self.print(&text())
+        }
+    }
+
+    /// Says why the command failed.
+    #[expect(clippy::print_stderr, reason = "errors go to stderr")]
+    pub fn fail(&self, error: &Error) {
+        eprintln!("{}", error.render(self.colour));
+    }
+}
+
+/// Columns as wide as their widest cell, two spaces between; the last one hangs free.
+pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..header.len()).map(width).collect();
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    let header = line(header.to_vec());
+    rows.iter().fold(header, |table, row| table + &line(row.iter().map(String::as_str).collect()))
+}

@@ -1,0 +1,57 @@
+//! `kube-bundle pki status` and `kube-bundle pki renew`
+
+use std::collections::BTreeSet;
+
+use super::Console;
+use super::cluster::{Cluster, jobs};
+use super::console::table;
+use crate::cli::ClusterArgs;
+use crate::pki::facts::day;
+use crate::plan::certificates::CertPlan;
+use crate::{Error, clock, pki};
+
+pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
+    let cluster = Cluster::load(args, &[], console)?;
+    let nothing = BTreeSet::new();
+    let all = pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?;
+    if all.is_empty() {
+        console.note("There are no certificates yet; `kube-bundle build` makes them");
+    }
+    console.result(&all, || {
+        let now = clock::now();
+        let row = |line: &pki::Status| {
+            let end = line.facts.as_ref().map(|facts| facts.not_after);
+            let usages = line.facts.as_ref().map(|facts| match (facts.is_ca, &facts.usages) {
+                (true, _) => "CA".to_owned(),
+                (false, usages) => {
+                    usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+                }
+            });
+            let subject = line.facts.as_ref().map(|facts| facts.subject.clone());
+            vec![
+                line.id.clone(),
+                subject.unwrap_or_else(|| "-".to_owned()),
+                line.issuer.clone().unwrap_or_else(|| "-".to_owned()),
+                usages.unwrap_or_else(|| "-".to_owned()),
+                end.map_or_else(|| "-".to_owned(), day),
+                end.map_or_else(|| "-".to_owned(), |end| (end - now).whole_days().to_string()),
+                line.state.clone(),
+            ]
+        };
+        table(
+            &["ID", "SUBJECT", "SIGNED BY", "FOR", "EXPIRES", "DAYS", "STATE"],
+            &all.iter().map(row).collect::<Vec<_>>(),
+        )
+    })
+}
+
+pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> Result<(), Error> {
+    let cluster = Cluster::load(args, &[], console)?;
+    let leaves = cluster.plan.pki.certificates.iter().filter(|(_, wish)| matches!(wish, CertPlan::Leaf { .. }));
+    let renew: BTreeSet<_> =
+        if ids.is_empty() { leaves.map(|(id, _)| id.clone()).collect() } else { ids.into_iter().collect() };
+    pki::issue(&cluster.plan.pki, &cluster.pki(jobs(None), &renew), console.progress())?;
+    console
+        .note("Next: `kube-bundle build`, then install the new archives; services restart with the new certificates");
+    console.result(&renew, || renew.iter().map(|id| format!("{id}\n")).collect())
+}

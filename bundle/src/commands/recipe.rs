@@ -1,0 +1,75 @@
+//! `kube-bundle recipe list`, `show`, `export` and `pin`
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::Console;
+use super::cluster::load_recipe;
+use super::console::table;
+use crate::Error;
+use crate::recipe::{Recipe, Summary, embedded, files, pin as pinner};
+use crate::spec::RecipeRef;
+
+pub(super) fn list(console: &Console) -> Result<(), Error> {
+    let all = embedded::names().map(|name| embedded::load(name).map(|recipe| Summary::from(&recipe)));
+    let all = all.collect::<Result<Vec<_>, _>>()?;
+    console.result(&all, || {
+        let row = |recipe: &Summary| {
+            vec![recipe.name.clone(), recipe.version.clone(), recipe.arch.clone(), recipe.digest.to_string()]
+        };
+        table(&["NAME", "KUBERNETES", "ARCH", "SHA256"], &all.iter().map(row).collect::<Vec<_>>())
+    })
+}
+
+pub(super) fn show(reference: &RecipeRef, console: &Console) -> Result<(), Error> {
+    let recipe = load_recipe(reference, Path::new(""))?;
+    if console.json() {
+        let files: std::collections::BTreeMap<_, _> = recipe.files.iter().collect();
+        return console.result(&files, String::new);
+    }
+    console.print(&text(&recipe))
+}
+
+fn text(recipe: &Recipe) -> String {
+    let release = &recipe.release;
+    let mut text = format!("Recipe {}, Kubernetes {}, linux/{}\n\n", recipe.name, release.version, release.arch);
+    let archives = release.archives.iter().map(|(name, archive)| {
+        vec![name.clone(), "archive".to_owned(), format!("sha512:{}", archive.sha512), archive.sources.join("; ")]
+    });
+    let components = release.components.iter().map(|(name, component)| {
+        let inside = component.archive.as_deref().map_or_else(|| "file".to_owned(), |archive| format!("in {archive}"));
+        let pin = component.sha256.map_or_else(|| "by its archive".to_owned(), |sha256| format!("sha256:{sha256}"));
+        vec![name.clone(), inside, pin, component.sources.join("; ")]
+    });
+    text += &table(&["NAME", "KIND", "PIN", "PUBLISHED BY"], &archives.chain(components).collect::<Vec<_>>());
+    text += "\nFlag tables\n";
+    let flags = recipe.flags.iter().map(|(binary, table)| {
+        let (all, deprecated) = table.counts();
+        vec![binary.clone(), all.to_string(), deprecated.to_string()]
+    });
+    text += &table(&["BINARY", "FLAGS", "DEPRECATED"], &flags.collect::<Vec<_>>());
+    text += "\nFiles\n";
+    for (path, file) in recipe.files.iter() {
+        // Writing to a string can't fail.
+        let _ = writeln!(text, "{path} ({} lines)", file.lines().count());
+    }
+    text
+}
+
+pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console) -> Result<(), Error> {
+    let recipe = load_recipe(reference, Path::new(""))?;
+    files::export(&recipe, directory)?;
+    console.note(&format!(
+        "Name it in cluster.toml, relative to that file: recipe = \"./{}\"",
+        directory.file_name().unwrap_or_default().to_string_lossy()
+    ));
+    console.result(&directory, || directory.display().to_string())
+}
+
+pub(super) fn pin(directory: &Path, from: &Path, console: &Console) -> Result<(), Error> {
+    let pinned = pinner::pin(directory, from)?;
+    console.result(&pinned, || {
+        let row = |pin: &pinner::Pinned| vec![pin.component.clone(), pin.size.to_string(), pin.sha256.to_string()];
+        table(&["COMPONENT", "SIZE", "SHA256"], &pinned.iter().map(row).collect::<Vec<_>>())
+    })
+}

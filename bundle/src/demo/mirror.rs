@@ -1,0 +1,66 @@
+//! A web server for the length of one demonstration, on loopback, that knows nothing but its few files.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+/// A running mirror; it ends with this value.
+pub(super) struct Served {
+    address: SocketAddr,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Served {
+    /// Serves each file below any path that ends with its name.
+    pub(super) fn start(files: Vec<(String, Vec<u8>)>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if stopped.load(Ordering::Relaxed) {
+                    return;
+                }
+                // A client that hangs up is its own affair.
+                let _ = stream.and_then(|stream| answer(&stream, &files));
+            }
+        });
+        Ok(Self { address, stop, thread: Some(thread) })
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Wakes the listener, so that it looks at the flag.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn answer(mut stream: &TcpStream, files: &[(String, Vec<u8>)]) -> io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    for line in lines.by_ref() {
+        if line?.is_empty() {
+            break;
+        }
+    }
+    let wanted = request.split(' ').nth(1).and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    let (status, body) = match files.iter().find(|(name, _)| name == wanted) {
+        Some((_, body)) => ("200 OK", body.as_slice()),
+        None => ("404 Not Found", &[][..]),
+    };
+    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len())?;
+    stream.write_all(body)
+}

@@ -1,0 +1,116 @@
+//! What can end a command, how it is told, and with which exit code.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::diagnostic::Faults;
+use crate::{assemble, fetch, out, pack, pki, plan, recipe};
+
+/// Any failure of a command. The text says what was attempted on what; [`Error::hint`] what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Faults in `cluster.toml`.
+    #[error("{}", .0.render(false))]
+    Spec(Faults),
+    /// Arguments that don't fit together.
+    #[error("{0}")]
+    Usage(String),
+    /// A file of the user can't be read or written.
+    #[error("could not {verb} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The recipe.
+    #[error(transparent)]
+    Recipe(#[from] recipe::Error),
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] plan::Error),
+    /// Downloads.
+    #[error(transparent)]
+    Fetch(#[from] fetch::Error),
+    /// Keys and certificates.
+    #[error(transparent)]
+    Pki(#[from] pki::Error),
+    /// Trees.
+    #[error(transparent)]
+    Assemble(#[from] assemble::Error),
+    /// Archives.
+    #[error(transparent)]
+    Pack(#[from] pack::Error),
+    /// The output directory.
+    #[error(transparent)]
+    Out(#[from] out::Error),
+    /// A bundle that is not what its manifest says.
+    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    Verification {
+        /// The bundle or the archive.
+        path: PathBuf,
+        /// Everything that is wrong.
+        faults: Vec<String>,
+    },
+}
+
+/// Exit codes, as documented in the manual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExitCode {
+    /// Something failed.
+    Failed = 1,
+    /// Arguments, `cluster.toml` or the recipe are wrong.
+    Usage = 2,
+    /// Bytes are not what they should be.
+    Verification = 3,
+}
+
+impl Error {
+    /// The next command to type, or what else to do.
+    pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("`kube-bundle init` writes a cluster.toml to begin with; `-c FILE` names another")
+            }
+            Self::Recipe(error) => return error.hint(),
+            Self::Plan(error) => return Some(error.hint()),
+            Self::Fetch(error) => error.hint(),
+            Self::Pki(error) => error.hint(),
+            Self::Pack(error) => error.hint(),
+            Self::Out(error) => error.hint(),
+            Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
+            Self::Spec(_) | Self::Usage(_) | Self::Io { .. } | Self::Assemble(_) => None,
+        };
+        text.map(str::to_owned)
+    }
+
+    /// What the process says when it ends.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Spec(_) | Self::Usage(_) | Self::Recipe(_) | Self::Plan(_) => ExitCode::Usage,
+            Self::Verification { .. } => ExitCode::Verification,
+            Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
+            _ => ExitCode::Failed,
+        }
+    }
+
+    /// The whole message: the fact, its causes, the hint on a line of its own.
+    pub fn render(&self, colour: bool) -> String {
+        if let Self::Spec(faults) = self {
+            return faults.render(colour);
+        }
+        let mut text = format!("error: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(why) = cause {
+            // Writing to a string can't fail.
+            let _ = write!(text, "\n  caused by: {why}");
+            cause = why.source();
+        }
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\nhint: {hint}");
+        }
+        text
+    }
+}

@@ -1,0 +1,427 @@
+//! From planned downloads to verified files.
+//!
+//! A [`Blob`] comes out of here and nowhere else, after its length, its digest and its ELF header were right.
+//! Sources are tried in order; a wrong one is named and left, and nothing of it is kept. Offline, the network
+//! is not even configured.
+
+mod body;
+mod elf;
+mod extract;
+mod http;
+pub mod mirror;
+pub mod store;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::hash::{Pin, Sha256};
+use crate::plan::Download;
+use crate::plan::downloads::{Content, Member};
+use crate::progress::{Progress, Task};
+use body::Body;
+pub use http::Policy;
+use mirror::{Mirror, Place};
+pub use store::{Blob, Store};
+
+/// How to get at files.
+#[derive(Debug)]
+pub struct Sources {
+    /// Tried before the recipe's own URLs, in this order.
+    pub mirrors: Vec<Mirror>,
+    /// Never touch the network.
+    pub offline: bool,
+    /// How many downloads at a time.
+    pub jobs: usize,
+    /// Timeouts and retries.
+    pub policy: Policy,
+}
+
+/// Verified components by name.
+#[derive(Debug, Default)]
+pub struct Blobs(BTreeMap<String, Blob>);
+
+impl Blobs {
+    /// The file of one component.
+    pub fn get(&self, component: &str) -> Option<&Blob> {
+        self.0.get(component)
+    }
+}
+
+/// Files that could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The store's directory is out of order.
+    #[error("could not {verb} `{}`", path.display())]
+    Store {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// Offline, and not everything is there.
+    #[error("{} not in the store, and `--offline` forbids the network:{}", count(missing.len()), list(missing))]
+    Offline {
+        /// Name and size of each.
+        missing: Vec<String>,
+    },
+    /// No source had the right bytes.
+    #[error("could not fetch {}:{}", count(failed.len()), failed.iter().map(ToString::to_string).collect::<String>())]
+    Failed {
+        /// Each file with what was tried.
+        failed: Vec<Unobtainable>,
+    },
+    /// What an archive holds is not what somebody published.
+    #[error("`{component}` from `{file}` is not the published one: expected sha256 {expected}, got {got}")]
+    Contradiction {
+        /// The component.
+        component: String,
+        /// The archive.
+        file: String,
+        /// Published.
+        expected: Sha256,
+        /// In the archive.
+        got: Sha256,
+    },
+}
+
+fn count(files: usize) -> String {
+    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
+}
+
+fn list(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("\n  {line}")).collect()
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Offline { .. } => Some(
+                "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",
+            ),
+            Self::Failed { failed } if failed.iter().any(Unobtainable::is_wrong) => Some(
+                "a source served other bytes than the release's; for binaries of your own, `kube-bundle recipe export` and `recipe pin` them",
+            ),
+            Self::Failed { .. } => Some(
+                "run the same command again: what arrived is kept and resumed; `--from DIR|URL` names another source",
+            ),
+            Self::Contradiction { .. } => {
+                Some("one of the two pins in the recipe is wrong; `kube-bundle recipe show` lists where they come from")
+            }
+            Self::Store { .. } => None,
+        }
+    }
+
+    /// Whether bytes were there and were wrong, rather than not there.
+    pub fn is_verification(&self) -> bool {
+        match self {
+            Self::Failed { failed } => failed.iter().any(Unobtainable::is_wrong),
+            Self::Contradiction { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+/// One file that no source had.
+#[derive(Debug)]
+pub struct Unobtainable {
+    file: String,
+    pin: Pin,
+    tried: Vec<(String, Fault)>,
+}
+
+impl Unobtainable {
+    fn is_wrong(&self) -> bool {
+        self.tried.iter().any(|(_, fault)| matches!(fault, Fault::Wrong(_)))
+    }
+}
+
+impl std::fmt::Display for Unobtainable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "\n  `{}` ({})", self.file, self.pin)?;
+        self.tried.iter().try_for_each(|(place, fault)| write!(f, "\n    {place}: {fault}"))
+    }
+}
+
+/// Why one place gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// It isn't there: the next place may have it.
+    #[error("{0}")]
+    Absent(String),
+    /// The way there is broken, now or for good.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Bytes came, and they are the wrong ones.
+    #[error("{0}")]
+    Wrong(String),
+    /// The store can't take it.
+    #[error("could not {verb} `{}`: {source}", path.display())]
+    Disk {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Makes sure that every component of the plan is in the store.
+pub fn fetch(
+    downloads: &[Download],
+    store: &Store,
+    sources: &Sources,
+    progress: &dyn Progress,
+) -> Result<Blobs, Error> {
+    let mut blobs = Blobs::default();
+    let mut missing = Vec::new();
+    for download in downloads {
+        match present(download, store, progress)? {
+            Some(found) => blobs.0.extend(found),
+            None => missing.push(download),
+        }
+    }
+    if sources.offline {
+        let absent = |download: &&&Download| sources.mirrors.iter().all(|mirror| mirror.local(download).is_none());
+        let unreachable: Vec<_> = missing.iter().filter(absent).map(|download| describe(download)).collect();
+        if !unreachable.is_empty() {
+            return Err(Error::Offline { missing: unreachable });
+        }
+    }
+    for found in fetch_all(&missing, store, sources, progress)? {
+        blobs.0.extend(found);
+    }
+    Ok(blobs)
+}
+
+fn describe(download: &Download) -> String {
+    let size = download.size.map_or_else(|| "size unknown".to_owned(), |size| crate::progress::bytes(size).to_string());
+    format!("{} ({size}, {})", download.file, download.pin)
+}
+
+type Found = Vec<(String, Blob)>;
+
+/// A fixed number of threads takes downloads from a common counter, so a slow one holds up nobody else.
+fn fetch_all(
+    downloads: &[&Download],
+    store: &Store,
+    sources: &Sources,
+    progress: &dyn Progress,
+) -> Result<Vec<Found>, Error> {
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new((Vec::new(), Vec::new(), None));
+    let client = http::Client::lazy(sources.policy.clone());
+    std::thread::scope(|scope| {
+        for _ in 0..sources.jobs.clamp(1, downloads.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(download) = downloads.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = fetch_one(download, store, sources, &client, progress);
+                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                    match result {
+                        Ok(found) => done.0.push(found),
+                        Err(Failure::Unobtainable(failed)) => done.1.push(failed),
+                        Err(Failure::Error(error)) => drop(done.2.get_or_insert(error)),
+                    }
+                }
+            });
+        }
+    });
+    let (found, mut failed, error) = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(error) = error {
+        return Err(error);
+    }
+    failed.sort_by(|one, other| one.file.cmp(&other.file));
+    if failed.is_empty() { Ok(found) } else { Err(Error::Failed { failed }) }
+}
+
+enum Failure {
+    Unobtainable(Unobtainable),
+    Error(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+fn fetch_one(
+    download: &Download,
+    store: &Store,
+    sources: &Sources,
+    client: &http::Client,
+    progress: &dyn Progress,
+) -> Result<Found, Failure> {
+    let _lock = store
+        .lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {}", download.file)))?;
+    // Whoever held the lock may have fetched it.
+    if let Some(found) = present(download, store, progress)? {
+        return Ok(found);
+    }
+    let mut tried = Vec::new();
+    for place in mirror::places(download, &sources.mirrors, sources.offline) {
+        let task = progress.task(&download.file, download.size);
+        match obtain(download, &place, store, client, task.as_ref()) {
+            Ok(found) => {
+                task.finish(&format!("Fetched {} from {place}", download.file));
+                return check_pins(download, found).map_err(Failure::Error);
+            }
+            Err(fault) => {
+                task.abandon();
+                if !matches!(fault, Fault::Absent(_)) {
+                    progress.warn(&format!("{place}: {fault}"));
+                }
+                let hopeless = matches!(fault, Fault::Disk { .. });
+                tried.push((place.to_string(), fault));
+                if hopeless {
+                    break;
+                }
+            }
+        }
+    }
+    Err(Failure::Unobtainable(Unobtainable { file: download.file.clone(), pin: download.pin, tried }))
+}
+
+/// What the store has already, if it has all of it. Contents are hashed again: disks forget.
+fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Found>, Error> {
+    let known = match (&download.content, &download.pin) {
+        (Content::Binary(member), Pin::Sha256(sha256)) => Some(vec![(member, *sha256)]),
+        (Content::Binary(_), Pin::Sha512(_)) => None,
+        (Content::Archive(members), pin) => store.archive(pin).and_then(|index| {
+            members.iter().map(|member| Some((member, *index.get(&member.path)?))).collect::<Option<Vec<_>>>()
+        }),
+    };
+    let Some(known) = known else { return Ok(None) };
+    let mut found = Vec::new();
+    for (member, sha256) in known {
+        match store.blob(sha256, |damaged| progress.warn(&format!("{damaged}; fetching it again")))? {
+            Some(blob) => found.push((member.component.clone(), blob)),
+            None => return Ok(None),
+        }
+    }
+    check_pins(download, found).map(Some)
+}
+
+fn check_pins(download: &Download, found: Found) -> Result<Found, Error> {
+    for (component, blob) in &found {
+        let member = download.members().iter().find(|member| member.component == *component);
+        if let Some(expected) = member.and_then(|member| member.sha256)
+            && expected != blob.sha256()
+        {
+            return Err(Error::Contradiction {
+                component: component.clone(),
+                file: download.file.clone(),
+                expected,
+                got: blob.sha256(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+fn obtain(
+    download: &Download,
+    place: &Place,
+    store: &Store,
+    client: &http::Client,
+    task: &dyn Task,
+) -> Result<Found, Fault> {
+    match place {
+        Place::File(path) => {
+            let (file, length) = store::open_local(path)?;
+            task.expect(length);
+            take(download, Body::new(file, download, task), store, None)
+        }
+        Place::Url(url) => {
+            let resumed = match stream(download, url, store, client, task) {
+                Err((Fault::Wrong(_), true)) => stream(download, url, store, client, task),
+                outcome => outcome,
+            };
+            resumed.map_err(|(fault, _)| fault)
+        }
+    }
+}
+
+/// One pass over a URL. The flag says whether old bytes were used, in which case wrong ones deserve a fresh try.
+fn stream(
+    download: &Download,
+    url: &str,
+    store: &Store,
+    client: &http::Client,
+    task: &dyn Task,
+) -> Result<Found, (Fault, bool)> {
+    let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
+    let resumed = part.length() > 0;
+    let reader = http::Resumable::new(client.get().map_err(|fault| (fault, false))?, url, part, task);
+    let outcome = take(download, Body::new(reader, download, task), store, Some(&download.pin));
+    if matches!(outcome, Err(Fault::Wrong(_))) {
+        store.forget_part(&download.pin);
+    }
+    outcome.map_err(|fault| (fault, resumed))
+}
+
+/// Reads a whole body, checks it, and admits what it yields. `part` says that the bytes are in a part file.
+fn take<R: std::io::Read>(
+    download: &Download,
+    mut body: Body<'_, R>,
+    store: &Store,
+    part: Option<&Pin>,
+) -> Result<Found, Fault> {
+    match &download.content {
+        Content::Binary(member) => {
+            let kept = match part {
+                Some(_) => body.drain().map(|()| None),
+                None => store.keep(&mut body).map(Some),
+            };
+            let kept = kept.map_err(|why| body.fault(why))?;
+            let Pin::Sha256(sha256) = body.verify()? else {
+                return Err(Fault::Wrong("a single binary is pinned by sha256 only".to_owned()));
+            };
+            let file = match (kept, part) {
+                (Some(file), _) => file,
+                (None, pin) => store.finished_part(pin.unwrap_or(&download.pin))?,
+            };
+            let blob = admit(member, store, file, sha256)?;
+            Ok(vec![(member.component.clone(), blob)])
+        }
+        Content::Archive(members) => {
+            let extracted = extract::members(&mut body, members, store).map_err(|why| body.fault(why))?;
+            let pin = body.verify()?;
+            let missing: Vec<_> = members
+                .iter()
+                .filter(|member| !extracted.contains_key(&member.path))
+                .map(|member| member.path.as_str())
+                .collect();
+            if !missing.is_empty() {
+                return Err(Fault::Wrong(format!("the archive has no `{}`", missing.join("`, `"))));
+            }
+            let mut index = BTreeMap::new();
+            let mut found = Vec::new();
+            for (path, (file, sha256)) in extracted {
+                for member in members.iter().filter(|member| member.path == path) {
+                    index.insert(path.clone(), sha256);
+                    found.push((member.clone(), file.clone(), sha256));
+                }
+            }
+            let found = found
+                .into_iter()
+                .map(|(member, file, sha256)| Ok((member.component.clone(), admit(&member, store, file, sha256)?)));
+            let found = found.collect::<Result<Found, Fault>>()?;
+            store.remember_archive(&pin, &index)?;
+            store.forget_part(&download.pin);
+            Ok(found)
+        }
+    }
+}
+
+fn admit(member: &Member, store: &Store, file: store::Kept, sha256: Sha256) -> Result<Blob, Fault> {
+    file.head()
+        .and_then(|head| elf::check(&head).map_err(std::io::Error::other))
+        .map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;
+    store.admit(file, sha256)
+}

@@ -1,0 +1,314 @@
+//! The content-addressed store, shared by all builds of a user:
+//!
+//! ```text
+//! blobs/sha256/ab/abcdef…     a verified file; its name is its digest
+//! archives/sha512-….json      which files came out of a verified archive, by their path in it
+//! partial/….part              bytes that arrived; resumed by whoever holds the lock
+//! partial/….source            URL and entity tag they came from
+//! partial/….lock              held while a file is fetched
+//! tmp/                        files being written; leftovers of a killed run are removed when the store opens
+//! ```
+//!
+//! Nothing appears under `blobs/` except by a rename of a complete, verified, synced file, so a kill at any
+//! moment leaves either the whole or nothing.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::{Error, Fault, elf};
+use crate::hash::{Pin, Sha256};
+use crate::out;
+use crate::tree::Mode;
+
+/// The store's directory.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: PathBuf,
+    /// Locked shared as long as any store of any process is open; see [`Store::open`].
+    _open: Arc<File>,
+}
+
+/// A file whose bytes hash to its digest. Only this module makes one.
+#[derive(Debug, Clone)]
+pub struct Blob {
+    path: PathBuf,
+    size: u64,
+    sha256: Sha256,
+}
+
+impl Blob {
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Digest.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// Where it is, for error messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it for reading.
+    #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
+    pub fn open(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+}
+
+/// A temporary file of the store, complete but not yet verified. The last copy that goes removes it.
+#[derive(Debug, Clone)]
+pub(super) enum Kept {
+    Temporary(Arc<NamedTempFile>),
+    Part(PathBuf),
+}
+
+impl Kept {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(file) => file.path(),
+            Self::Part(path) => path,
+        }
+    }
+
+    /// The first bytes.
+    #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
+    pub(super) fn head(&self) -> io::Result<Vec<u8>> {
+        let mut head = Vec::new();
+        File::open(self.path())?.take(elf::HEAD as u64).read_to_end(&mut head)?;
+        Ok(head)
+    }
+}
+
+/// Held while one file is fetched; the kernel lets go of it even after `kill -9`.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Where the bytes of a part file came from.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Source {
+    pub(super) url: String,
+    pub(super) etag: Option<String>,
+}
+
+/// Bytes that arrived so far.
+#[derive(Debug)]
+pub(super) struct Part {
+    file: File,
+    length: u64,
+    source_path: PathBuf,
+    source: Source,
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the room that touches the store's disk")]
+impl Store {
+    /// Opens the store at `root`, making it if need be. Whoever finds nobody else in it removes the temporary
+    /// files of killed runs.
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
+        let root = root.into();
+        for directory in ["blobs/sha256", "archives", "partial", "tmp"] {
+            let path = root.join(directory);
+            std::fs::create_dir_all(&path).map_err(|source| Error::Store { verb: "create", path, source })?;
+        }
+        let path = root.join("tmp.lock");
+        let failed = |verb| {
+            let path = path.clone();
+            move |source| Error::Store { verb, path, source }
+        };
+        let lock = File::create(&path).map_err(failed("create"))?;
+        if lock.try_lock().is_ok() {
+            for entry in std::fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
+                // What can't be removed now is tried again next time.
+                let _ = std::fs::remove_file(entry.path());
+            }
+            lock.unlock().map_err(failed("unlock"))?;
+        }
+        lock.lock_shared().map_err(failed("lock"))?;
+        Ok(Self { root, _open: Arc::new(lock) })
+    }
+
+    /// Its directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn blob_path(&self, sha256: Sha256) -> PathBuf {
+        let name = sha256.to_string();
+        self.root.join("blobs/sha256").join(&name[..2]).join(&name)
+    }
+
+    /// A verified file, if it is there and still what its name says. A damaged one is reported and removed.
+    pub(super) fn blob(&self, sha256: Sha256, damaged: impl FnOnce(&str)) -> Result<Option<Blob>, Error> {
+        let path = self.blob_path(sha256);
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(Error::Store { verb: "open", path, source }),
+        };
+        match Sha256::of_reader(file) {
+            Ok((got, size)) if got == sha256 => Ok(Some(Blob { path, size, sha256 })),
+            Ok(_) => {
+                damaged(&format!("`{}` is damaged", path.display()));
+                match std::fs::remove_file(&path) {
+                    Ok(()) => Ok(None),
+                    Err(source) => Err(Error::Store { verb: "remove the damaged", path, source }),
+                }
+            }
+            Err(source) => Err(Error::Store { verb: "read", path, source }),
+        }
+    }
+
+    /// What a verified archive was found to hold.
+    pub(super) fn archive(&self, pin: &Pin) -> Option<BTreeMap<String, Sha256>> {
+        let text = std::fs::read(self.archive_path(pin)).ok()?;
+        serde_json::from_slice(&text).ok()
+    }
+
+    /// Remembers what a verified archive holds, so it need not be fetched again.
+    pub(super) fn remember_archive(&self, pin: &Pin, index: &BTreeMap<String, Sha256>) -> Result<(), Fault> {
+        let path = self.archive_path(pin);
+        let text =
+            serde_json::to_vec_pretty(index).unwrap_or_else(|why| unreachable!("paths and digests are strings: {why}"));
+        out::write_atomically(&path, &text, Mode::PUBLIC).map_err(|source| Fault::Disk { verb: "write", path, source })
+    }
+
+    fn archive_path(&self, pin: &Pin) -> PathBuf {
+        self.root.join("archives").join(format!("{}.json", pin.file_stem()))
+    }
+
+    fn partial(&self, pin: &Pin, ending: &str) -> PathBuf {
+        self.root.join("partial").join(format!("{}.{ending}", pin.file_stem()))
+    }
+
+    /// Waits until nobody else fetches this file; `waiting` is called if that takes time.
+    pub(super) fn lock(&self, pin: &Pin, waiting: impl FnOnce()) -> Result<Lock, Error> {
+        let path = self.partial(pin, "lock");
+        let file = File::create(&path).map_err(|source| Error::Store { verb: "create", path: path.clone(), source })?;
+        if file.try_lock().is_err() {
+            waiting();
+            file.lock().map_err(|source| Error::Store { verb: "lock", path, source })?;
+        }
+        Ok(Lock { _file: file })
+    }
+
+    /// Bytes of an earlier attempt, or none.
+    pub(super) fn part(&self, pin: &Pin) -> Result<Part, Fault> {
+        let path = self.partial(pin, "part");
+        let failed = |verb| {
+            let path = path.clone();
+            move |source| Fault::Disk { verb, path, source }
+        };
+        let file = File::options().read(true).append(true).create(true).open(&path).map_err(failed("open"))?;
+        let length = file.metadata().map_err(failed("look at"))?.len();
+        let source_path = self.partial(pin, "source");
+        let source =
+            std::fs::read(&source_path).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        Ok(Part { file, length, source_path, source })
+    }
+
+    /// Drops the bytes of an earlier attempt.
+    pub(super) fn forget_part(&self, pin: &Pin) {
+        for ending in ["part", "source"] {
+            // A part that stays is hashed and found wrong the next time.
+            let _ = std::fs::remove_file(self.partial(pin, ending));
+        }
+    }
+
+    /// A part file that turned out to be the whole.
+    pub(super) fn finished_part(&self, pin: &Pin) -> Result<Kept, Fault> {
+        let _ = std::fs::remove_file(self.partial(pin, "source"));
+        Ok(Kept::Part(self.partial(pin, "part")))
+    }
+
+    /// Copies `reader` to a temporary file. An error of the disk carries a [`Fault`].
+    pub(super) fn keep(&self, reader: &mut impl Read) -> io::Result<Kept> {
+        let failed = |source: io::Error| {
+            let kind = source.kind();
+            io::Error::new(kind, Fault::Disk { verb: "write to", path: self.root.join("tmp"), source })
+        };
+        let mut file = NamedTempFile::new_in(self.root.join("tmp")).map_err(failed)?;
+        // 128 KiB at a time: the default of 8 KiB costs as much as the hashing.
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(Kept::Temporary(Arc::new(file))),
+                Ok(count) => file.write_all(&buffer[..count]).map_err(failed)?,
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(why) => return Err(why),
+            }
+        }
+    }
+
+    /// Makes a verified file a blob: synced, then renamed to its digest.
+    pub(super) fn admit(&self, file: Kept, sha256: Sha256) -> Result<Blob, Fault> {
+        let path = self.blob_path(sha256);
+        let failed = |verb| {
+            let path = path.clone();
+            move |source| Fault::Disk { verb, path, source }
+        };
+        let size = std::fs::metadata(file.path()).map_err(failed("look at"))?.len();
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(failed("create the directory of"))?;
+        }
+        File::open(file.path()).and_then(|file| file.sync_all()).map_err(failed("sync"))?;
+        out::set_mode(file.path(), Mode::PUBLIC).map_err(failed("set the mode of"))?;
+        std::fs::rename(file.path(), &path).map_err(failed("rename to"))?;
+        out::sync_parent(&path).map_err(failed("sync the directory of"))?;
+        Ok(Blob { path, size, sha256 })
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the room that touches the store's disk")]
+impl Part {
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Where the bytes came from.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Notes where the next bytes come from.
+    pub(super) fn set_source(&mut self, source: Source) -> io::Result<()> {
+        if source != self.source {
+            let text = serde_json::to_vec(&source).map_err(io::Error::other)?;
+            std::fs::write(&self.source_path, text)?;
+            self.source = source;
+        }
+        Ok(())
+    }
+
+    /// Bytes that are here already, from `position` on.
+    pub(super) fn read_at(&mut self, position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.seek(SeekFrom::Start(position))?;
+        self.file.read(buffer)
+    }
+
+    /// Adds bytes that arrived.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+/// Opens a file of a mirror directory; the second value is its length.
+#[expect(clippy::disallowed_methods, reason = "mirror directories are read here only")]
+pub(super) fn open_local(path: &Path) -> Result<(File, u64), Fault> {
+    let failed = |source| Fault::Disk { verb: "open", path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let length = file.metadata().map_err(failed)?.len();
+    Ok((file, length))
+}

@@ -1,0 +1,157 @@
+//! `manifest.json`: every file of a bundle, and every file inside each of its artifacts. It is written last, so
+//! its presence means that the bundle is whole. `SHA256SUMS` says the same for `sha256sum -c`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::hash::Sha256;
+use crate::plan::Plan;
+use crate::tree::{Mode, Tree};
+
+/// Name of the manifest in an output directory.
+pub const MANIFEST: &str = "manifest.json";
+/// Name of the checksum list.
+pub const SUMS: &str = "SHA256SUMS";
+/// What the `format` key says; a reader refuses any other.
+const FORMAT: &str = "kube-bundle/1";
+
+/// What is in a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: String,
+    /// Name of the cluster.
+    pub cluster: String,
+    /// Kubernetes version.
+    pub version: String,
+    /// Recipe and its digest.
+    pub recipe: RecipeRecord,
+    /// Digest of the plan, as `kube-bundle plan --json` prints it.
+    pub plan: Sha256,
+    /// When all certificates inside are valid.
+    pub validity: Validity,
+    /// Files by their path in the output directory, without the manifest and the checksums.
+    pub files: BTreeMap<String, FileRecord>,
+    /// What is inside the packed ones.
+    pub artifacts: BTreeMap<String, Artifact>,
+}
+
+/// Which recipe it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipeRecord {
+    /// Its name.
+    pub name: String,
+    /// Digest over all its texts.
+    pub sha256: Sha256,
+}
+
+/// A span of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validity {
+    /// Begin of the last certificate to become valid.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_before: OffsetDateTime,
+    /// End of the first one to expire.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+}
+
+/// One file of the output directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Length in bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
+    /// Permission bits in the output directory.
+    pub mode: Mode,
+}
+
+/// A packed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// Whose it is.
+    pub node: String,
+    /// How it is packed.
+    pub format: String,
+    /// What is inside, by path.
+    pub entries: BTreeMap<String, Member>,
+}
+
+/// One entry of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Permission bits on the target.
+    pub mode: Mode,
+    /// Length in bytes; absent for a directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size: Option<u64>,
+    /// Digest; absent for a directory.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sha256: Option<Sha256>,
+}
+
+impl Artifact {
+    /// Lists a tree.
+    pub fn describe(tree: &Tree) -> BTreeMap<String, Member> {
+        let member = |entry: &crate::tree::Entry| {
+            let sha256 = entry.sha256();
+            Member { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256 }
+        };
+        tree.iter().map(|(path, entry)| (path.to_string(), member(entry))).collect()
+    }
+}
+
+impl Manifest {
+    pub(crate) fn new(
+        plan: &Plan,
+        validity: Validity,
+        files: BTreeMap<String, FileRecord>,
+        artifacts: BTreeMap<String, Artifact>,
+    ) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            cluster: plan.cluster.to_string(),
+            version: plan.version.clone(),
+            recipe: RecipeRecord { name: plan.recipe.clone(), sha256: plan.recipe_digest },
+            plan: plan.digest(),
+            validity,
+            files,
+            artifacts,
+        }
+    }
+
+    /// The text of `manifest.json`.
+    pub fn to_json(&self) -> String {
+        let text = serde_json::to_string_pretty(self).unwrap_or_else(|why| unreachable!("string keys only: {why}"));
+        text + "\n"
+    }
+
+    /// The text of `SHA256SUMS`, with the manifest of the given text.
+    pub fn sums(&self, manifest: &str) -> String {
+        let files = self.files.iter().map(|(path, record)| (path.as_str(), record.sha256));
+        let mut all: Vec<_> = files.chain([(MANIFEST, Sha256::of(manifest.as_bytes()))]).collect();
+        all.sort_unstable();
+        all.iter().map(|(path, sha256)| format!("{sha256}  {path}\n")).collect()
+    }
+
+    /// Reads the manifest of an output directory.
+    #[expect(clippy::disallowed_methods, reason = "the manifest is read here only")]
+    pub fn read(directory: &Path) -> io::Result<Self> {
+        let text = std::fs::read(directory.join(MANIFEST))?;
+        Self::parse(&text)
+    }
+
+    /// Reads the text of a manifest.
+    pub fn parse(text: &[u8]) -> io::Result<Self> {
+        let manifest: Self = serde_json::from_slice(text)?;
+        if manifest.format == FORMAT {
+            Ok(manifest)
+        } else {
+            Err(io::Error::other(format!("its format is `{}`, and this program reads `{FORMAT}`", manifest.format)))
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Files that appear whole or not at all, with their rights from the first byte.
+//!
+//! A file is written under another name in the same directory, synced, given its mode and renamed. An output
+//! directory is built beside its place and exchanged with what was there, so a failed or killed run leaves the
+//! old one untouched.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tempfile::{Builder, NamedTempFile};
+
+use crate::manifest::{MANIFEST, Manifest, SUMS};
+use crate::tree::Mode;
+
+/// Writes a small file in one step. It is created 0600, so a secret is never readable for a moment.
+pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
+    let mut file = begin(path)?;
+    file.write_all(bytes)?;
+    complete(file, path, mode)
+}
+
+/// A temporary file beside `path`, 0600.
+pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Builder::new().prefix(".kube-bundle-").tempfile_in(parent)
+}
+
+/// Gives a file from [`begin`] its mode and its name, durably.
+pub fn complete(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> {
+    set_mode(file.path(), mode)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    sync_parent(path)
+}
+
+/// `chmod(2)`.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+pub fn set_mode(path: &Path, mode: Mode) -> io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+}
+
+/// Makes the rename of `path` survive a power cut.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+/// Why an output directory can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The disk refused.
+    #[error("could not {verb} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Something else lies there.
+    #[error("`{}` exists and is no bundle", .0.display())]
+    Foreign(PathBuf),
+    /// The bundle there has files that are not its own.
+    #[error("`{}` holds files that no build wrote:{}", path.display(), files.iter().map(|file| format!("\n  {file}")).collect::<String>())]
+    Extra {
+        /// The bundle.
+        path: PathBuf,
+        /// Which files.
+        files: Vec<String>,
+    },
+    /// Another build writes to the same place.
+    #[error("another build is writing `{}`", .0.display())]
+    Busy(PathBuf),
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Foreign(_) => Some("choose another directory with `-o`, or move this one away"),
+            Self::Extra { .. } => Some("move them elsewhere, or choose another directory with `-o`"),
+            Self::Busy(_) => Some("wait for it, or choose another directory with `-o`"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { verb, path, source }
+}
+
+/// An output directory in the making.
+#[derive(Debug)]
+pub struct Staging {
+    target: PathBuf,
+    building: PathBuf,
+    _lock: File,
+}
+
+impl Staging {
+    /// Makes an empty directory beside `target`, after checking that `target` may be replaced.
+    pub fn begin(target: &Path) -> Result<Self, Error> {
+        let name = target.file_name().ok_or_else(|| Error::Foreign(target.to_owned()))?.to_string_lossy();
+        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        make_directory(parent, Mode::EXECUTABLE)?;
+        let lock = lock(&parent.join(format!(".{name}.lock")), target)?;
+        may_be_replaced(target)?;
+        let building = parent.join(format!(".{name}.building"));
+        remove(&building)?;
+        make_directory(&building, Mode::EXECUTABLE)?;
+        Ok(Self { target: target.to_owned(), building, _lock: lock })
+    }
+
+    /// Where `path` is being made, with its directories: those that hold keys are 0700 before anything is in them.
+    pub fn place(&self, path: &str, directory_mode: Mode) -> Result<PathBuf, Error> {
+        let full = self.building.join(path);
+        if let Some(parent) = full.parent().filter(|parent| *parent != self.building) {
+            make_directory(parent, directory_mode)?;
+        }
+        Ok(full)
+    }
+
+    /// Puts the directory in its place; what was there before goes.
+    #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+    pub fn finish(self) -> Result<(), Error> {
+        let (building, target) = (&self.building, &self.target);
+        if !target.exists() {
+            std::fs::rename(building, target).map_err(failed("rename to", target))?;
+        } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
+            remove(building)?;
+        } else {
+            // A file system without exchange: for a moment neither is in place, and both exist.
+            let old =
+                target.with_file_name(format!(".{}.old", target.file_name().unwrap_or_default().to_string_lossy()));
+            remove(&old)?;
+            std::fs::rename(target, &old).map_err(failed("move aside", target))?;
+            std::fs::rename(building, target).map_err(failed("rename to", target))?;
+            remove(&old)?;
+        }
+        sync_parent(target).map_err(failed("sync the directory of", target))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a success there is nothing left; after a failure the next run would remove it as well.
+        let _ = remove(&self.building);
+        let name = self.target.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+        let _ = std::fs::remove_file(self.target.with_file_name(format!(".{name}.lock")));
+    }
+}
+
+/// Holds the lock file at `path`. Its holder removes it, so it may vanish between opening and locking.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+fn lock(path: &Path, target: &Path) -> Result<File, Error> {
+    loop {
+        let file = File::create(path).map_err(failed("create", path))?;
+        file.try_lock().map_err(|_| Error::Busy(target.to_owned()))?;
+        let held = file.metadata().map_err(failed("look at", path))?.ino();
+        if std::fs::metadata(path).is_ok_and(|there| there.ino() == held) {
+            return Ok(file);
+        }
+    }
+}
+
+fn make_directory(path: &Path, mode: Mode) -> Result<(), Error> {
+    DirBuilder::new().recursive(true).mode(mode.bits()).create(path).map_err(failed("create", path))?;
+    Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(why)),
+        _ => Ok(()),
+    }
+}
+
+/// Only a whole bundle without foreign files is replaced: nothing a person put there is lost.
+fn may_be_replaced(target: &Path) -> Result<(), Error> {
+    let files = match list(target) {
+        Ok(files) => files,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => return Err(failed("list", target)(why)),
+    };
+    if files.is_empty() {
+        return Ok(());
+    }
+    let Ok(manifest) = Manifest::read(target) else { return Err(Error::Foreign(target.to_owned())) };
+    let own = |file: &String| file == MANIFEST || file == SUMS || manifest.files.contains_key(file);
+    let extra: Vec<_> = files.into_iter().filter(|file| !own(file)).collect();
+    if extra.is_empty() { Ok(()) } else { Err(Error::Extra { path: target.to_owned(), files: extra }) }
+}
+
+/// Every file below `directory`, by its path in it, sorted.
+#[expect(clippy::disallowed_methods, reason = "this is the room that looks after output directories")]
+pub fn list(directory: &Path) -> io::Result<Vec<String>> {
+    fn walk(directory: &Path, prefix: &str, files: &mut Vec<String>) -> io::Result<()> {
+        for entry in std::fs::read_dir(directory)? {
+            let entry = entry?;
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            if entry.file_type()?.is_dir() {
+                walk(&entry.path(), &format!("{name}/"), files)?
+            } else {
+                files.push(name)
+            }
+        }
+        Ok(())
+    }
+    let mut files = Vec::new();
+    walk(directory, "", &mut files)?;
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,141 @@
+//! A tree as a tar stream (POSIX ustar with GNU long names), the same bytes for the same tree everywhere.
+//!
+//! The stream is described as segments: small runs of bytes, and whole blobs by reference. Nothing large is
+//! in memory, and whoever compresses can treat a blob's bytes as a run of their own.
+
+use std::io;
+
+use tar::{EntryType, Header};
+
+use crate::fetch::Blob;
+use crate::secret::Secret;
+use crate::tree::{Content, Entry, InstallPath, Tree};
+
+const BLOCK: usize = 512;
+
+/// One run of a tar stream.
+pub enum Segment {
+    /// Headers, padding, public text.
+    Bytes(Vec<u8>),
+    /// A file that only its owner may read.
+    Secret(Secret),
+    /// A file of the store; its length is as promised or the packing fails.
+    Blob(Blob),
+}
+
+/// The whole stream of `tree`, every entry dated `mtime` (seconds since 1970) and owned by root.
+pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
+    let mtime = u64::try_from(mtime).map_err(|_| io::Error::other("tar has no time before 1970"))?;
+    let mut segments = Vec::new();
+    for (path, entry) in tree.iter() {
+        segments.push(Segment::Bytes(header(path, entry, mtime)?));
+        match &entry.content {
+            Content::Directory => continue,
+            Content::Bytes(bytes) => segments.push(Segment::Bytes(bytes.to_vec())),
+            Content::Secret(secret) => segments.push(Segment::Secret(secret.clone())),
+            Content::Blob(blob) => segments.push(Segment::Blob(blob.clone())),
+        }
+        segments.push(Segment::Bytes(padding(entry.size())));
+    }
+    // Two blocks of zeros end an archive.
+    segments.push(Segment::Bytes(vec![0; 2 * BLOCK]));
+    Ok(segments)
+}
+
+fn header(path: &InstallPath, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
+    let (name, kind) = match entry.content {
+        Content::Directory => (format!("{path}/"), EntryType::Directory),
+        _ => (path.to_string(), EntryType::Regular),
+    };
+    let mut bytes = Vec::new();
+    let mut header = blank(kind, entry.mode.bits(), entry.size(), mtime)?;
+    if header.set_path(&name).is_err() {
+        bytes.extend(long_name(&name, mtime)?);
+        // Readers take the name from the entry before; the first 100 bytes are for those that don't.
+        header.as_old_mut().name.copy_from_slice(&name.as_bytes()[..100]);
+    }
+    header.set_cksum();
+    bytes.extend_from_slice(header.as_bytes());
+    Ok(bytes)
+}
+
+fn blank(kind: EntryType, mode: u32, size: u64, mtime: u64) -> io::Result<Header> {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_mtime(mtime);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_username("root")?;
+    header.set_groupname("root")?;
+    Ok(header)
+}
+
+/// GNU `@LongLink`: an entry whose content is the name of the next one.
+fn long_name(name: &str, mtime: u64) -> io::Result<Vec<u8>> {
+    let mut content = name.as_bytes().to_vec();
+    content.push(0);
+    let size = content.len() as u64;
+    let mut header = blank(EntryType::GNULongName, 0o644, size, mtime)?;
+    header.set_path("././@LongLink").or_else(|_| {
+        let link = b"././@LongLink";
+        header.as_old_mut().name[..link.len()].copy_from_slice(link);
+        Ok::<_, io::Error>(())
+    })?;
+    header.set_cksum();
+    Ok([header.as_bytes().to_vec(), content, padding(size)].concat())
+}
+
+fn padding(size: u64) -> Vec<u8> {
+    let over = usize::try_from(size % BLOCK as u64).unwrap_or(0);
+    vec![0; (BLOCK - over) % BLOCK]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Mode;
+    use std::io::Read as _;
+
+    fn bytes(tree: &Tree) -> Vec<u8> {
+        let segments = segments(tree, 1_568_764_800).expect("a tree that can be packed");
+        segments
+            .into_iter()
+            .flat_map(|segment| match segment {
+                Segment::Bytes(bytes) => bytes,
+                Segment::Secret(secret) => secret.expose().to_vec(),
+                Segment::Blob(_) => unreachable!("no blob in these trees"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn another_reader_finds_names_modes_and_contents() {
+        let long = format!("etc/{}/{}", "d".repeat(90), "f".repeat(120));
+        let mut tree = Tree::default();
+        for (path, mode, text) in
+            [("etc/a", "0600", ""), ("usr/bin/b", "0755", "exactly"), (&long, "0644", &"x".repeat(512))]
+        {
+            tree.insert(path.parse().expect("a path"), Entry::text(mode.parse().expect("a mode"), text)).expect("free");
+        }
+        tree.insert("var/keys".parse().expect("a path"), Entry::directory(Mode::PRIVATE)).expect("free");
+        let stream = bytes(&tree);
+        assert_eq!(stream.len() % BLOCK, 0);
+        let mut archive = ::tar::Archive::new(&stream[..]);
+        let mut found = Vec::new();
+        for entry in archive.entries().expect("an archive") {
+            let mut entry = entry.expect("an entry");
+            let (path, mode) =
+                (entry.path().expect("a path").display().to_string(), entry.header().mode().expect("a mode"));
+            let mut text = String::new();
+            entry.read_to_string(&mut text).expect("text");
+            found.push((path.trim_end_matches('/').to_owned(), mode, text.len()));
+        }
+        let expected: Vec<_> = tree
+            .iter()
+            .map(|(path, entry)| (path.to_string(), entry.mode.bits(), usize::try_from(entry.size()).expect("small")))
+            .collect();
+        assert_eq!(found, expected);
+    }
+}

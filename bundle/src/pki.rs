@@ -1,0 +1,526 @@
+//! Keys and certificates: what exists is reused, what is missing is made, what no longer fits is reissued and
+//! said so.
+//!
+//! A CA is never replaced: everything a cluster trusts hangs on it. A leaf is reissued, with its key, when
+//! what it should say has changed or its time is over, and the old one is kept aside.
+
+pub mod certificate;
+pub mod directory;
+pub mod facts;
+pub mod token;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use time::OffsetDateTime;
+
+use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
+use crate::progress::Progress;
+use crate::secret::Secret;
+use crate::spec::KeyAlgorithm;
+use certificate::{Authority, Key};
+use directory::PkiDir;
+use facts::{Facts, day};
+use token::BootstrapToken;
+
+/// How long before its end a certificate is worth a word.
+const SOON: time::Duration = time::Duration::days(30);
+
+/// Everything secret of one cluster. No `Debug`, no `Serialize`.
+pub struct Pki {
+    certificates: BTreeMap<CertId, Credential>,
+    token: BootstrapToken,
+    encryption_key: Secret,
+}
+
+/// One certificate or public key, with its private key where we hold it.
+pub(crate) struct Credential {
+    /// PEM of the certificate, or of the public key where there is no certificate.
+    pub(crate) public: String,
+    /// PEM of the private key.
+    pub(crate) key: Option<Secret>,
+    /// What the certificate says; `None` for a bare key pair.
+    pub(crate) facts: Option<Facts>,
+}
+
+impl Pki {
+    pub(crate) fn certificate(&self, id: &str) -> Option<&Credential> {
+        self.certificates.get(id)
+    }
+
+    pub(crate) fn token(&self) -> &BootstrapToken {
+        &self.token
+    }
+
+    pub(crate) fn encryption_key(&self) -> &Secret {
+        &self.encryption_key
+    }
+
+    /// When all certificates are valid together: latest begin, earliest end.
+    pub fn window(&self) -> (OffsetDateTime, OffsetDateTime) {
+        let facts = || self.certificates.values().filter_map(|credential| credential.facts.as_ref());
+        let begin = facts().map(|facts| facts.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let end = facts().map(|facts| facts.not_after).min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        (begin, end)
+    }
+}
+
+/// Why there is no PKI.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The directory is out of order.
+    #[error("could not {verb} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// A file that doesn't read as what it should be.
+    #[error("`{}`: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One half of a CA.
+    #[error("CA `{id}` has a {there} and no {missing}")]
+    Half {
+        /// Which CA.
+        id: CertId,
+        /// What is there.
+        there: &'static str,
+        /// What is not.
+        missing: &'static str,
+    },
+    /// A CA is gone, and what it signed is not.
+    #[error("CA `{id}` is gone, and certificates that it signed are still there, such as `{leaf}`")]
+    Lost {
+        /// Which CA.
+        id: CertId,
+        /// One of its certificates.
+        leaf: CertId,
+    },
+    /// A CA whose time is over.
+    #[error("CA `{id}` expired on {end}")]
+    Expired {
+        /// Which CA.
+        id: CertId,
+        /// When.
+        end: String,
+    },
+    /// A certificate made by somebody else that can't serve.
+    #[error("`{}`: {why}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// What it lacks.
+        why: String,
+    },
+    /// The cryptography library refused.
+    #[error("could not {verb} `{id}`: {why}")]
+    Crypto {
+        /// What was attempted.
+        verb: &'static str,
+        /// For which certificate.
+        id: CertId,
+        /// Its answer.
+        why: String,
+    },
+    /// `pki renew` was asked for something it doesn't do.
+    #[error("`{id}` can't be renewed: {why}")]
+    NotRenewable {
+        /// As given.
+        id: String,
+        /// Why.
+        why: &'static str,
+    },
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Half { .. } | Self::Lost { .. } => Some(
+                "restore the missing file from a backup; to begin with a new CA, which every node then has to be installed with, move the whole pki directory away",
+            ),
+            Self::Expired { .. } => {
+                Some("a new CA means a new cluster trust: move the pki directory away and install every node again")
+            }
+            Self::NotRenewable { .. } => Some("`kube-bundle pki status` lists what there is"),
+            _ => None,
+        }
+    }
+}
+
+/// What [`issue`] works with besides the plan.
+#[derive(Debug)]
+pub struct Workplace<'a> {
+    /// The pki directory.
+    pub directory: &'a Path,
+    /// Where `cluster.toml` lies, which given files are relative to.
+    pub base: &'a Path,
+    /// The present time.
+    pub now: OffsetDateTime,
+    /// How many keys to make at a time.
+    pub jobs: usize,
+    /// Certificates to reissue though they still fit.
+    pub renew: &'a BTreeSet<String>,
+}
+
+/// The name under which the bootstrap token is renewed.
+pub const TOKEN: &str = "bootstrap-token";
+
+/// Makes sure that everything the plan wants exists, and loads it.
+pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Result<Pki, Error> {
+    renewable(plan, at.renew)?;
+    let directory = PkiDir::open(at.directory)?;
+    let mut keys = keys(plan, &directory, at)?;
+    let mut certificates = BTreeMap::new();
+    let mut authorities = BTreeMap::new();
+    for (id, wish) in &plan.certificates {
+        if let Some(authority) = authority(plan, id, wish, &mut keys, &directory, at, progress)? {
+            authorities.insert(id.clone(), authority);
+        }
+    }
+    for (id, wish) in &plan.certificates {
+        let credential = match wish {
+            CertPlan::Leaf { issuer, .. } => {
+                let key = keys.remove(id).unwrap_or_else(|| unreachable!("every leaf has a key by now"));
+                let signer = authorities.get(issuer).unwrap_or_else(|| unreachable!("a recipe names authorities only"));
+                leaf(id, wish, key, signer, &directory, at, progress)?
+            }
+            CertPlan::KeyPair => {
+                let key = keys.remove(id).unwrap_or_else(|| unreachable!("every pair has a key by now"));
+                let public = key.key.public_pem();
+                directory.write_public(id, &public)?;
+                Credential { public, key: Some(key.key.pem()), facts: None }
+            }
+            CertPlan::Given { cert, key } if !authorities.contains_key(id) => given(cert, key.as_deref(), at)?,
+            CertPlan::Authority { .. } | CertPlan::Given { .. } => continue,
+        };
+        certificates.insert(id.clone(), credential);
+    }
+    certificates.extend(authorities.into_iter().map(|(id, authority)| (id, authority.into_credential())));
+    let pki = Pki {
+        certificates,
+        token: token(plan, &directory, at, progress)?,
+        encryption_key: directory.encryption_key()?,
+    };
+    warn_of_the_end(&pki, at.now, progress);
+    Ok(pki)
+}
+
+fn renewable(plan: &PkiPlan, wanted: &BTreeSet<String>) -> Result<(), Error> {
+    for id in wanted.iter().filter(|id| *id != TOKEN) {
+        let why = match plan.certificates.get(id) {
+            Some(CertPlan::Leaf { .. }) => continue,
+            Some(CertPlan::Authority { .. }) => "it is a CA, and everything the cluster trusts hangs on it",
+            Some(CertPlan::KeyPair) => "a bare key pair has no end; replacing it would void every token it signed",
+            Some(CertPlan::Given { .. }) => "it was made by somebody else",
+            None => "there is no such certificate",
+        };
+        return Err(Error::NotRenewable { id: id.clone(), why });
+    }
+    Ok(())
+}
+
+/// A key, and whether it was made just now.
+struct HeldKey {
+    key: Key,
+    new: Option<&'static str>,
+}
+
+/// Loads every key the plan needs and makes the missing ones, which takes the time, on several threads.
+fn keys(plan: &PkiPlan, directory: &PkiDir, at: &Workplace<'_>) -> Result<BTreeMap<CertId, HeldKey>, Error> {
+    let (mut held, mut wanted) = (BTreeMap::new(), Vec::new());
+    for (id, wish) in &plan.certificates {
+        if let CertPlan::Authority { .. } = wish {
+            refuse_half(plan, id, directory)?;
+        }
+        if matches!(wish, CertPlan::Given { .. }) {
+            continue;
+        }
+        match directory.key(id)? {
+            // A CA and a signing key stay what they are; a leaf follows the spec.
+            Some(key) if !matches!(wish, CertPlan::Leaf { .. }) || key.algorithm() == Some(plan.key) => {
+                held.insert(id.clone(), HeldKey { key, new: None });
+            }
+            Some(_) => wanted.push((id, "its key was of another kind")),
+            None if directory.has_certificate(id) => wanted.push((id, "its key was missing")),
+            None => wanted.push((id, "")),
+        }
+    }
+    for (id, key, reason) in generate(&wanted, plan.key, at.jobs)? {
+        directory.write_key(&id, &key)?;
+        held.insert(id, HeldKey { key, new: Some(reason) });
+    }
+    Ok(held)
+}
+
+type Made = (CertId, Key, &'static str);
+
+fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<Made>, Error> {
+    let next = AtomicUsize::new(0);
+    let made = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, wanted.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((id, reason)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let key = Key::generate(algorithm).map(|key| ((*id).clone(), key, *reason));
+                    let key = key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why });
+                    made.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(key);
+                }
+            });
+        }
+    });
+    made.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().collect()
+}
+
+/// A CA with one of its files gone, or gone while what it signed is there, is a loss and no wish for a new one.
+fn refuse_half(plan: &PkiPlan, id: &CertId, directory: &PkiDir) -> Result<(), Error> {
+    let half = |there, missing| Err(Error::Half { id: id.clone(), there, missing });
+    match (directory.has_certificate(id), directory.has_key(id)) {
+        (true, false) => half("certificate", "key"),
+        // A run that was killed between the two writes: nothing was signed yet, or the leaf check below says so.
+        (false, _) => {
+            let signed = plan.certificates.iter().find(|(leaf, wish)| {
+                matches!(wish, CertPlan::Leaf { issuer, .. } if issuer == id) && directory.has_certificate(leaf)
+            });
+            signed.map_or(Ok(()), |(leaf, _)| Err(Error::Lost { id: id.clone(), leaf: leaf.clone() }))
+        }
+        (true, true) => Ok(()),
+    }
+}
+
+/// The CA behind a plan entry, if it is one that can sign.
+fn authority(
+    plan: &PkiPlan,
+    id: &CertId,
+    wish: &CertPlan,
+    keys: &mut BTreeMap<CertId, HeldKey>,
+    directory: &PkiDir,
+    at: &Workplace<'_>,
+    progress: &dyn Progress,
+) -> Result<Option<Authority>, Error> {
+    let signs = plan.certificates.values().any(|other| matches!(other, CertPlan::Leaf { issuer, .. } if issuer == id));
+    match wish {
+        CertPlan::Authority { subject, lifetime } => {
+            let key = keys.remove(id).unwrap_or_else(|| unreachable!("every authority has a key by now")).key;
+            if let Some((pem, facts)) = directory.certificate(id)? {
+                let path = directory.certificate_path(id);
+                return checked_authority(id, &path, pem, facts, key, at.now).map(Some);
+            }
+            let pem = certificate::self_signed(subject, *lifetime, &key, at.now).map_err(|why| Error::Crypto {
+                verb: "sign",
+                id: id.clone(),
+                why,
+            })?;
+            directory.write_public(id, &pem)?;
+            let facts =
+                Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
+            progress.note(&format!("Made CA `{id}`, valid until {}", day(facts.not_after)));
+            Ok(Some(Authority { pem, facts, key }))
+        }
+        CertPlan::Given { cert, key: Some(key) } if signs => {
+            let (cert, key) = (at.base.join(cert), at.base.join(key));
+            let (pem, facts) = directory::read_certificate(&cert)?;
+            let key = directory::read_key(&key)?;
+            checked_authority(id, &cert, pem, facts, key, at.now).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn checked_authority(
+    id: &str,
+    path: &Path,
+    pem: String,
+    facts: Facts,
+    key: Key,
+    now: OffsetDateTime,
+) -> Result<Authority, Error> {
+    let unfit = |why: &str| Err(Error::Unfit { path: path.to_owned(), why: why.to_owned() });
+    if !facts.is_ca {
+        return unfit(
+            "it is no CA certificate: basic constraints don't say CA, or key usage forbids signing certificates",
+        );
+    }
+    if !facts.belongs_to(&key) {
+        return unfit("it does not belong to the key beside it");
+    }
+    if facts.not_after <= now {
+        return Err(Error::Expired { id: id.to_owned(), end: day(facts.not_after) });
+    }
+    Ok(Authority { pem, facts, key })
+}
+
+/// Reuses or reissues one leaf.
+fn leaf(
+    id: &CertId,
+    wish: &CertPlan,
+    held: HeldKey,
+    signer: &Authority,
+    directory: &PkiDir,
+    at: &Workplace<'_>,
+    progress: &dyn Progress,
+) -> Result<Credential, Error> {
+    let existing = directory.certificate(id)?;
+    let reason = match &existing {
+        None => Some("it was not there".to_owned()),
+        Some(_) if held.new.is_some_and(|reason| !reason.is_empty()) => held.new.map(str::to_owned),
+        Some(_) if at.renew.contains(id) => Some("asked for".to_owned()),
+        Some((_, facts)) => facts.differs_from(wish, &held.key, signer, at.now),
+    };
+    let (public, facts) = match (existing, reason) {
+        (Some(existing), None) => existing,
+        (existing, reason) => {
+            let pem = certificate::signed(wish, &held.key, signer, at.now).map_err(|why| Error::Crypto {
+                verb: "sign",
+                id: id.clone(),
+                why,
+            })?;
+            let facts =
+                Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
+            if let Some((old, old_facts)) = existing {
+                directory.put_aside(id, &old, &old_facts)?;
+                progress.note(&format!("Reissued `{id}`: {}", reason.unwrap_or_default()));
+            }
+            directory.write_public(id, &pem)?;
+            (pem, facts)
+        }
+    };
+    Ok(Credential { public, key: Some(held.key.pem()), facts: Some(facts) })
+}
+
+fn given(cert: &Path, key: Option<&Path>, at: &Workplace<'_>) -> Result<Credential, Error> {
+    let path = at.base.join(cert);
+    let (public, facts) = directory::read_certificate(&path)?;
+    if facts.not_after <= at.now {
+        return Err(Error::Unfit { path, why: format!("it expired on {}", day(facts.not_after)) });
+    }
+    let key = match key {
+        Some(key) => {
+            let key = directory::read_key(&at.base.join(key))?;
+            if !facts.belongs_to(&key) {
+                return Err(Error::Unfit { path, why: "it does not belong to the key given with it".to_owned() });
+            }
+            Some(key.pem())
+        }
+        None => None,
+    };
+    Ok(Credential { public, key, facts: Some(facts) })
+}
+
+fn token(
+    plan: &PkiPlan,
+    directory: &PkiDir,
+    at: &Workplace<'_>,
+    progress: &dyn Progress,
+) -> Result<BootstrapToken, Error> {
+    let existing = directory.token()?;
+    let reason = match &existing {
+        Some(token) if token.expiration <= at.now => "the old one expired",
+        Some(_) if at.renew.contains(TOKEN) => "asked for",
+        Some(_) => "",
+        None => "none there",
+    };
+    match existing {
+        Some(token) if reason.is_empty() => Ok(token),
+        existing => {
+            let expiration = certificate::whole_second(at.now + plan.token_validity.duration());
+            let token = BootstrapToken::draw(expiration).map_err(|why| Error::Crypto {
+                verb: "draw",
+                id: TOKEN.to_owned(),
+                why,
+            })?;
+            directory.write_token(&token)?;
+            if existing.is_some() {
+                progress.note(&format!("Drew a new bootstrap token: {reason}; it is good until {}", day(expiration)));
+            }
+            Ok(token)
+        }
+    }
+}
+
+fn warn_of_the_end(pki: &Pki, now: OffsetDateTime, progress: &dyn Progress) {
+    for (id, credential) in &pki.certificates {
+        if let Some(facts) = credential.facts.as_ref().filter(|facts| facts.not_after - now < SOON) {
+            progress.warn(&format!(
+                "`{id}` expires on {}; `kube-bundle pki renew` reissues what is no CA",
+                day(facts.not_after)
+            ));
+        }
+    }
+}
+
+/// One line of `pki status`.
+#[derive(Debug, serde::Serialize)]
+pub struct Status {
+    /// The certificate's ID.
+    pub id: CertId,
+    /// Who signed it, by CN; `None` for a key pair and for what isn't there.
+    pub issuer: Option<String>,
+    /// What it says.
+    pub facts: Option<Facts>,
+    /// What a build would do about it.
+    pub state: String,
+}
+
+/// What there is, and what a build would do about it. Changes nothing.
+pub fn status(plan: &PkiPlan, at: &Workplace<'_>) -> Result<Vec<Status>, Error> {
+    let Some(directory) = PkiDir::existing(at.directory)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for (id, wish) in &plan.certificates {
+        let facts = match wish {
+            CertPlan::Given { cert, .. } => Some(directory::read_certificate(&at.base.join(cert))?.1),
+            CertPlan::KeyPair => None,
+            _ => directory.certificate(id)?.map(|(_, facts)| facts),
+        };
+        let state = match (&facts, wish) {
+            (_, CertPlan::KeyPair) if directory.has_key(id) => "key pair, without end".to_owned(),
+            (None, _) => "missing: the next build makes it".to_owned(),
+            (Some(facts), _) if facts.not_after <= at.now => "expired".to_owned(),
+            (Some(_), CertPlan::Leaf { issuer, .. }) => leaf_state(plan, id, wish, issuer, &directory, at)?,
+            (Some(_), _) => "ok".to_owned(),
+        };
+        all.push(Status {
+            id: id.clone(),
+            issuer: facts.as_ref().map(|facts| facts.issuer_name.clone()),
+            facts,
+            state,
+        });
+    }
+    Ok(all)
+}
+
+fn leaf_state(
+    plan: &PkiPlan,
+    id: &CertId,
+    wish: &CertPlan,
+    issuer: &CertId,
+    directory: &PkiDir,
+    at: &Workplace<'_>,
+) -> Result<String, Error> {
+    let signer = match plan.certificates.get(issuer) {
+        Some(CertPlan::Given { cert, key: Some(key) }) => {
+            let (pem, facts) = directory::read_certificate(&at.base.join(cert))?;
+            Some(Authority { pem, facts, key: directory::read_key(&at.base.join(key))? })
+        }
+        _ => match (directory.certificate(issuer)?, directory.key(issuer)?) {
+            (Some((pem, facts)), Some(key)) => Some(Authority { pem, facts, key }),
+            _ => None,
+        },
+    };
+    let (Some(signer), Some(key), Some((_, facts))) = (signer, directory.key(id)?, directory.certificate(id)?) else {
+        return Ok("its key or its CA is missing".to_owned());
+    };
+    Ok(facts
+        .differs_from(wish, &key, &signer, at.now)
+        .map_or_else(|| "ok".to_owned(), |why| format!("the next build reissues it: {why}")))
+}

@@ -1,0 +1,179 @@
+//! X.509 as Kubernetes v1.16 wants it: planned entries become signed PEM. The profile follows cfssl's, which
+//! the guide uses, with one purpose for each certificate.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType, SerialNumber,
+};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::Credential;
+use super::facts::Facts;
+use crate::plan::certificates::{CertPlan, Name};
+use crate::recipe::layout::Usage;
+use crate::secret::Secret;
+use crate::spec::names::Host;
+use crate::spec::{KeyAlgorithm, Lifetime};
+
+/// A machine whose clock runs a time zone behind must not find its certificates in the future.
+const BACKDATED: time::Duration = time::Duration::hours(24);
+
+/// A private key, wiped on drop.
+pub(crate) struct Key(Zeroizing<KeyPair>);
+
+impl Key {
+    pub(super) fn generate(algorithm: KeyAlgorithm) -> Result<Self, String> {
+        let rsa = |size| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, size);
+        let key = match algorithm {
+            KeyAlgorithm::Rsa2048 => rsa(RsaKeySize::_2048),
+            KeyAlgorithm::Rsa3072 => rsa(RsaKeySize::_3072),
+            KeyAlgorithm::Rsa4096 => rsa(RsaKeySize::_4096),
+            KeyAlgorithm::EcdsaP256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
+        };
+        key.map(|key| Self(Zeroizing::new(key))).map_err(|why| why.to_string())
+    }
+
+    /// PKCS#8, PKCS#1 or SEC1.
+    pub(super) fn from_pem(pem: &Secret) -> Result<Self, String> {
+        let text = pem.expose_text().map_err(|_| "it is no PEM".to_owned())?;
+        KeyPair::from_pem(text)
+            .map(|key| Self(Zeroizing::new(key)))
+            .map_err(|_| "it is no private key that can be used here".to_owned())
+    }
+
+    /// PKCS#8, which every reader of v1.16 takes for a private key.
+    pub(super) fn pem(&self) -> Secret {
+        Secret::new(self.0.serialize_pem())
+    }
+
+    /// PKIX `PUBLIC KEY`.
+    pub(super) fn public_pem(&self) -> String {
+        self.0.public_key_pem()
+    }
+
+    /// The public half as it stands in a certificate (the bits of `subjectPublicKey`).
+    pub(super) fn public_bits(&self) -> &[u8] {
+        self.0.public_key_raw()
+    }
+
+    /// The kind, if it is one that the spec can ask for.
+    pub(super) fn algorithm(&self) -> Option<KeyAlgorithm> {
+        if self.0.algorithm() == &PKCS_ECDSA_P256_SHA256 {
+            return Some(KeyAlgorithm::EcdsaP256);
+        }
+        // RSAPublicKey is a SEQUENCE of modulus and a short exponent: its length tells the modulus apart.
+        match self.public_bits().len() {
+            _ if self.0.algorithm() != &PKCS_RSA_SHA256 => None,
+            260..=300 => Some(KeyAlgorithm::Rsa2048),
+            390..=430 => Some(KeyAlgorithm::Rsa3072),
+            515..=560 => Some(KeyAlgorithm::Rsa4096),
+            _ => None,
+        }
+    }
+}
+
+/// A CA that can sign.
+pub(super) struct Authority {
+    pub(super) pem: String,
+    pub(super) facts: Facts,
+    pub(super) key: Key,
+}
+
+impl Authority {
+    pub(super) fn into_credential(self) -> Credential {
+        Credential { key: Some(self.key.pem()), public: self.pem, facts: Some(self.facts) }
+    }
+}
+
+/// X.509 counts in seconds.
+pub(super) fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(0).unwrap_or(time)
+}
+
+/// A CA certificate that signs itself.
+pub(super) fn self_signed(
+    subject: &Name,
+    lifetime: Lifetime,
+    key: &Key,
+    now: OffsetDateTime,
+) -> Result<String, String> {
+    let mut params = params(subject, now)?;
+    params.not_after = params.not_before + lifetime.duration();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.self_signed(&*key.0).map(|certificate| certificate.pem()).map_err(|why| why.to_string())
+}
+
+/// A leaf, signed. Its end is the plan's, or the CA's if that comes first.
+pub(super) fn signed(wish: &CertPlan, key: &Key, authority: &Authority, now: OffsetDateTime) -> Result<String, String> {
+    let CertPlan::Leaf { subject, usages, names, lifetime, .. } = wish else {
+        return Err("only leaves are signed by a CA".to_owned());
+    };
+    let mut params = params(subject, now)?;
+    params.not_before = params.not_before.max(authority.facts.not_before);
+    params.not_after = (params.not_before + lifetime.duration()).min(authority.facts.not_after);
+    params.is_ca = IsCa::ExplicitNoCa;
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+    params.extended_key_usages = usages
+        .iter()
+        .map(|usage| match usage {
+            Usage::Server => ExtendedKeyUsagePurpose::ServerAuth,
+            Usage::Client => ExtendedKeyUsagePurpose::ClientAuth,
+        })
+        .collect();
+    params.subject_alt_names = names.iter().map(alternative_name).collect::<Result<_, _>>()?;
+    let issuer = Issuer::from_ca_cert_pem(&authority.pem, &*authority.key.0)
+        .map_err(|why| format!("its CA can't be used: {why}"))?;
+    let pem = params.signed_by(&*key.0, &issuer).map(|certificate| certificate.pem()).map_err(|why| why.to_string())?;
+    // A CA made elsewhere may have a subject that doesn't survive being read and written again.
+    let facts = Facts::from_pem(&pem)?;
+    if facts.is_signed_by(authority) {
+        Ok(pem)
+    } else {
+        Err("the CA's subject is of a form that can't be written as an issuer".to_owned())
+    }
+}
+
+fn params(subject: &Name, now: OffsetDateTime) -> Result<CertificateParams, String> {
+    let mut params = CertificateParams::default();
+    params.not_before = whole_second(now - BACKDATED);
+    params.serial_number = Some(serial()?);
+    params.distinguished_name = distinguished_name(subject);
+    Ok(params)
+}
+
+/// 159 random bits: positive, of 20 octets (RFC 5280, 4.1.2.2), never used twice, whatever is renewed.
+fn serial() -> Result<SerialNumber, String> {
+    let mut bytes = [0; 20];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "no random numbers".to_owned())?;
+    bytes[0] = bytes[0] & 0x3f | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn distinguished_name(subject: &Name) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    let place = &subject.place;
+    let parts = [
+        (DnType::CountryName, place.country.as_ref()),
+        (DnType::StateOrProvinceName, place.state.as_ref()),
+        (DnType::LocalityName, place.locality.as_ref()),
+        (DnType::OrganizationName, subject.organization.as_ref()),
+        (DnType::CommonName, Some(&subject.common_name)),
+    ];
+    for (kind, text) in parts.into_iter().filter_map(|(kind, text)| Some((kind, text?))) {
+        // PrintableString where the text allows it, as cfssl writes; UTF-8 otherwise.
+        let value =
+            text.as_str().try_into().map_or_else(|_| DnValue::Utf8String(text.clone()), DnValue::PrintableString);
+        name.push(kind, value);
+    }
+    name
+}
+
+fn alternative_name(host: &Host) -> Result<SanType, String> {
+    Ok(match host {
+        Host::Ip(address) => SanType::IpAddress(*address),
+        Host::Name(name) => SanType::DnsName(name.as_str().try_into().map_err(|why| format!("`{name}`: {why}"))?),
+    })
+}

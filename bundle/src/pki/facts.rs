@@ -1,0 +1,153 @@
+//! What a certificate says, read back from its bytes.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::certificate::{Authority, Key};
+use crate::plan::certificates::{CertPlan, Name};
+use crate::recipe::layout::Usage;
+
+/// The fields we decide by, and show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Facts {
+    /// Subject, as `C=CN, O=system:masters, CN=admin`.
+    pub subject: String,
+    /// CN of the issuer.
+    pub issuer_name: String,
+    /// Subject alternative names in their order.
+    pub names: Vec<String>,
+    /// Extended key usages, sorted.
+    pub usages: Vec<Usage>,
+    /// Begin.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_before: OffsetDateTime,
+    /// End.
+    #[serde(with = "time::serde::rfc3339")]
+    pub not_after: OffsetDateTime,
+    /// Serial number, hexadecimal.
+    pub serial: String,
+    /// Whether it may sign certificates.
+    pub is_ca: bool,
+    #[serde(skip)]
+    public_bits: Vec<u8>,
+    #[serde(skip)]
+    der: Vec<u8>,
+}
+
+/// A day for people: `2027-11-23`.
+pub fn day(time: OffsetDateTime) -> String {
+    time.date().to_string()
+}
+
+impl Facts {
+    /// Reads the first certificate of a PEM text.
+    pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
+        let (_, pem) =
+            x509_parser::pem::parse_x509_pem(pem.as_bytes()).map_err(|_| "it is no PEM certificate".to_owned())?;
+        Self::from_der(&pem.contents)
+    }
+
+    fn from_der(der: &[u8]) -> Result<Self, String> {
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| "it is no X.509 certificate".to_owned())?;
+        let validity = certificate.validity();
+        let signs = certificate.key_usage().ok().flatten().is_none_or(|usage| usage.value.key_cert_sign());
+        let issuer_name = certificate.issuer().iter_common_name().next().and_then(|name| name.as_str().ok());
+        Ok(Self {
+            subject: certificate.subject().to_string(),
+            issuer_name: issuer_name.unwrap_or_default().to_owned(),
+            names: names(&certificate),
+            usages: usages(&certificate),
+            not_before: validity.not_before.to_datetime(),
+            not_after: validity.not_after.to_datetime(),
+            serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
+            is_ca: certificate.is_ca() && signs,
+            public_bits: certificate.public_key().subject_public_key.data.to_vec(),
+            der: der.to_vec(),
+        })
+    }
+
+    /// Whether `key` is the private half of this certificate's key.
+    pub(super) fn belongs_to(&self, key: &Key) -> bool {
+        self.public_bits == key.public_bits()
+    }
+
+    /// Whether `authority` signed this, by name and by signature.
+    pub(super) fn is_signed_by(&self, authority: &Authority) -> bool {
+        let (own, ca) = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.facts.der));
+        let (Ok((_, own)), Ok((_, ca))) = (own, ca) else { return false };
+        own.issuer().as_raw() == ca.subject().as_raw() && own.verify_signature(Some(ca.public_key())).is_ok()
+    }
+
+    /// Why this certificate is not what the plan wants; `None` if it is.
+    pub(super) fn differs_from(
+        &self,
+        wish: &CertPlan,
+        key: &Key,
+        authority: &Authority,
+        now: OffsetDateTime,
+    ) -> Option<String> {
+        let CertPlan::Leaf { subject, usages, names, lifetime, .. } = wish else { return None };
+        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+        let missing: Vec<_> = names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
+        let mut usages = usages.clone();
+        usages.sort();
+        let ends = (self.not_before + lifetime.duration()).min(authority.facts.not_after);
+        if !self.belongs_to(key) {
+            Some("it did not belong to its key".to_owned())
+        } else if !self.is_signed_by(authority) {
+            Some("another CA had signed it".to_owned())
+        } else if self.not_after <= now {
+            Some(format!("it expired on {}", day(self.not_after)))
+        } else if !missing.is_empty() {
+            Some(format!("it did not name {}", missing.join(", ")))
+        } else if self.names != names {
+            Some("it had names that are no longer wanted".to_owned())
+        } else if self.subject != written(subject) {
+            Some(format!("its subject was `{}`, and `{}` is wanted", self.subject, written(subject)))
+        } else if self.usages != usages {
+            Some("it was good for another purpose".to_owned())
+        } else if self.not_after != ends {
+            Some(format!("it was valid until {}, and a lifetime of {lifetime} is wanted", day(self.not_after)))
+        } else {
+            None
+        }
+    }
+}
+
+/// A planned subject in the form that [`Facts::subject`] has.
+fn written(name: &Name) -> String {
+    let place = &name.place;
+    let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
+    let parts = parts.into_iter().filter_map(|(kind, text)| Some(format!("{kind}={}", text.as_ref()?)));
+    parts.chain([format!("CN={}", name.common_name)]).collect::<Vec<_>>().join(", ")
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(octets), _) => IpAddr::from(octets).to_string(),
+            (_, Ok(octets)) => IpAddr::from(octets).to_string(),
+            _ => format!("{bytes:02x?}"),
+        },
+        other => other.to_string(),
+    };
+    names.value.general_names.iter().map(name).collect()
+}
+
+fn usages(certificate: &X509Certificate<'_>) -> Vec<Usage> {
+    let mut usages = Vec::new();
+    for extension in certificate.extensions() {
+        if let ParsedExtension::ExtendedKeyUsage(usage) = extension.parsed_extension() {
+            usages.extend(usage.server_auth.then_some(Usage::Server));
+            usages.extend(usage.client_auth.then_some(Usage::Client));
+        }
+    }
+    usages.sort();
+    usages
+}

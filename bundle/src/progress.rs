@@ -1,0 +1,149 @@
+//! What people see of long work: bars on a terminal, lines elsewhere, nothing when quiet. Always on stderr.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+/// Where a stage says how far it is. One value serves all threads.
+pub trait Progress: Sync {
+    /// Something that happened.
+    fn note(&self, text: &str);
+    /// Something that should not have happened, and is survived.
+    fn warn(&self, text: &str);
+    /// Work that is measured in bytes.
+    fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task>;
+}
+
+/// One piece of work.
+pub trait Task: Send + Sync {
+    /// The total became known.
+    fn expect(&self, size: u64);
+    /// More bytes are done.
+    fn advance(&self, bytes: u64);
+    /// Something that happened on the way.
+    fn note(&self, text: &str);
+    /// Done; `text` is what remains on the screen.
+    fn finish(&self, text: &str);
+    /// Given up; whoever gives up says why.
+    fn abandon(&self);
+}
+
+/// Bytes for people: `52.9 MB`.
+pub fn bytes(count: u64) -> impl fmt::Display {
+    indicatif::DecimalBytes(count)
+}
+
+/// Says nothing but warnings.
+#[derive(Debug, Default)]
+pub struct Quiet;
+
+impl Progress for Quiet {
+    fn note(&self, _: &str) {}
+    fn warn(&self, text: &str) {
+        line(&format!("warning: {text}"));
+    }
+    fn task(&self, _: &str, _: Option<u64>) -> Box<dyn Task> {
+        Box::new(NoTask)
+    }
+}
+
+struct NoTask;
+
+impl Task for NoTask {
+    fn expect(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
+    fn note(&self, _: &str) {}
+    fn finish(&self, _: &str) {}
+    fn abandon(&self) {}
+}
+
+/// One line for each event, for logs.
+#[derive(Debug, Default)]
+pub struct Plain;
+
+impl Progress for Plain {
+    fn note(&self, text: &str) {
+        line(text);
+    }
+    fn warn(&self, text: &str) {
+        line(&format!("warning: {text}"));
+    }
+    fn task(&self, _: &str, size: Option<u64>) -> Box<dyn Task> {
+        Box::new(PlainTask { done: AtomicU64::new(0), size: AtomicU64::new(size.unwrap_or(0)) })
+    }
+}
+
+struct PlainTask {
+    done: AtomicU64,
+    size: AtomicU64,
+}
+
+impl Task for PlainTask {
+    fn expect(&self, size: u64) {
+        self.size.store(size, Ordering::Relaxed);
+    }
+    fn advance(&self, bytes: u64) {
+        self.done.fetch_add(bytes, Ordering::Relaxed);
+    }
+    fn note(&self, text: &str) {
+        line(text);
+    }
+    fn finish(&self, text: &str) {
+        line(&format!("{text} ({})", bytes(self.done.load(Ordering::Relaxed))));
+    }
+    fn abandon(&self) {}
+}
+
+#[expect(clippy::print_stderr, reason = "stderr is where progress goes")]
+fn line(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Bars with rate and remaining time.
+#[derive(Debug, Default)]
+pub struct Bars(MultiProgress);
+
+impl Progress for Bars {
+    fn note(&self, text: &str) {
+        self.0.suspend(|| line(text));
+    }
+    fn warn(&self, text: &str) {
+        self.0.suspend(|| line(&format!("warning: {text}")));
+    }
+    fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
+        let bar = self.0.add(ProgressBar::new(size.unwrap_or(0)));
+        let known =
+            "{msg:32!} [{bar:24}] {decimal_bytes:>10}/{decimal_total_bytes:10} {decimal_bytes_per_sec:>12} {eta:>4}";
+        bar.set_style(
+            ProgressStyle::with_template(known).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "),
+        );
+        bar.set_message(name.to_owned());
+        Box::new(BarTask { all: self.0.clone(), bar })
+    }
+}
+
+struct BarTask {
+    all: MultiProgress,
+    bar: ProgressBar,
+}
+
+impl Task for BarTask {
+    fn expect(&self, size: u64) {
+        self.bar.set_length(size);
+    }
+    fn advance(&self, bytes: u64) {
+        self.bar.inc(bytes);
+    }
+    fn note(&self, text: &str) {
+        self.all.suspend(|| line(text));
+    }
+    fn finish(&self, text: &str) {
+        let done = bytes(self.bar.position());
+        self.bar.finish_and_clear();
+        self.all.suspend(|| line(&format!("{text} ({done})")));
+    }
+    fn abandon(&self) {
+        self.bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,105 @@
+//! The texts of a recipe by path, and the one place that reads and writes a recipe directory.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::{Error, Recipe, embedded};
+
+/// Texts by their path in the directory, such as `units/kube-apiserver.service`.
+#[derive(Debug, Clone, Default)]
+pub struct RecipeFiles(BTreeMap<String, String>);
+
+impl FromIterator<(String, String)> for RecipeFiles {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(texts: I) -> Self {
+        Self(texts.into_iter().collect())
+    }
+}
+
+impl RecipeFiles {
+    /// One text.
+    pub fn get(&self, path: &str) -> Option<&str> {
+        self.0.get(path).map(String::as_str)
+    }
+
+    /// All texts, sorted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(path, text)| (path.as_str(), text.as_str()))
+    }
+
+    /// Fills what is missing from the embedded recipe that `recipe.toml` names as its base.
+    pub fn with_base(mut self) -> Result<Self, Error> {
+        #[derive(Deserialize)]
+        struct Base {
+            base: Option<String>,
+        }
+        // A file that doesn't read is reported later, by whoever reads all of it.
+        let base =
+            self.get("recipe.toml").and_then(|text| toml::from_str::<Base>(text).ok()).and_then(|head| head.base);
+        if let Some(base) = base {
+            for (path, text) in embedded::files(&base)?.with_base()?.0 {
+                self.0.entry(path).or_insert(text);
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// Reads a recipe directory; `name` is how the user named it.
+pub fn load(name: &str, directory: &Path) -> Result<Recipe, Error> {
+    let mut files = RecipeFiles::default();
+    collect(directory, "", &mut files)?;
+    Recipe::from_files(name, files.with_base()?)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads a recipe from disk")]
+fn collect(directory: &Path, prefix: &str, files: &mut RecipeFiles) -> Result<(), Error> {
+    let failed = |verb, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { verb, path, source }
+    };
+    for entry in std::fs::read_dir(directory).map_err(failed("list recipe directory", directory))? {
+        let entry = entry.map_err(failed("list recipe directory", directory))?;
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        // Editors leave such files beside the ones they edit.
+        if name.starts_with('.') || name.ends_with('~') {
+            continue;
+        }
+        let inner = format!("{prefix}{name}");
+        if path.is_dir() {
+            collect(&path, &format!("{inner}/"), files)?;
+        } else {
+            let text = std::fs::read_to_string(&path).map_err(failed("read", &path))?;
+            files.0.insert(inner, text);
+        }
+    }
+    Ok(())
+}
+
+/// Writes every text of `recipe` into `directory`, which must be new or empty.
+#[expect(clippy::disallowed_methods, reason = "the one place that writes a recipe to disk")]
+pub fn export(recipe: &Recipe, directory: &Path) -> Result<(), Error> {
+    let io = |verb, path: &Path, source| Error::Io { verb, path: path.to_owned(), source };
+    if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
+        let taken = std::io::Error::other("it exists and is not empty");
+        return Err(io("export into", directory, taken));
+    }
+    for (path, text) in recipe.files.iter() {
+        let path = directory.join(path);
+        let parent = path.parent().unwrap_or(directory);
+        std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))?;
+        std::fs::write(&path, text).map_err(|source| io("write", &path, source))?;
+    }
+    Ok(())
+}
+
+/// Replaces one text of a recipe directory.
+pub(super) fn replace(directory: &Path, path: &str, text: &str) -> Result<(), Error> {
+    let path = directory.join(path);
+    crate::out::write_atomically(&path, text.as_bytes(), crate::tree::Mode::PUBLIC).map_err(|source| Error::Io {
+        verb: "write",
+        path,
+        source,
+    })
+}

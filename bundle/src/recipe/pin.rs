@@ -1,0 +1,73 @@
+//! `recipe pin`: digests of binaries that the user built or holds, written into `recipe.toml`.
+//!
+//! The file is edited, not written anew: comments and order are the user's.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use toml_edit::{DocumentMut, value};
+
+use super::files::{load, replace};
+use super::{Error, Recipe};
+use crate::fetch::mirror;
+use crate::hash::Sha256;
+
+/// What was pinned.
+#[derive(Debug, Serialize)]
+pub struct Pinned {
+    /// The component.
+    pub component: String,
+    /// The file it was computed from.
+    pub file: PathBuf,
+    /// Its digest.
+    pub sha256: Sha256,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// Computes digests of every component from files below `from` and writes them into the recipe at
+/// `directory`. Nothing is written unless all are there.
+pub fn pin(directory: &Path, from: &Path) -> Result<Vec<Pinned>, Error> {
+    let recipe = load(&directory.display().to_string(), directory)?;
+    let (mut pinned, mut faults) = (Vec::new(), Vec::new());
+    for (name, component) in &recipe.release.components {
+        match mirror::find_local(from, name, &component.urls) {
+            Some(file) => match mirror::digest_binary(&file) {
+                Ok((sha256, size)) => pinned.push(Pinned { component: name.clone(), file, sha256, size }),
+                Err(why) => faults.push(format!("`{}`: {why}", file.display())),
+            },
+            None => faults.push(format!("there is no `{name}` below `{}`", from.display())),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(Error::Pin { faults });
+    }
+    let text = recipe.files.get("recipe.toml").unwrap_or_default();
+    replace(directory, "recipe.toml", &edit(&recipe, text, &pinned)?)?;
+    Ok(pinned)
+}
+
+/// The same recipe in memory, under another name and with these pins.
+pub fn pinned(recipe: &Recipe, name: &str, pins: &[Pinned]) -> Result<Recipe, Error> {
+    let text = edit(recipe, recipe.files.get("recipe.toml").unwrap_or_default(), pins)?;
+    let files = recipe
+        .files
+        .iter()
+        .map(|(path, old)| (path.to_owned(), if path == "recipe.toml" { text.clone() } else { old.to_owned() }));
+    Recipe::from_files(name, files.collect())
+}
+
+fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error> {
+    let mut document: DocumentMut =
+        text.parse().map_err(|why| Error::Pin { faults: vec![format!("`recipe.toml`: {why}")] })?;
+    for pin in pinned {
+        let component = &mut document["components"][&pin.component];
+        component["sha256"] = value(pin.sha256.to_string());
+        component["size"] = value(i64::try_from(pin.size).unwrap_or(i64::MAX));
+        if recipe.release.components[&pin.component].sha256 != Some(pin.sha256) {
+            // The digest is no longer the publisher's, and must not look like it.
+            component["sources"] = value(toml_edit::Array::from_iter(["computed by `kube-bundle recipe pin`"]));
+        }
+    }
+    Ok(document.to_string())
+}

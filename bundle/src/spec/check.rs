@@ -1,0 +1,519 @@
+//! The rules of `cluster.toml`, one small function each.
+//!
+//! [`read`] turns text into values with places, [`RULES`] hold between values, [`Read::into_spec`] drops the
+//! places. Every rule runs, whatever the others found.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+use super::raw::{FaultList, Table};
+use super::{
+    API_PORT, ClusterSpec, Etcd, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, Node, PkiSpec, RecipeRef,
+    Role, Subject, network,
+};
+use crate::diagnostic::Diagnostic;
+
+/// The file with its places. `None` is a value whose fault has been noted already.
+struct Read {
+    name: Option<Spanned<ClusterName>>,
+    recipe: Option<Spanned<RecipeRef>>,
+    endpoint: Option<Spanned<Endpoint>>,
+    pod_cidr: Option<Spanned<IpNet>>,
+    service_cidr: Option<Spanned<IpNet>>,
+    domain: Option<DnsName>,
+    sans: Vec<Spanned<Host>>,
+    etcd_span: Option<Range<usize>>,
+    etcd: Vec<Spanned<Endpoint>>,
+    existing_etcd: Option<ExistingEtcd>,
+    nodes_span: Option<Range<usize>>,
+    nodes: Vec<ReadNode>,
+    pki: ReadPki,
+    formats: Vec<Spanned<Format>>,
+}
+
+struct ReadNode {
+    span: Range<usize>,
+    name: Option<Spanned<NodeName>>,
+    address: Option<Spanned<IpAddr>>,
+    roles_span: Option<Range<usize>>,
+    roles: Vec<Spanned<Role>>,
+}
+
+struct ReadPki {
+    key: KeyAlgorithm,
+    ca_validity: Spanned<Lifetime>,
+    validity: Spanned<Lifetime>,
+    token_validity: Lifetime,
+    subject: Subject,
+    existing_ca: Option<ExistingCa>,
+}
+
+type Rule = fn(&Read, &FaultList);
+
+const RULES: &[Rule] = &[
+    networks_have_no_host_bits,
+    networks_do_not_overlap,
+    service_network_has_a_size_the_api_server_takes,
+    pod_network_has_room_for_every_node,
+    nodes_are_outside_the_cluster_networks,
+    etcd_and_endpoint_are_outside_the_cluster_networks,
+    endpoint_is_a_name_of_the_api_server,
+    a_master_is_dialled_at_its_port,
+    nodes_are_distinct,
+    addresses_can_be_dialled,
+    there_is_a_master,
+    every_node_has_a_role,
+    etcd_has_members,
+    leaves_do_not_outlive_their_ca,
+    there_is_something_to_pack,
+];
+
+/// The spec and its warnings, or all faults.
+pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Diagnostic>> {
+    let faults = FaultList::default();
+    let (table, syntax) = DeTable::parse_recoverable(text);
+    for fault in &syntax {
+        faults.add(Diagnostic::error(
+            fault.span().unwrap_or(0..0),
+            format!("the file is no TOML: {}", fault.message()),
+            "here",
+        ));
+    }
+    // After a syntax error half the file may be missing; faults about the missing half would mislead.
+    if faults.has_errors() {
+        return Err(faults.into_vec());
+    }
+    let root = Table::root(&table, &faults);
+    let read = read(&root, &faults);
+    root.finish();
+    RULES.iter().for_each(|rule| rule(&read, &faults));
+    let failed = faults.has_errors();
+    match read.into_spec() {
+        Some(spec) if !failed => Ok((spec, faults.into_vec())),
+        _ => Err(faults.into_vec()),
+    }
+}
+
+fn read(root: &Table<'_>, faults: &FaultList) -> Read {
+    let cluster = root.require_table("cluster");
+    let etcd = root.require_table("etcd");
+    let nodes_span = root.span_of("nodes");
+    let nodes = root.tables("nodes").into_iter().map(read_node).collect();
+    let pki = read_pki(root.table("pki"), faults);
+    let formats = root.table("output").map_or_else(default_formats, |output| {
+        let formats = if output.span_of("formats").is_some() { output.list("formats") } else { default_formats() };
+        output.finish();
+        formats
+    });
+    let mut read = Read {
+        name: None,
+        recipe: None,
+        endpoint: None,
+        pod_cidr: None,
+        service_cidr: None,
+        domain: "cluster.local".parse().ok(),
+        sans: Vec::new(),
+        etcd_span: None,
+        etcd: Vec::new(),
+        existing_etcd: None,
+        nodes_span,
+        nodes,
+        pki,
+        formats,
+    };
+    if let Some(cluster) = cluster {
+        read.name = cluster.require("name", "\"roc\"");
+        read.recipe = cluster.require("recipe", "\"v1.16.0\"");
+        read.endpoint = cluster.require("endpoint", "\"https://10.200.16.79:6443\"");
+        read.pod_cidr = cluster.require("pod_cidr", "\"10.10.0.0/16\"");
+        read.service_cidr = cluster.require("service_cidr", "\"10.32.0.0/16\"");
+        if cluster.span_of("domain").is_some() {
+            read.domain = cluster.parse("domain").map(Spanned::into_inner);
+        }
+        read.sans = cluster.list("apiserver_sans");
+        cluster.finish();
+    }
+    if let Some(etcd) = etcd {
+        read.etcd_span = Some(etcd.span.clone());
+        read.etcd = etcd.list("endpoints");
+        read.existing_etcd =
+            together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
+        etcd.finish();
+    }
+    read
+}
+
+fn default_formats() -> Vec<Spanned<Format>> {
+    vec![Spanned::new(0..0, Format::Tarball)]
+}
+
+fn read_node(table: Table<'_>) -> ReadNode {
+    let node = ReadNode {
+        span: table.span.clone(),
+        name: table.require("name", "\"master-1\""),
+        address: table.require("address", "\"10.200.16.79\""),
+        roles_span: table.span_of("roles"),
+        roles: table.list("roles"),
+    };
+    table.finish();
+    node
+}
+
+fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
+    let mut pki = ReadPki {
+        key: KeyAlgorithm::Rsa2048,
+        ca_validity: Spanned::new(0..0, Lifetime::days(3650)),
+        validity: Spanned::new(0..0, Lifetime::days(365)),
+        token_validity: Lifetime::days(7),
+        subject: Subject::default(),
+        existing_ca: None,
+    };
+    let Some(table) = table else { return pki };
+    if let Some(key) = table.parse("key") {
+        pki.key = key.into_inner();
+    }
+    if let Some(validity) = table.parse("ca_validity") {
+        pki.ca_validity = validity;
+    }
+    if let Some(validity) = table.parse("validity") {
+        pki.validity = validity;
+    }
+    if let Some(validity) = table.parse("token_validity") {
+        pki.token_validity = validity.into_inner();
+    }
+    if let Some(subject) = table.table("subject") {
+        pki.subject = Subject {
+            country: subject.parse("country").map(Spanned::into_inner).map(|Country(text)| text),
+            state: subject.parse("state").map(Spanned::into_inner).map(|Printable(text)| text),
+            locality: subject.parse("locality").map(Spanned::into_inner).map(|Printable(text)| text),
+        };
+        subject.finish();
+    }
+    pki.existing_ca = together(&table, ["ca_cert", "ca_key"], faults).map(|[cert, key]| ExistingCa { cert, key });
+    table.finish();
+    pki
+}
+
+/// Paths that make sense only together.
+fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: &FaultList) -> Option<[PathBuf; N]> {
+    let values = keys.map(|key| table.parse::<PathBuf>(key));
+    let given: Vec<_> = values.iter().flatten().collect();
+    if let (Some(first), true) = (given.first(), given.len() < N) {
+        let names = keys.map(|key| format!("`{key}`")).join(", ");
+        faults.add(
+            Diagnostic::error(first.span(), format!("{names} belong together, and only some are given"), "given here")
+                .help(format!("give all of {names}, or none")),
+        );
+    }
+    let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
+    paths?.try_into().ok()
+}
+
+impl Read {
+    fn into_spec(self) -> Option<ClusterSpec> {
+        let node = |node: ReadNode| {
+            Some(Node {
+                name: node.name?.into_inner(),
+                address: node.address?.into_inner(),
+                roles: node.roles.into_iter().map(Spanned::into_inner).collect(),
+            })
+        };
+        Some(ClusterSpec {
+            name: self.name?.into_inner(),
+            recipe: self.recipe?.into_inner(),
+            endpoint: self.endpoint?.into_inner(),
+            pod_cidr: self.pod_cidr?.into_inner(),
+            service_cidr: self.service_cidr?.into_inner(),
+            domain: self.domain?,
+            apiserver_sans: self.sans.into_iter().map(Spanned::into_inner).collect(),
+            etcd: Etcd {
+                endpoints: self.etcd.into_iter().map(Spanned::into_inner).collect(),
+                existing: self.existing_etcd,
+            },
+            nodes: self.nodes.into_iter().map(node).collect::<Option<_>>()?,
+            pki: PkiSpec {
+                key: self.pki.key,
+                ca_validity: self.pki.ca_validity.into_inner(),
+                validity: self.pki.validity.into_inner(),
+                token_validity: self.pki.token_validity,
+                subject: self.pki.subject,
+                existing_ca: self.pki.existing_ca,
+            },
+            formats: self.formats.into_iter().map(Spanned::into_inner).collect(),
+        })
+    }
+
+    fn networks(&self) -> impl Iterator<Item = (&'static str, &Spanned<IpNet>)> {
+        let named = [("pod_cidr", &self.pod_cidr), ("service_cidr", &self.service_cidr)];
+        named.into_iter().filter_map(|(key, network)| Some((key, network.as_ref()?)))
+    }
+
+    fn addresses(&self) -> impl Iterator<Item = &Spanned<IpAddr>> {
+        self.nodes.iter().filter_map(|node| node.address.as_ref())
+    }
+
+    /// Notes that `address` lies in one of the networks that only the cluster's inside knows.
+    fn refuse_inside(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
+        for (key, cidr) in self.networks().filter(|(_, cidr)| cidr.get_ref().contains(&address)) {
+            faults.add(
+                Diagnostic::error(span.clone(), format!("{who} `{address}` lies inside `{key}`"), "this address")
+                    .and(cidr.span(), "this network is routed inside the cluster only")
+                    .help("choose cluster networks that no machine has an address in"),
+            );
+        }
+    }
+}
+
+fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
+    for (key, cidr) in read.networks() {
+        let network = cidr.get_ref().trunc();
+        if network != *cidr.get_ref() {
+            faults.add(
+                Diagnostic::error(
+                    cidr.span(),
+                    format!("`{key}` has host bits set: {}", cidr.get_ref()),
+                    "names an address, not a network",
+                )
+                .help(format!("write `{network}`")),
+            );
+        }
+    }
+}
+
+fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
+    let (Some(pods), Some(services)) = (&read.pod_cidr, &read.service_cidr) else { return };
+    if network::overlap(*pods.get_ref(), *services.get_ref()) {
+        faults.add(
+            Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "services here")
+                .and(pods.span(), "pods here")
+                .help("choose two networks that share no address, such as 10.10.0.0/16 and 10.32.0.0/16"),
+        );
+    }
+}
+
+/// `validateClusterIPFlags` of kube-apiserver v1.16: at most 20 host bits, at least 8 addresses.
+fn service_network_has_a_size_the_api_server_takes(read: &Read, faults: &FaultList) {
+    let Some(cidr) = &read.service_cidr else { return };
+    let bits = network::host_bits(*cidr.get_ref());
+    if bits < 3 {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`service_cidr` is too small", "fewer than 8 addresses")
+                .help("kube-apiserver wants at least 8 addresses: a /29 or wider, better a /16"),
+        );
+    } else if bits > 20 {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`service_cidr` is too large", "more than 2^20 addresses")
+                .help("kube-apiserver v1.16 refuses more than 20 host bits: a /12 or narrower"),
+        );
+    }
+}
+
+/// kube-controller-manager hands each node a /24, and refuses more than 16 bits between the two masks.
+fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
+    let Some(cidr) = &read.pod_cidr else { return };
+    let capacity = network::node_capacity(*cidr.get_ref());
+    let nodes = read.nodes.len() as u64;
+    if capacity < nodes.max(1) {
+        faults.add(
+            Diagnostic::error(
+                cidr.span(),
+                format!("`pod_cidr` has room for {capacity} nodes, and there are {nodes}"),
+                "too small",
+            )
+            .help(format!("each node takes a /{}: a /16 serves 256 nodes", network::NODE_PREFIX)),
+        );
+    } else if cidr.get_ref().prefix_len() + 16 < network::NODE_PREFIX {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`pod_cidr` is too large", "kube-controller-manager refuses it")
+                .help("a /8 or narrower"),
+        );
+    }
+}
+
+fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+    for address in read.addresses() {
+        read.refuse_inside(*address.get_ref(), &address.span(), "node address", faults);
+    }
+}
+
+fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+    let etcd = read.etcd.iter().map(|endpoint| ("etcd endpoint", endpoint));
+    for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
+        if let Host::Ip(address) = endpoint.get_ref().host {
+            read.refuse_inside(address, &endpoint.span(), who, faults);
+        }
+    }
+}
+
+fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
+    let Some(endpoint) = &read.endpoint else { return };
+    let host = &endpoint.get_ref().host;
+    let is_master = read.addresses().any(|address| *host == Host::Ip(*address.get_ref()));
+    if !is_master && !read.sans.iter().any(|san| san.get_ref() == host) {
+        faults.add(
+            Diagnostic::error(
+                endpoint.span(),
+                format!("no API server is known by the endpoint's name `{host}`"),
+                "neither a master's address nor in `apiserver_sans`",
+            )
+            .help(format!(
+                "correct it, or, if it is a virtual address or a load balancer, add \"{host}\" to `apiserver_sans`"
+            )),
+        );
+    }
+}
+
+fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
+    let Some(endpoint) = &read.endpoint else { return };
+    let Endpoint { host, port } = endpoint.get_ref();
+    if *port != API_PORT && read.addresses().any(|address| *host == Host::Ip(*address.get_ref())) {
+        faults.add(
+            Diagnostic::error(
+                endpoint.span(),
+                format!("the endpoint is a master, and no master listens on port {port}"),
+                format!("expected port {API_PORT}"),
+            )
+            .help(format!("write `https://{host}:{API_PORT}`; only a load balancer may use another port")),
+        );
+    }
+}
+
+fn nodes_are_distinct(read: &Read, faults: &FaultList) {
+    no_twins("node name", read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
+    no_twins("node address", read.addresses(), faults);
+    no_twins("etcd endpoint", read.etcd.iter(), faults);
+}
+
+fn no_twins<'r, T: Ord + Display + 'r>(what: &str, values: impl Iterator<Item = &'r Spanned<T>>, faults: &FaultList) {
+    let mut seen = BTreeMap::new();
+    for value in values {
+        if let Some(first) = seen.insert(value.get_ref(), value.span()) {
+            faults.add(
+                Diagnostic::error(value.span(), format!("{what} `{}` is given twice", value.get_ref()), "again here")
+                    .and(first, "first here"),
+            );
+        }
+    }
+}
+
+fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
+    for address in read.addresses() {
+        let ip = address.get_ref();
+        if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
+            faults.add(Diagnostic::error(
+                address.span(),
+                format!("node address `{ip}` can't be reached from another machine"),
+                "expected the machine's own address on its network",
+            ));
+        } else if ip.is_ipv6() {
+            faults.add(
+                Diagnostic::error(address.span(), format!("node address `{ip}` is IPv6"), "expected an IPv4 address")
+                    .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
+            );
+        }
+    }
+}
+
+fn there_is_a_master(read: &Read, faults: &FaultList) {
+    let master = |node: &ReadNode| node.roles.iter().any(|role| *role.get_ref() == Role::Master);
+    // A mistyped role is a fault of its own; this one would only repeat it.
+    let silent = read.nodes.iter().any(|node| node.roles_span.is_some() && node.roles.is_empty());
+    if !read.nodes.iter().any(master) && !silent {
+        let span = read.nodes_span.clone().unwrap_or(0..0);
+        faults.add(
+            Diagnostic::error(span, "no node is a master", "a control plane needs at least one")
+                .help("add `[[nodes]]` with `name`, `address` and `roles = [\"master\"]`"),
+        );
+    }
+}
+
+fn every_node_has_a_role(read: &Read, faults: &FaultList) {
+    for node in read.nodes.iter().filter(|node| node.roles.is_empty()) {
+        if let Some(span) = &node.roles_span {
+            faults.add(
+                Diagnostic::error(span.clone(), "this node has no role", "names no known role")
+                    .help("write `roles = [\"master\"]`"),
+            );
+        } else {
+            faults.add(
+                Diagnostic::error(node.span.clone(), "this node has no role", "`roles` is missing")
+                    .help("add `roles = [\"master\"]`"),
+            );
+        }
+    }
+}
+
+fn etcd_has_members(read: &Read, faults: &FaultList) {
+    let Some(span) = &read.etcd_span else { return };
+    match (read.etcd.first(), read.etcd.last()) {
+        (Some(first), Some(last)) if read.etcd.len() % 2 == 0 => {
+            let count = read.etcd.len();
+            let message = format!("etcd with {count} members survives no more failures than with {}", count - 1);
+            faults.add(
+                Diagnostic::warning(first.span().start..last.span().end, message, "an even number")
+                    .help("use 1, 3 or 5 members"),
+            );
+        }
+        (None, _) => faults.add(
+            Diagnostic::error(span.clone(), "etcd has no endpoint", "`endpoints` is missing or empty")
+                .help("for example `endpoints = [\"https://10.200.16.79:2379\"]`"),
+        ),
+        _ => {}
+    }
+}
+
+fn leaves_do_not_outlive_their_ca(read: &Read, faults: &FaultList) {
+    let (ca, leaf) = (&read.pki.ca_validity, &read.pki.validity);
+    if leaf.get_ref() > ca.get_ref() {
+        faults.add(Diagnostic::error(
+            leaf.span(),
+            format!("certificates would outlive their CA: {} after {}", leaf.get_ref(), ca.get_ref()),
+            "longer than `ca_validity`",
+        ));
+    }
+}
+
+fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
+    let (ready, later): (Vec<_>, Vec<_>) = read.formats.iter().partition(|format| format.get_ref().is_available());
+    for format in later {
+        let message = format!("format `{}` is not written by this version", format.get_ref());
+        if ready.is_empty() {
+            faults.add(Diagnostic::error(format.span(), message, "nothing would be packed").help("add \"tarball\""));
+        } else {
+            faults.add(Diagnostic::warning(format.span(), message, "left out"));
+        }
+    }
+}
+
+/// C of a subject: ISO 3166-1, two letters.
+struct Country(String);
+
+impl FromStr for Country {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let good = text.len() == 2 && text.chars().all(|c| c.is_ascii_uppercase());
+        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected two capital letters (ISO 3166-1)".to_owned())
+    }
+}
+
+/// Other parts of a subject: 1 to 64 characters (RFC 5280, upper bounds), none of them a control character.
+struct Printable(String);
+
+impl FromStr for Printable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let good = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected 1 to 64 characters".to_owned())
+    }
+}

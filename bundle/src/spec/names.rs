@@ -1,0 +1,189 @@
+//! Names as types: whoever holds one knows it is well-formed.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+
+/// Why a text is no name of its kind. The text says what is expected.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct BadName(String);
+
+/// Declares a string newtype with a checking constructor.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+
+            fn from_str(text: &str) -> Result<Self, BadName> {
+                let check: fn(&str) -> Result<(), BadName> = $check;
+                check(text).map(|()| Self(text.to_owned()))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+name! {
+    /// The cluster: a DNS label of at most 40 characters, since it begins file and package names.
+    ClusterName, |text| label(text, 40)
+}
+name! {
+    /// A machine: a DNS label (RFC 1123) of at most 63 characters, as a host name is.
+    NodeName, |text| label(text, 63)
+}
+name! {
+    /// A DNS name (RFC 1123): labels joined by dots, at most 253 characters.
+    DnsName, dns_name
+}
+
+fn label(text: &str, longest: usize) -> Result<(), BadName> {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let ends = |c: char| c != '-';
+    if text.is_empty() || text.len() > longest {
+        return Err(BadName(format!("expected 1 to {longest} characters, got {}", text.len())));
+    }
+    if !text.chars().all(inner) || !text.starts_with(ends) || !text.ends_with(ends) {
+        return Err(BadName("expected lower-case letters, digits and inner hyphens".to_owned()));
+    }
+    Ok(())
+}
+
+fn dns_name(text: &str) -> Result<(), BadName> {
+    if text.len() > 253 {
+        return Err(BadName(format!("expected at most 253 characters, got {}", text.len())));
+    }
+    // `10.200.16.790` is a mistyped address, not a host: no top-level domain is a number (RFC 3696).
+    if text.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit())) {
+        return Err(BadName("expected an IP address or a DNS name, whose last label is never a number".to_owned()));
+    }
+    text.split('.')
+        .try_for_each(|part| label(part, 63))
+        .map_err(|BadName(why)| BadName(format!("{why}, joined by dots")))
+}
+
+/// What a certificate can be asked to name, and a client to dial.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Host {
+    /// An address.
+    Ip(IpAddr),
+    /// A name that DNS resolves.
+    Name(DnsName),
+}
+
+impl FromStr for Host {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        text.parse().map(Self::Ip).or_else(|_| text.parse().map(Self::Name))
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Host {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// `https://host:port`, with nothing behind it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Who is dialled.
+    pub host: Host,
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+}
+
+impl FromStr for Endpoint {
+    type Err = BadName;
+
+    fn from_str(text: &str) -> Result<Self, BadName> {
+        let refuse = |why: &str| BadName(format!("expected `https://HOST:PORT`{why}"));
+        let rest = text.strip_prefix("https://").ok_or_else(|| refuse(""))?;
+        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse(", the port is missing"))?;
+        let port = port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(|| refuse(" with a port of 1 to 65535 and no path"))?;
+        let host = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
+            Some(address) => {
+                Host::Ip(IpAddr::V6(address.parse().map_err(|_| refuse(" with an IPv6 address in brackets"))?))
+            }
+            None => host.parse()?,
+        };
+        Ok(Self { host, port })
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            Host::Ip(IpAddr::V6(address)) => write!(f, "https://[{address}]:{}", self.port),
+            host => write!(f, "https://{host}:{}", self.port),
+        }
+    }
+}
+
+impl Serialize for Endpoint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_would_break_a_file_or_a_package_are_refused() {
+        for wrong in ["", "-a", "a-", "A", "a.b", "a_b", "a b", "a/b", &"a".repeat(41)] {
+            assert!(wrong.parse::<ClusterName>().is_err(), "{wrong:?}");
+        }
+        assert!("roc".parse::<ClusterName>().is_ok());
+    }
+
+    #[test]
+    fn a_mistyped_address_is_no_host_name() {
+        assert!("10.200.16.790".parse::<Host>().is_err());
+        assert_eq!("10.200.16.79".parse(), Ok(Host::Ip([10, 200, 16, 79].into())));
+        assert!("k8s.example.com".parse::<Host>().is_ok());
+    }
+
+    #[test]
+    fn endpoints_read_back() {
+        for text in ["https://10.200.16.79:6443", "https://k8s.example.com:443", "https://[fd00::1]:6443"] {
+            assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()), Ok(text.to_owned()));
+        }
+        for wrong in ["http://a:1", "https://a", "https://a:0", "https://a:6443/", "https://a:65536", "a:1"] {
+            assert!(wrong.parse::<Endpoint>().is_err(), "{wrong:?}");
+        }
+    }
+}

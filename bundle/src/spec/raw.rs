@@ -1,0 +1,216 @@
+//! Reading a TOML tree key by key, with every fault noted and none ending the reading.
+//!
+//! A deserializer stops at its first error; a person who mistyped two keys wants to hear of both. This
+//! reader knows nothing of clusters: `check.rs` says which keys there are and what they mean.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::diagnostic::{Diagnostic, Severity};
+
+/// Where faults gather while a file is read.
+#[derive(Default)]
+pub(super) struct FaultList(RefCell<Vec<Diagnostic>>);
+
+impl FaultList {
+    pub(super) fn add(&self, fault: Diagnostic) {
+        self.0.borrow_mut().push(fault);
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.0.borrow().iter().any(|fault| fault.severity() == Severity::Error)
+    }
+
+    pub(super) fn into_vec(self) -> Vec<Diagnostic> {
+        self.0.into_inner()
+    }
+}
+
+/// One table of the file. Each key that is asked for is a known one; [`Table::finish`] reports the rest.
+pub(super) struct Table<'a> {
+    name: String,
+    entries: &'a DeTable<'a>,
+    pub(super) span: Range<usize>,
+    known: RefCell<BTreeSet<&'static str>>,
+    faults: &'a FaultList,
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn root(entries: &'a Spanned<DeTable<'a>>, faults: &'a FaultList) -> Self {
+        Self::new(String::new(), entries.get_ref(), 0..0, faults)
+    }
+
+    fn new(name: String, entries: &'a DeTable<'a>, span: Range<usize>, faults: &'a FaultList) -> Self {
+        Self { name, entries, span, known: RefCell::default(), faults }
+    }
+
+    fn path(&self, key: &str) -> String {
+        if self.name.is_empty() { key.to_owned() } else { format!("{}.{key}", self.name) }
+    }
+
+    fn get(&self, key: &'static str) -> Option<&'a Spanned<DeValue<'a>>> {
+        self.known.borrow_mut().insert(key);
+        self.entries.get(key)
+    }
+
+    /// Notes that `value` should have been something else.
+    fn expected(&self, key: &str, value: &Spanned<DeValue<'_>>, what: &str) {
+        let got = value.get_ref().type_str();
+        self.faults.add(Diagnostic::error(
+            value.span(),
+            format!("`{}` is not {what}", self.path(key)),
+            format!("expected {what}, got {got}"),
+        ));
+    }
+
+    fn missing(&self, key: &str, help: &str) {
+        let place = if self.name.is_empty() { "the file".to_owned() } else { format!("`[{}]`", self.name) };
+        self.faults
+            .add(Diagnostic::error(self.span.clone(), format!("{place} lacks `{key}`"), "add it here").help(help));
+    }
+
+    /// A string that parses as `T`, if the key is there.
+    pub(super) fn parse<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Spanned<T>> {
+        let value = self.get(key)?;
+        let Some(text) = value.get_ref().as_str() else {
+            self.expected(key, value, "a string");
+            return None;
+        };
+        self.parse_text(key, value.span(), text)
+    }
+
+    fn parse_text<T: FromStr<Err: Display>>(&self, key: &str, span: Range<usize>, text: &str) -> Option<Spanned<T>> {
+        match text.parse() {
+            Ok(parsed) => Some(Spanned::new(span, parsed)),
+            Err(why) => {
+                self.faults.add(Diagnostic::error(
+                    span,
+                    format!("`{}` can't be `{text}`", self.path(key)),
+                    format!("{why}"),
+                ));
+                None
+            }
+        }
+    }
+
+    /// The same, and a fault if the key is missing; `example` is what the user could write.
+    pub(super) fn require<T: FromStr<Err: Display>>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
+        if self.get(key).is_none() {
+            self.missing(key, &format!("for example `{key} = {example}`"));
+        }
+        self.parse(key)
+    }
+
+    /// An array of strings that each parse as `T`; empty if the key is missing. Elements that don't parse
+    /// are noted and left out.
+    pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<Spanned<T>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(elements) = value.get_ref().as_array() else {
+            self.expected(key, value, "an array of strings");
+            return Vec::new();
+        };
+        let parse = |element: &Spanned<DeValue<'_>>| {
+            let Some(text) = element.get_ref().as_str() else {
+                self.expected(key, element, "a string");
+                return None;
+            };
+            self.parse_text(key, element.span(), text)
+        };
+        elements.iter().filter_map(parse).collect()
+    }
+
+    /// Whether the key is there, and where.
+    pub(super) fn span_of(&self, key: &'static str) -> Option<Range<usize>> {
+        self.get(key).map(Spanned::span)
+    }
+
+    /// A table below this one.
+    pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
+        let value = self.get(key)?;
+        let Some(entries) = value.get_ref().as_table() else {
+            self.expected(key, value, "a table");
+            return None;
+        };
+        Some(Table::new(self.path(key), entries, value.span(), self.faults))
+    }
+
+    /// The same, and a fault if it is missing.
+    pub(super) fn require_table(&self, key: &'static str) -> Option<Table<'a>> {
+        if self.get(key).is_none() {
+            self.missing(key, &format!("add a table `[{key}]`; `kube-bundle init` writes a file with every key"));
+        }
+        self.table(key)
+    }
+
+    /// An array of tables, as `[[key]]` writes it.
+    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
+        let Some(value) = self.get(key) else { return Vec::new() };
+        let Some(elements) = value.get_ref().as_array() else {
+            self.expected(key, value, &format!("an array of tables, written as `[[{key}]]`"));
+            return Vec::new();
+        };
+        let table = |element: &'a Spanned<DeValue<'a>>| match element.get_ref().as_table() {
+            Some(entries) => Some(Table::new(key.to_owned(), entries, element.span(), self.faults)),
+            None => {
+                self.expected(key, element, "a table");
+                None
+            }
+        };
+        elements.iter().filter_map(table).collect()
+    }
+
+    /// Reports every key nobody asked for, with the nearest one that exists.
+    pub(super) fn finish(self) {
+        let known = self.known.borrow();
+        for key in self.entries.keys().filter(|key| !known.contains(key.get_ref().as_ref())) {
+            let name = key.get_ref().as_ref();
+            let place = if self.name.is_empty() { "the file".to_owned() } else { format!("`[{}]`", self.name) };
+            let help = match nearest(name, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => {
+                    format!("keys here: {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
+                }
+            };
+            self.faults
+                .add(Diagnostic::error(key.span(), format!("{place} has no key `{name}`"), "unknown key").help(help));
+        }
+    }
+}
+
+/// The known key within two edits of `name`, if there is one.
+fn nearest<'k>(name: &str, known: &BTreeSet<&'k str>) -> Option<&'k str> {
+    known.iter().map(|key| (edits(name, key), *key)).filter(|(distance, _)| *distance <= 2).min().map(|(_, key)| key)
+}
+
+/// Levenshtein distance.
+fn edits(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let cost = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typing_error_finds_its_key() {
+        let known = BTreeSet::from(["pod_cidr", "service_cidr"]);
+        assert_eq!(nearest("pod_cdir", &known), Some("pod_cidr"));
+        assert_eq!(nearest("zone", &known), None);
+    }
+}
