@@ -335,7 +335,7 @@ fn obtain(
         Place::File(path) => {
             let (file, length) = store::open_local(path)?;
             task.expect(length);
-            take(download, Body::new(file, download, task), store, None)
+            take(download, &mut Body::new(file, download, task), store, None)
         }
         Place::Url(url) => {
             let resumed = match stream(download, url, store, client, task) {
@@ -347,7 +347,8 @@ fn obtain(
     }
 }
 
-/// One pass over a URL. The flag says whether old bytes were used, in which case wrong ones deserve a fresh try.
+/// One pass over a URL. The flag says whether the bytes came in more than one piece: those may not fit
+/// together, and deserve a fresh try.
 fn stream(
     download: &Download,
     url: &str,
@@ -356,19 +357,20 @@ fn stream(
     task: &dyn Task,
 ) -> Result<Found, (Fault, bool)> {
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
-    let resumed = part.length() > 0;
-    let reader = http::Resumable::new(client.get().map_err(|fault| (fault, false))?, url, part, task);
-    let outcome = take(download, Body::new(reader, download, task), store, Some(&download.pin));
+    let connected = client.get().map_err(|fault| (fault, false))?;
+    let mut body = Body::new(http::Resumable::new(connected, url, part, task), download, task);
+    let outcome = take(download, &mut body, store, Some(&download.pin));
+    let spliced = body.source().is_spliced();
     if matches!(outcome, Err(Fault::Wrong(_))) {
         store.forget_part(&download.pin);
     }
-    outcome.map_err(|fault| (fault, resumed))
+    outcome.map_err(|fault| (fault, spliced))
 }
 
 /// Reads a whole body, checks it, and admits what it yields. `part` says that the bytes are in a part file.
 fn take<R: std::io::Read>(
     download: &Download,
-    mut body: Body<'_, R>,
+    body: &mut Body<'_, R>,
     store: &Store,
     part: Option<&Pin>,
 ) -> Result<Found, Fault> {
@@ -376,7 +378,7 @@ fn take<R: std::io::Read>(
         Content::Binary(member) => {
             let kept = match part {
                 Some(_) => body.drain().map(|()| None),
-                None => store.keep(&mut body).map(Some),
+                None => store.keep(body).map(Some),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
             let Pin::Sha256(sha256) = body.verify()? else {
@@ -390,7 +392,7 @@ fn take<R: std::io::Read>(
             Ok(vec![(member.component.clone(), blob)])
         }
         Content::Archive(members) => {
-            let extracted = extract::members(&mut body, members, store).map_err(|why| body.fault(why))?;
+            let extracted = extract::members(&mut *body, members, store).map_err(|why| body.fault(why))?;
             let pin = body.verify()?;
             let missing: Vec<_> = members
                 .iter()

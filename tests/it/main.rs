@@ -1,1 +1,20 @@
-//! x
+//! Promises to the user, each kept by driving the program as a user does.
+//!
+//! A file is one promise, not one module of the program; a test's name says what is promised.
+#![expect(clippy::disallowed_methods, reason = "tests are the world outside: they read, write and run what they like")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod harness;
+mod server;
+
+mod build;
+mod certificates;
+mod consumers;
+mod demo;
+mod fetch;
+mod kill;
+mod plan;
+mod recipes;
+mod secrets;
+mod spec;
+mod verify;

@@ -28,6 +28,10 @@ impl<'a, R: Read> Body<'a, R> {
         Self { source, hasher, pin: download.pin, length: 0, size: download.size, task, refused: None }
     }
 
+    pub(super) fn source(&self) -> &R {
+        &self.source
+    }
+
     fn refuse(&mut self, fault: Fault) -> io::Error {
         let text = fault.to_string();
         self.refused = Some(fault);

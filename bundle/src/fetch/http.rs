@@ -127,6 +127,7 @@ pub(super) struct Resumable<'a> {
     position: u64,
     live: Option<Live>,
     attempts: u32,
+    spliced: bool,
     task: &'a dyn Task,
 }
 
@@ -146,7 +147,12 @@ enum Trouble {
 
 impl<'a> Resumable<'a> {
     pub(super) fn new(connected: Connected<'a>, url: &'a str, part: Part, task: &'a dyn Task) -> Self {
-        Self { connected, url, part, position: 0, live: None, attempts: 0, task }
+        Self { connected, url, part, position: 0, live: None, attempts: 0, spliced: false, task }
+    }
+
+    /// Whether bytes of more than one answer were put together.
+    pub(super) fn is_spliced(&self) -> bool {
+        self.spliced
     }
 
     /// Connects, or says why not and whether it is worth another try. `None` means that the part is the whole.
@@ -155,6 +161,7 @@ impl<'a> Resumable<'a> {
         let known = self.part.source();
         let mut request = self.connected.client.get(self.url);
         if have > 0 {
+            self.spliced = true;
             request = request.header(RANGE, format!("bytes={have}-"));
             // A tag of another server says nothing about this one; without a tag the digest has to notice.
             if let Some(etag) = known.etag.as_ref().filter(|etag| known.url == self.url && !etag.starts_with("W/")) {
@@ -203,11 +210,21 @@ impl<'a> Resumable<'a> {
         }
         let Some(live) = &mut self.live else { return Ok(0) };
         loop {
-            let count = live.response.read(buffer).map_err(|why| Trouble::Passing(broken(&why), None))?;
+            let have = self.part.length();
+            let total = live.end.map_or_else(String::new, |end| format!(" of {end}"));
+            let count = match live.response.read(buffer) {
+                Ok(count) => count,
+                Err(why) if is_timeout(&why) => {
+                    return Err(Trouble::Passing("nothing arrived in time".to_owned(), None));
+                }
+                Err(_) => {
+                    return Err(Trouble::Passing(format!("the connection broke after {have}{total} bytes"), None));
+                }
+            };
             if count == 0 {
                 return match live.end {
-                    Some(end) if end > self.part.length() => {
-                        Err(Trouble::Passing(format!("cut short after {} of {end} bytes", self.part.length()), None))
+                    Some(end) if end > have => {
+                        Err(Trouble::Passing(format!("the body ended after {have}{total} bytes"), None))
                     }
                     _ => Ok(0),
                 };
@@ -281,10 +298,8 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> Trouble {
     }
 }
 
-fn broken(why: &io::Error) -> String {
-    let timed_out =
-        why.kind() == io::ErrorKind::TimedOut || why.get_ref().is_some_and(|inner| chain(inner).contains("timed out"));
-    if timed_out { "nothing arrived in time".to_owned() } else { format!("the connection broke: {why}") }
+fn is_timeout(why: &io::Error) -> bool {
+    why.kind() == io::ErrorKind::TimedOut || why.get_ref().is_some_and(|inner| chain(inner).contains("timed out"))
 }
 
 /// First byte and total length of `Content-Range: bytes 5-9/10`.

@@ -43,7 +43,8 @@ fn is_template(path: &str) -> bool {
 
 fn fault(path: &str, why: &minijinja::Error) -> Fault {
     let place = why.line().map_or_else(String::new, |line| format!(":{line}"));
-    format!("template `{path}`{place}: {why}")
+    let detail = why.detail().map_or_else(|| why.kind().to_string(), |detail| format!("{}: {detail}", why.kind()));
+    format!("template `{path}`{place}: {detail}")
 }
 
 /// Whether every template is well-formed.

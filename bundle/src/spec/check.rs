@@ -30,14 +30,14 @@ struct Read {
     pod_cidr: Option<Spanned<IpNet>>,
     service_cidr: Option<Spanned<IpNet>>,
     domain: Option<DnsName>,
-    sans: Vec<Spanned<Host>>,
+    sans: Option<Vec<Spanned<Host>>>,
     etcd_span: Option<Range<usize>>,
-    etcd: Vec<Spanned<Endpoint>>,
+    etcd: Option<Vec<Spanned<Endpoint>>>,
     existing_etcd: Option<ExistingEtcd>,
     nodes_span: Option<Range<usize>>,
     nodes: Vec<ReadNode>,
     pki: ReadPki,
-    formats: Vec<Spanned<Format>>,
+    formats: Option<Vec<Spanned<Format>>>,
 }
 
 struct ReadNode {
@@ -45,7 +45,7 @@ struct ReadNode {
     name: Option<Spanned<NodeName>>,
     address: Option<Spanned<IpAddr>>,
     roles_span: Option<Range<usize>>,
-    roles: Vec<Spanned<Role>>,
+    roles: Option<Vec<Spanned<Role>>>,
 }
 
 struct ReadPki {
@@ -121,9 +121,9 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         pod_cidr: None,
         service_cidr: None,
         domain: "cluster.local".parse().ok(),
-        sans: Vec::new(),
+        sans: None,
         etcd_span: None,
-        etcd: Vec::new(),
+        etcd: None,
         existing_etcd: None,
         nodes_span,
         nodes,
@@ -134,8 +134,8 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         read.name = cluster.require("name", "\"roc\"");
         read.recipe = cluster.require("recipe", "\"v1.16.0\"");
         read.endpoint = cluster.require("endpoint", "\"https://10.200.16.79:6443\"");
-        read.pod_cidr = cluster.require("pod_cidr", "\"10.10.0.0/16\"");
-        read.service_cidr = cluster.require("service_cidr", "\"10.32.0.0/16\"");
+        read.pod_cidr = cluster.require_number("pod_cidr", "10.10.0.0/16");
+        read.service_cidr = cluster.require_number("service_cidr", "10.32.0.0/16");
         if cluster.span_of("domain").is_some() {
             read.domain = cluster.parse("domain").map(Spanned::into_inner);
         }
@@ -152,15 +152,15 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     read
 }
 
-fn default_formats() -> Vec<Spanned<Format>> {
-    vec![Spanned::new(0..0, Format::Tarball)]
+fn default_formats() -> Option<Vec<Spanned<Format>>> {
+    Some(vec![Spanned::new(0..0, Format::Tarball)])
 }
 
 fn read_node(table: Table<'_>) -> ReadNode {
     let node = ReadNode {
         span: table.span.clone(),
         name: table.require("name", "\"master-1\""),
-        address: table.require("address", "\"10.200.16.79\""),
+        address: table.require_number("address", "10.200.16.79"),
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
     };
@@ -224,7 +224,7 @@ impl Read {
             Some(Node {
                 name: node.name?.into_inner(),
                 address: node.address?.into_inner(),
-                roles: node.roles.into_iter().map(Spanned::into_inner).collect(),
+                roles: node.roles?.into_iter().map(Spanned::into_inner).collect(),
             })
         };
         Some(ClusterSpec {
@@ -234,9 +234,9 @@ impl Read {
             pod_cidr: self.pod_cidr?.into_inner(),
             service_cidr: self.service_cidr?.into_inner(),
             domain: self.domain?,
-            apiserver_sans: self.sans.into_iter().map(Spanned::into_inner).collect(),
+            apiserver_sans: self.sans?.into_iter().map(Spanned::into_inner).collect(),
             etcd: Etcd {
-                endpoints: self.etcd.into_iter().map(Spanned::into_inner).collect(),
+                endpoints: self.etcd?.into_iter().map(Spanned::into_inner).collect(),
                 existing: self.existing_etcd,
             },
             nodes: self.nodes.into_iter().map(node).collect::<Option<_>>()?,
@@ -248,7 +248,7 @@ impl Read {
                 subject: self.pki.subject,
                 existing_ca: self.pki.existing_ca,
             },
-            formats: self.formats.into_iter().map(Spanned::into_inner).collect(),
+            formats: self.formats?.into_iter().map(Spanned::into_inner).collect(),
         })
     }
 
@@ -346,7 +346,7 @@ fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
 }
 
 fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
-    let etcd = read.etcd.iter().map(|endpoint| ("etcd endpoint", endpoint));
+    let etcd = read.etcd.iter().flatten().map(|endpoint| ("etcd endpoint", endpoint));
     for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
         if let Host::Ip(address) = endpoint.get_ref().host {
             read.refuse_inside(address, &endpoint.span(), who, faults);
@@ -355,10 +355,14 @@ fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &Faul
 }
 
 fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
-    let Some(endpoint) = &read.endpoint else { return };
+    // A mistyped address elsewhere may be the one that is meant; it is a fault of its own.
+    let (Some(endpoint), Some(sans)) = (&read.endpoint, &read.sans) else { return };
+    if read.nodes.iter().any(|node| node.address.is_none()) {
+        return;
+    }
     let host = &endpoint.get_ref().host;
     let is_master = read.addresses().any(|address| *host == Host::Ip(*address.get_ref()));
-    if !is_master && !read.sans.iter().any(|san| san.get_ref() == host) {
+    if !is_master && !sans.iter().any(|san| san.get_ref() == host) {
         faults.add(
             Diagnostic::error(
                 endpoint.span(),
@@ -390,7 +394,7 @@ fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
 fn nodes_are_distinct(read: &Read, faults: &FaultList) {
     no_twins("node name", read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
     no_twins("node address", read.addresses(), faults);
-    no_twins("etcd endpoint", read.etcd.iter(), faults);
+    no_twins("etcd endpoint", read.etcd.iter().flatten(), faults);
 }
 
 fn no_twins<'r, T: Ord + Display + 'r>(what: &str, values: impl Iterator<Item = &'r Spanned<T>>, faults: &FaultList) {
@@ -424,10 +428,8 @@ fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
 }
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
-    let master = |node: &ReadNode| node.roles.iter().any(|role| *role.get_ref() == Role::Master);
-    // A mistyped role is a fault of its own; this one would only repeat it.
-    let silent = read.nodes.iter().any(|node| node.roles_span.is_some() && node.roles.is_empty());
-    if !read.nodes.iter().any(master) && !silent {
+    // Master is the only role, so a node without it is a fault of its own, and this one would only repeat it.
+    if read.nodes.is_empty() {
         let span = read.nodes_span.clone().unwrap_or(0..0);
         faults.add(
             Diagnostic::error(span, "no node is a master", "a control plane needs at least one")
@@ -437,26 +439,20 @@ fn there_is_a_master(read: &Read, faults: &FaultList) {
 }
 
 fn every_node_has_a_role(read: &Read, faults: &FaultList) {
-    for node in read.nodes.iter().filter(|node| node.roles.is_empty()) {
-        if let Some(span) = &node.roles_span {
-            faults.add(
-                Diagnostic::error(span.clone(), "this node has no role", "names no known role")
-                    .help("write `roles = [\"master\"]`"),
-            );
-        } else {
-            faults.add(
-                Diagnostic::error(node.span.clone(), "this node has no role", "`roles` is missing")
-                    .help("add `roles = [\"master\"]`"),
-            );
-        }
+    for node in read.nodes.iter().filter(|node| node.roles.as_ref().is_some_and(Vec::is_empty)) {
+        let (span, why) = match &node.roles_span {
+            Some(span) => (span, "`roles` is empty"),
+            None => (&node.span, "`roles` is missing"),
+        };
+        faults.add(Diagnostic::error(span.clone(), "this node has no role", why).help("write `roles = [\"master\"]`"));
     }
 }
 
 fn etcd_has_members(read: &Read, faults: &FaultList) {
-    let Some(span) = &read.etcd_span else { return };
-    match (read.etcd.first(), read.etcd.last()) {
-        (Some(first), Some(last)) if read.etcd.len() % 2 == 0 => {
-            let count = read.etcd.len();
+    let (Some(span), Some(etcd)) = (&read.etcd_span, &read.etcd) else { return };
+    match (etcd.first(), etcd.last()) {
+        (Some(first), Some(last)) if etcd.len() % 2 == 0 => {
+            let count = etcd.len();
             let message = format!("etcd with {count} members survives no more failures than with {}", count - 1);
             faults.add(
                 Diagnostic::warning(first.span().start..last.span().end, message, "an even number")
@@ -483,7 +479,8 @@ fn leaves_do_not_outlive_their_ca(read: &Read, faults: &FaultList) {
 }
 
 fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
-    let (ready, later): (Vec<_>, Vec<_>) = read.formats.iter().partition(|format| format.get_ref().is_available());
+    let (ready, later): (Vec<_>, Vec<_>) =
+        read.formats.iter().flatten().partition(|format| format.get_ref().is_available());
     for format in later {
         let message = format!("format `{}` is not written by this version", format.get_ref());
         if ready.is_empty() {

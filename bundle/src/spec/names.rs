@@ -77,7 +77,7 @@ fn dns_name(text: &str) -> Result<(), BadName> {
     }
     text.split('.')
         .try_for_each(|part| label(part, 63))
-        .map_err(|BadName(why)| BadName(format!("{why}, joined by dots")))
+        .map_err(|BadName(why)| BadName(format!("expected labels joined by dots, and one of them is wrong: {why}")))
 }
 
 /// What a certificate can be asked to name, and a client to dial.

@@ -35,6 +35,8 @@ impl FaultList {
 /// One table of the file. Each key that is asked for is a known one; [`Table::finish`] reports the rest.
 pub(super) struct Table<'a> {
     name: String,
+    /// One of several, written `[[name]]`.
+    repeated: bool,
     entries: &'a DeTable<'a>,
     pub(super) span: Range<usize>,
     known: RefCell<BTreeSet<&'static str>>,
@@ -47,7 +49,7 @@ impl<'a> Table<'a> {
     }
 
     fn new(name: String, entries: &'a DeTable<'a>, span: Range<usize>, faults: &'a FaultList) -> Self {
-        Self { name, entries, span, known: RefCell::default(), faults }
+        Self { name, repeated: false, entries, span, known: RefCell::default(), faults }
     }
 
     fn path(&self, key: &str) -> String {
@@ -69,8 +71,17 @@ impl<'a> Table<'a> {
         ));
     }
 
+    /// How the file writes this table's heading.
+    fn place(&self) -> String {
+        match (self.name.as_str(), self.repeated) {
+            ("", _) => "the file".to_owned(),
+            (name, false) => format!("`[{name}]`"),
+            (name, true) => format!("`[[{name}]]`"),
+        }
+    }
+
     fn missing(&self, key: &str, help: &str) {
-        let place = if self.name.is_empty() { "the file".to_owned() } else { format!("`[{}]`", self.name) };
+        let place = self.place();
         self.faults
             .add(Diagnostic::error(self.span.clone(), format!("{place} lacks `{key}`"), "add it here").help(help));
     }
@@ -107,13 +118,26 @@ impl<'a> Table<'a> {
         self.parse(key)
     }
 
-    /// An array of strings that each parse as `T`; empty if the key is missing. Elements that don't parse
-    /// are noted and left out.
-    pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Vec<Spanned<T>> {
-        let Some(value) = self.get(key) else { return Vec::new() };
+    /// The same for addresses and networks, whose own parser says no more than that it failed.
+    pub(super) fn require_number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
+        let text = self.require::<String>(key, &format!("\"{example}\""))?;
+        match text.get_ref().parse() {
+            Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
+            Err(_) => {
+                let message = format!("`{}` can't be `{}`", self.path(key), text.get_ref());
+                self.faults.add(Diagnostic::error(text.span(), message, format!("expected something like {example}")));
+                None
+            }
+        }
+    }
+
+    /// An array of strings that each parse as `T`; empty if the key is missing. `None` if anything in it was
+    /// wrong, which has been noted then.
+    pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Vec<Spanned<T>>> {
+        let Some(value) = self.get(key) else { return Some(Vec::new()) };
         let Some(elements) = value.get_ref().as_array() else {
             self.expected(key, value, "an array of strings");
-            return Vec::new();
+            return None;
         };
         let parse = |element: &Spanned<DeValue<'_>>| {
             let Some(text) = element.get_ref().as_str() else {
@@ -122,7 +146,9 @@ impl<'a> Table<'a> {
             };
             self.parse_text(key, element.span(), text)
         };
-        elements.iter().filter_map(parse).collect()
+        // Every element is looked at, whatever the ones before it were.
+        let parsed: Vec<_> = elements.iter().map(parse).collect();
+        parsed.into_iter().collect()
     }
 
     /// Whether the key is there, and where.
@@ -156,7 +182,9 @@ impl<'a> Table<'a> {
             return Vec::new();
         };
         let table = |element: &'a Spanned<DeValue<'a>>| match element.get_ref().as_table() {
-            Some(entries) => Some(Table::new(key.to_owned(), entries, element.span(), self.faults)),
+            Some(entries) => {
+                Some(Table { repeated: true, ..Table::new(key.to_owned(), entries, element.span(), self.faults) })
+            }
             None => {
                 self.expected(key, element, "a table");
                 None
@@ -170,7 +198,7 @@ impl<'a> Table<'a> {
         let known = self.known.borrow();
         for key in self.entries.keys().filter(|key| !known.contains(key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
-            let place = if self.name.is_empty() { "the file".to_owned() } else { format!("`[{}]`", self.name) };
+            let place = self.place();
             let help = match nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {

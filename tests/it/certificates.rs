@@ -1,0 +1,427 @@
+//! Who signs whom, what each certificate is good for, and that nothing is replaced behind a person's back.
+
+use std::collections::BTreeMap;
+
+use crate::harness::{Bench, files, has, tool};
+
+/// What openssl reads in a certificate.
+struct Seen {
+    text: String,
+    subject: String,
+}
+
+fn see(bench: &Bench, id: &str) -> Seen {
+    let path = bench.path(&format!("pki/{id}.pem")).display().to_string();
+    let read = |args: &[&str]| tool("openssl", &[&["x509", "-in", &path, "-noout"], args].concat());
+    Seen { text: read(&["-text"]), subject: read(&["-subject", "-nameopt", "RFC2253"]).trim().to_owned() }
+}
+
+impl Seen {
+    /// The line behind a heading of `openssl x509 -text`.
+    fn after(&self, heading: &str) -> &str {
+        let mut lines = self.text.lines().skip_while(|line| !line.contains(heading));
+        lines.next();
+        lines.next().unwrap_or_default().trim()
+    }
+}
+
+fn issuers() -> BTreeMap<&'static str, &'static [&'static str]> {
+    BTreeMap::from([
+        (
+            "ca",
+            &[
+                "kubernetes",
+                "apiserver-kubelet-client",
+                "kube-controller-manager",
+                "kube-scheduler",
+                "admin",
+                "kube-bootstrap",
+            ][..],
+        ),
+        ("etcd-ca", &["apiserver-etcd-client", "etcd/192.0.2.1"][..]),
+        ("front-proxy-ca", &["front-proxy-client"][..]),
+    ])
+}
+
+#[test]
+fn every_certificate_is_signed_by_its_own_ca_for_one_purpose() {
+    if !has("openssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    bench.build().success();
+    let pem = |id: &str| bench.path(&format!("pki/{id}.pem")).display().to_string();
+    for (ca, leaves) in issuers() {
+        let authority = see(&bench, ca);
+        assert_eq!(authority.after("Basic Constraints: critical"), "CA:TRUE", "{ca}");
+        assert_eq!(authority.after("Key Usage: critical"), "Certificate Sign, CRL Sign", "{ca}");
+        for leaf in leaves {
+            for (other, _) in issuers() {
+                let verify = std::process::Command::new("openssl")
+                    .args(["verify", "-x509_strict", "-CAfile", &pem(other), &pem(leaf)])
+                    .output()
+                    .unwrap();
+                assert_eq!(
+                    verify.status.success(),
+                    other == ca,
+                    "{leaf} by {other}: {}",
+                    String::from_utf8_lossy(&verify.stdout)
+                );
+            }
+            let seen = see(&bench, leaf);
+            assert_eq!(seen.after("Basic Constraints: critical"), "CA:FALSE", "{leaf}");
+            assert_eq!(seen.after("X509v3 Key Usage: critical"), "Digital Signature, Key Encipherment", "{leaf}");
+            let usage = match *leaf {
+                "kubernetes" => "TLS Web Server Authentication",
+                "etcd/192.0.2.1" => "TLS Web Server Authentication, TLS Web Client Authentication",
+                _ => "TLS Web Client Authentication",
+            };
+            assert_eq!(seen.after("Extended Key Usage"), usage, "{leaf}");
+            assert!(
+                seen.text.contains("Version: 3 (0x2)")
+                    && seen.text.contains("Signature Algorithm: sha256WithRSAEncryption"),
+                "{leaf}"
+            );
+            assert!(seen.text.contains("Public-Key: (2048 bit)"), "{leaf}");
+            assert_eq!(
+                seen.after("Authority Key Identifier").trim_start_matches("keyid:"),
+                authority.after("Subject Key Identifier"),
+                "{leaf}"
+            );
+        }
+    }
+}
+
+#[test]
+fn users_and_groups_are_the_ones_kubernetes_binds() {
+    if !has("openssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    bench.build().success();
+    for (id, subject) in [
+        ("admin", "subject=CN=admin,O=system:masters"),
+        ("kube-controller-manager", "subject=CN=system:kube-controller-manager,O=system:kube-controller-manager"),
+        ("kube-scheduler", "subject=CN=system:kube-scheduler,O=system:kube-scheduler"),
+        ("apiserver-kubelet-client", "subject=CN=kube-apiserver-kubelet-client"),
+        ("front-proxy-client", "subject=CN=front-proxy-client"),
+    ] {
+        assert_eq!(see(&bench, id).subject, subject);
+    }
+    let names = see(&bench, "kubernetes");
+    assert_eq!(
+        names.after("Subject Alternative Name"),
+        "DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:127.0.0.1, IP Address:10.32.0.1, IP Address:192.0.2.1"
+    );
+    assert_eq!(
+        see(&bench, "etcd/192.0.2.1").after("Subject Alternative Name"),
+        "DNS:localhost, IP Address:127.0.0.1, IP Address:192.0.2.1"
+    );
+}
+
+#[test]
+fn a_serial_is_positive_long_and_never_used_twice() {
+    if !has("openssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    bench.build().success();
+    bench.run(&["pki", "renew"]).success();
+    let mut serials = Vec::new();
+    for (name, _) in files(&bench.path("pki")) {
+        if name.ends_with(".pem") && !name.ends_with("-key.pem") && name != "service-account.pem" {
+            let serial = tool(
+                "openssl",
+                &["x509", "-in", &bench.path(&format!("pki/{name}")).display().to_string(), "-noout", "-serial"],
+            );
+            let serial = serial.trim().trim_start_matches("serial=").to_owned();
+            assert!(serial.len() == 40 && serial.as_bytes()[0] < b'8', "{name}: {serial}");
+            serials.push(serial);
+        }
+    }
+    let count = serials.len();
+    serials.sort();
+    serials.dedup();
+    assert_eq!((serials.len(), count), (21, 21), "12 certificates, and 9 that were renewed");
+}
+
+#[test]
+fn the_service_account_pair_belongs_together_and_is_no_certificate() {
+    if !has("openssl") {
+        return;
+    }
+    for algorithm in ["rsa-2048", "ecdsa-p256"] {
+        let bench = Bench::small(1000);
+        bench.edit("cluster.toml", "ecdsa-p256", algorithm);
+        bench.build().success();
+        let key = bench.path("pki/service-account-key.pem").display().to_string();
+        assert_eq!(
+            tool("openssl", &["pkey", "-in", &key, "-pubout"]),
+            bench.text("pki/service-account.pem"),
+            "{algorithm}"
+        );
+    }
+}
+
+#[test]
+fn a_leaf_never_outlives_its_ca_and_both_begin_a_day_ago() {
+    let bench = Bench::small(1000);
+    bench.edit("cluster.toml", "[pki]", "[pki]\nca_validity = \"400d\"\nvalidity = \"400d\"");
+    bench.build().success();
+    let status = bench.run(&["pki", "status", "--json"]).success().stdout;
+    let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+    let of = |id: &str, key: &str| {
+        status.as_array().unwrap().iter().find(|line| line["id"] == id).unwrap()["facts"][key]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    assert!(of("admin", "not_after") <= of("ca", "not_after"));
+    assert!(of("admin", "not_before") >= of("ca", "not_before"));
+    let begin =
+        time::OffsetDateTime::parse(&of("ca", "not_before"), &time::format_description::well_known::Rfc3339).unwrap();
+    let age = time::OffsetDateTime::now_utc() - begin;
+    assert!(age > time::Duration::hours(24) && age < time::Duration::hours(25), "{age}");
+}
+
+#[test]
+fn a_new_master_is_named_in_a_reissued_certificate_and_nothing_else_changes() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    let before = files(&bench.path("pki"));
+    bench.edit(
+        "cluster.toml",
+        "[pki]",
+        "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
+    );
+    let status = bench.run(&["pki", "status"]).success().stdout;
+    assert!(status.contains("the next build reissues it: it did not name 192.0.2.2"), "{status}");
+    bench.build().success().says(&["Reissued `kubernetes`: it did not name 192.0.2.2"]);
+    let after = files(&bench.path("pki"));
+    let changed: Vec<_> = after
+        .iter()
+        .filter(|(name, content)| before.get(*name) != Some(*content))
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    assert_eq!(changed[0], "kubernetes.pem");
+    assert!(changed[1].starts_with("replaced/kubernetes-until-"), "{changed:?}");
+    assert_eq!(after[changed[1]].1, before["kubernetes.pem"].1, "the old one is kept");
+    bench.build().success();
+    assert_eq!(files(&bench.path("pki")), after, "and that was that");
+}
+
+#[test]
+fn renew_keeps_keys_and_refuses_what_can_not_be_renewed() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    let before = files(&bench.path("pki"));
+    let run = bench
+        .run(&["pki", "renew", "admin", "bootstrap-token"])
+        .success()
+        .says(&["Reissued `admin`: asked for", "Drew a new bootstrap token: asked for"]);
+    assert_eq!(run.stdout, "admin\nbootstrap-token\n");
+    let after = files(&bench.path("pki"));
+    assert_eq!(before["admin-key.pem"], after["admin-key.pem"]);
+    assert_ne!(before["admin.pem"], after["admin.pem"]);
+    assert_ne!(before["bootstrap-token.json"], after["bootstrap-token.json"]);
+    assert_eq!(before["kubernetes.pem"], after["kubernetes.pem"]);
+    bench.run(&["pki", "renew", "ca"]).exits(1).says(&["`ca` can't be renewed: it is a CA"]);
+    bench.run(&["pki", "renew", "service-account"]).exits(1).says(&["would void every token"]);
+    bench
+        .run(&["pki", "renew", "nobody"])
+        .exits(1)
+        .says(&["there is no such certificate", "hint: `kube-bundle pki status`"]);
+    assert_eq!(files(&bench.path("pki")), after);
+}
+
+#[test]
+fn a_ca_is_never_replaced_behind_a_persons_back() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    let key = bench.read("pki/ca-key.pem");
+    std::fs::remove_file(bench.path("pki/ca-key.pem")).unwrap();
+    bench.build().exits(1).says(&["CA `ca` has a certificate and no key", "hint: restore the missing file"]);
+    std::fs::remove_file(bench.path("pki/ca.pem")).unwrap();
+    bench.build().exits(1).says(&["CA `ca` is gone, and certificates that it signed are still there"]);
+    bench.write("pki/ca-key.pem", key);
+    bench.build().exits(1).says(&["CA `ca` is gone"]);
+    assert!(!bench.path("pki/ca.pem").exists());
+}
+
+#[test]
+fn a_lost_leaf_key_is_made_again_and_said() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    std::fs::remove_file(bench.path("pki/admin-key.pem")).unwrap();
+    bench.build().success().says(&["Reissued `admin`: its key was missing"]);
+    bench.write("pki/kube-scheduler-key.pem", bench.read("pki/admin-key.pem"));
+    bench.build().success().says(&["Reissued `kube-scheduler`: it did not belong to its key"]);
+}
+
+#[test]
+fn another_kind_of_key_changes_leaves_and_keeps_cas() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    let ca = bench.read("pki/ca.pem");
+    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    bench.build().success().says(&["Reissued `admin`: its key was of another kind"]);
+    assert_eq!(bench.read("pki/ca.pem"), ca);
+    bench.run(&["verify", "out/small", "--deep"]).success();
+}
+
+#[test]
+fn a_ca_made_elsewhere_signs_and_a_leaf_is_none() {
+    if !has("openssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    let path = |name: &str| bench.path(name).display().to_string();
+    // PKCS#1, a UTF-8 subject with an unusual part, and SHA-384: not what this program would write.
+    tool("openssl", &["genrsa", "-traditional", "-out", &path("corp-key.pem"), "2048"]);
+    tool(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-new",
+            "-sha384",
+            "-days",
+            "100",
+            "-key",
+            &path("corp-key.pem"),
+            "-subj",
+            "/O=Müller GmbH/emailAddress=pki@example.com/CN=Corp CA",
+            "-utf8",
+            "-addext",
+            "keyUsage=critical,keyCertSign",
+            "-out",
+            &path("corp.pem"),
+        ],
+    );
+    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"corp.pem\"\nca_key = \"corp-key.pem\"");
+    bench.build().success();
+    assert!(!bench.path("pki/ca.pem").exists());
+    tool("openssl", &["verify", "-CAfile", &path("corp.pem"), &path("pki/kubernetes.pem")]);
+    let status = bench.run(&["pki", "status"]).success().stdout;
+    assert!(status.contains("Corp CA"), "{status}");
+    let inside = bench.unpack();
+    assert_eq!(std::fs::read(inside.join("root/var/lib/kubernetes/ca.pem")).unwrap(), bench.read("corp.pem"));
+    bench.edit("cluster.toml", "corp.pem\"\nca_key = \"corp-key.pem", "pki/admin.pem\"\nca_key = \"pki/admin-key.pem");
+    bench.build().exits(1).says(&["it is no CA certificate"]);
+    bench.edit("cluster.toml", "pki/admin.pem", "corp.pem");
+    bench.build().exits(1).says(&["it does not belong to the key beside it"]);
+}
+
+#[test]
+fn an_etcd_that_exists_is_used_as_it_is() {
+    let other = Bench::small(1000);
+    other.build().success();
+    let bench = Bench::small(1000);
+    for (from, to) in [
+        ("etcd-ca.pem", "ca.pem"),
+        ("apiserver-etcd-client.pem", "client.pem"),
+        ("apiserver-etcd-client-key.pem", "client-key.pem"),
+    ] {
+        bench.write(&format!("etcd/{to}"), other.read(&format!("pki/{from}")));
+    }
+    bench.edit(
+        "cluster.toml",
+        "[[nodes]]",
+        "ca = \"etcd/ca.pem\"\ncert = \"etcd/client.pem\"\nkey = \"etcd/client-key.pem\"\n[[nodes]]",
+    );
+    bench.build().success();
+    assert!(!bench.path("pki/etcd-ca.pem").exists() && !bench.path("out/small/operator/etcd").exists());
+    let keys = bench.unpack().join("root/var/lib/kubernetes");
+    assert_eq!(std::fs::read(keys.join("etcd-ca.pem")).unwrap(), bench.read("etcd/ca.pem"));
+    assert_eq!(std::fs::read(keys.join("apiserver-etcd-client.pem")).unwrap(), bench.read("etcd/client.pem"));
+    bench.write("etcd/client-key.pem", other.read("pki/admin-key.pem"));
+    bench.build().exits(1).says(&["it does not belong to the key given with it"]);
+}
+
+/// Where ours and cfssl's differ on purpose: the usages (one each, not both), the subject (no Kubernetes, no
+/// unit), the names, and how the key identifier is computed (RFC 7093 instead of SHA-1).
+#[test]
+fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
+    if !has("openssl") || !has("cfssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    bench.edit(
+        "cluster.toml",
+        "[pki]",
+        "[pki]\nsubject = { country = \"CN\", state = \"SiChuan\", locality = \"Chengdu\" }",
+    );
+    bench.build().success();
+    let csr = |cn: &str, extra: &str| {
+        format!(
+            r#"{{"CN":"{cn}",{extra}"key":{{"algo":"rsa","size":2048}},"names":[{{"C":"CN","ST":"SiChuan","L":"Chengdu","O":"Kubernetes","OU":"CA"}}]}}"#
+        )
+    };
+    bench.write("ca-csr.json", csr("Kubernetes", ""));
+    bench.write(
+        "csr.json",
+        csr("kubernetes", r#""hosts":["127.0.0.1","10.32.0.1","192.0.2.1","kubernetes","kubernetes.default"],"#),
+    );
+    bench.write("config.json", r#"{"signing":{"default":{"expiry":"8760h"},"profiles":{"kubernetes":{"usages":["signing","key encipherment","server auth","client auth"],"expiry":"8760h"}}}}"#);
+    let cfssl = |args: &[&str], name: &str| {
+        let output =
+            std::process::Command::new("cfssl").arg("gencert").args(args).current_dir(bench.path("")).output().unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        bench.write(&format!("pki/{name}.pem"), json["cert"].as_str().unwrap());
+        bench.write(&format!("pki/{name}-key.pem"), json["key"].as_str().unwrap());
+    };
+    cfssl(&["-initca", "ca-csr.json"], "cfssl-ca");
+    cfssl(
+        &[
+            "-ca=pki/cfssl-ca.pem",
+            "-ca-key=pki/cfssl-ca-key.pem",
+            "-config=config.json",
+            "-profile=kubernetes",
+            "csr.json",
+        ],
+        "cfssl",
+    );
+    let (ours, theirs) = (see(&bench, "kubernetes"), see(&bench, "cfssl"));
+    for heading in ["X509v3 Key Usage: critical", "Basic Constraints: critical"] {
+        assert_eq!(ours.after(heading), theirs.after(heading), "{heading}");
+    }
+    for line in [
+        "Version: 3 (0x2)",
+        "Signature Algorithm: sha256WithRSAEncryption",
+        "Public-Key: (2048 bit)",
+        "Exponent: 65537 (0x10001)",
+    ] {
+        assert!(ours.text.contains(line) && theirs.text.contains(line), "{line}");
+    }
+    let extensions = |seen: &Seen| {
+        seen.text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("X509v3 "))
+            .map(|line| line.trim_end_matches([':', ' ']).to_owned())
+            .filter(|line| line != "extensions")
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(extensions(&ours), extensions(&theirs));
+    let lifetime = |id: &str| {
+        let path = bench.path(&format!("pki/{id}.pem"));
+        let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(path).unwrap())
+            .map(|(rest, pem)| (rest.len(), pem))
+            .unwrap();
+        let validity = pem.parse_x509().unwrap().validity().clone();
+        validity.not_after.timestamp() - validity.not_before.timestamp()
+    };
+    assert_eq!((lifetime("kubernetes"), lifetime("cfssl")), (8760 * 3600, 8760 * 3600));
+    assert_eq!(theirs.after("Extended Key Usage"), "TLS Web Server Authentication, TLS Web Client Authentication");
+    assert_eq!(ours.after("Extended Key Usage"), "TLS Web Server Authentication");
+    assert_eq!(ours.subject, "subject=CN=kube-apiserver,L=Chengdu,ST=SiChuan,C=CN");
+    let encodings = |id: &str| {
+        tool("openssl", &["asn1parse", "-in", &bench.path(&format!("pki/{id}.pem")).display().to_string()])
+            .lines()
+            .filter(|line| line.contains("PRINTABLESTRING"))
+            .count()
+    };
+    assert!(encodings("kubernetes") >= 8, "subject and issuer are PrintableString, as cfssl's are");
+}

@@ -1,0 +1,47 @@
+//! The first command a newcomer types works with no network and no files, and says what it is.
+
+use crate::harness::{Bench, Run, files};
+
+#[test]
+fn the_demo_builds_verifies_and_says_what_to_do_next() {
+    let bench = Bench::new();
+    // A proxy of the environment must not come between the demo and its own mirror.
+    let output = bench.command(&["demo"]).env("http_proxy", "http://127.0.0.1:1").output().unwrap();
+    let run = Run::from(output).success();
+    assert_eq!(run.stdout.lines().count(), 4);
+    let run = run.says(&[
+        "stand-in programs instead of Kubernetes",
+        "inside the archives too",
+        "this bundle starts no cluster",
+        "kube-bundle init && kube-bundle build",
+    ]);
+    for line in run.stdout.lines() {
+        assert!(bench.path(line).is_file(), "{line}");
+    }
+    bench.run(&["verify", "out/demo", "--deep"]).success();
+    // Nothing but the bundle is left, and a second demo replaces the first.
+    let beside: Vec<_> = std::fs::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(beside, ["out"]);
+    bench.run(&["demo", "-o", "out/demo"]).success();
+}
+
+#[test]
+fn a_stand_in_runs_and_says_that_it_is_none() {
+    let bench = Bench::new();
+    bench.run(&["demo", "-q"]).success();
+    let archive = bench.path("out/demo/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz");
+    crate::harness::tool("tar", &["-xzf", &archive.display().to_string(), "-C", &bench.path("").display().to_string()]);
+    let program = bench.path("roc-master-1-v1.16.0-amd64/root/usr/local/bin/kube-apiserver");
+    let output = std::process::Command::new(program).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stderr, b"kube-apiserver: a stand-in made by `kube-bundle demo`, not Kubernetes\n");
+}
+
+#[test]
+fn two_demos_differ_only_in_what_is_drawn() {
+    let names = |bench: &Bench| {
+        bench.run(&["demo", "-q"]).success();
+        files(&bench.path("out/demo")).into_keys().collect::<Vec<_>>()
+    };
+    assert_eq!(names(&Bench::new()), names(&Bench::new()));
+}

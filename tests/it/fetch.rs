@@ -1,0 +1,392 @@
+//! Whatever a server does, the store ends with the right bytes or with none.
+
+use std::time::Duration;
+
+use kube_bundle::hash::Sha256;
+
+use crate::harness::{Bench, COMPONENTS, Run, component, program};
+use crate::server::{Reply, Request, Server, dead_address, tls_config};
+
+const SIZE: usize = 300_000;
+
+/// Serves the right files, except that `kubectl` is answered by `kubectl`.
+fn server(kubectl: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> Server {
+    Server::start(move |request| {
+        let name = request.path.trim_start_matches('/');
+        let body = program(name, SIZE);
+        if name == "kubectl" { kubectl(request, &body) } else { Reply::file(request, &body, "\"same\"") }
+    })
+}
+
+/// A user whose recipe points at `url` and nowhere else.
+fn user(url: &str) -> Bench {
+    let bench = Bench::small(SIZE);
+    let components: Vec<_> = COMPONENTS.iter().map(|name| component(name, url, &program(name, SIZE))).collect();
+    bench.recipe(&components.concat());
+    bench
+}
+
+fn fetch(bench: &Bench) -> Run {
+    bench.run(&["fetch", "--timeout", "1", "--retries", "2"])
+}
+
+/// Everything is in the store, is right, and nothing is left half-done.
+#[track_caller]
+fn assert_whole(bench: &Bench) {
+    let mut expected: Vec<_> = COMPONENTS.iter().map(|name| Sha256::of(&program(name, SIZE)).to_string()).collect();
+    expected.sort();
+    let mut blobs = bench.blobs();
+    blobs.sort();
+    assert_eq!(blobs, expected);
+    bench.run(&["fetch", "--offline"]).success();
+}
+
+/// `kubectl` was refused, and no byte of it is kept.
+#[track_caller]
+fn assert_refused(bench: &Bench) {
+    let digest = Sha256::of(&program("kubectl", SIZE)).to_string();
+    assert!(!bench.blobs().contains(&digest));
+    assert!(!bench.path(&format!("cache/kube-bundle/partial/sha256-{digest}.part")).exists());
+    assert_eq!(std::fs::read_dir(bench.path("cache/kube-bundle/tmp")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_decent_server_is_asked_once_for_each_file() {
+    let server = server(|request, body| Reply::file(request, body, "\"same\""));
+    let bench = user(&server.url());
+    fetch(&bench).success();
+    assert_whole(&bench);
+    assert_eq!(server.requests().len(), 4);
+    fetch(&bench).success();
+    assert_eq!(server.requests().len(), 4, "what is in the store is not fetched again");
+}
+
+#[test]
+fn a_server_that_is_busy_is_tried_again_when_it_asks_to() {
+    let server = server(|request, body| match request.before {
+        0 => Reply::new(503, b"busy").header("Retry-After", "0"),
+        1 => Reply::new(429, b"slower").header("Retry-After", "0"),
+        _ => Reply::file(request, body, "\"same\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success().says(&["503 Service Unavailable; trying again"]);
+    assert_whole(&bench);
+}
+
+#[test]
+fn a_server_that_stays_busy_ends_in_an_error_that_names_it() {
+    let server = server(|_, _| Reply::new(503, b"busy").header("Retry-After", "0"));
+    let bench = user(&server.url());
+    fetch(&bench).exits(1).says(&[
+        "kubectl",
+        &server.url(),
+        "503 Service Unavailable (3 tries)",
+        "hint: run the same command again",
+    ]);
+    assert_eq!(bench.blobs().len(), 3, "the others are kept");
+}
+
+#[test]
+fn a_connection_cut_short_is_taken_up_where_it_broke() {
+    let server = server(|request, body| match request.before {
+        0 => Reply::file(request, body, "\"same\"").cut(100_000),
+        1 => Reply::file(request, body, "\"same\"").cut(50_000),
+        _ => Reply::file(request, body, "\"same\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success().says(&["trying again"]);
+    assert_whole(&bench);
+    let asked: Vec<_> = server.requests().into_iter().filter(|request| request.path == "/kubectl").collect();
+    let ranges: Vec<_> = asked.iter().map(|request| request.headers.get("range").map(String::as_str)).collect();
+    assert_eq!(ranges, [None, Some("bytes=100000-"), Some("bytes=150000-")]);
+    assert_eq!(asked[1].headers.get("if-range").map(String::as_str), Some("\"same\""));
+}
+
+#[test]
+fn a_later_run_resumes_what_an_earlier_one_left() {
+    let server = server(|request, body| {
+        let whole = Reply::file(request, body, "\"same\"");
+        if request.before < 3 { whole.cut(50_000 * usize::from(request.before == 0)) } else { whole }
+    });
+    let bench = user(&server.url());
+    fetch(&bench).exits(1).says(&["broke after 50000 of 300000 bytes"]);
+    fetch(&bench).success();
+    assert_whole(&bench);
+    let last = server.requests().into_iter().rfind(|request| request.path == "/kubectl").unwrap();
+    assert_eq!(last.headers.get("range").map(String::as_str), Some("bytes=50000-"));
+}
+
+#[test]
+fn a_server_without_ranges_is_read_past_what_is_known() {
+    let server = server(|request, body| {
+        let whole = Reply::new(200, body);
+        if request.before == 0 { whole.cut(100_000) } else { whole }
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success();
+    assert_whole(&bench);
+}
+
+#[test]
+fn a_file_that_changed_meanwhile_is_fetched_afresh() {
+    let server = server(|request, body| match request.before {
+        0 => Reply::file(request, &program("yesterday", SIZE), "\"old\"").cut(100_000),
+        _ => Reply::file(request, body, "\"new\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success();
+    assert_whole(&bench);
+}
+
+#[test]
+fn a_range_that_lies_is_not_believed() {
+    let server = server(|request, body| match request.before {
+        0 => Reply::file(request, body, "\"same\"").cut(100_000),
+        1 => Reply::new(206, &body[5..]).header("Content-Range", "bytes 5-299999/300000"),
+        _ => Reply::file(request, body, "\"same\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success();
+    assert_whole(&bench);
+}
+
+#[test]
+fn a_server_that_falls_silent_is_left_and_tried_again() {
+    let server = server(|request, body| match request.before {
+        0 => Reply { stall: Duration::from_secs(3), ..Reply::file(request, body, "\"same\"").cut(1000) },
+        _ => Reply::file(request, body, "\"same\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).success().says(&["nothing arrived in time"]);
+    assert_whole(&bench);
+}
+
+#[test]
+fn wrong_bytes_are_refused_and_named() {
+    let server = server(|_, _| Reply::new(200, &program("malware", SIZE)));
+    let bench = user(&server.url());
+    let (expected, got) = (Sha256::of(&program("kubectl", SIZE)), Sha256::of(&program("malware", SIZE)));
+    fetch(&bench)
+        .exits(3)
+        .says(&[&format!("expected sha256:{expected}, got sha256:{got}"), "hint: a source served other bytes"]);
+    assert_refused(&bench);
+}
+
+#[test]
+fn a_page_instead_of_a_file_is_refused() {
+    let page = b"<!DOCTYPE html><title>Log in to the hotel</title>";
+    let typed = server(|_, _| Reply::new(200, page).header("Content-Type", "text/html; charset=utf-8"));
+    let untyped = server(|_, _| Reply::new(200, page));
+    for server in [typed, untyped] {
+        let bench = user(&server.url());
+        fetch(&bench).exits(3).says(&["an HTML page instead of the file"]);
+        assert_refused(&bench);
+    }
+}
+
+#[test]
+fn a_body_without_end_is_stopped() {
+    let server = server(|_, body| Reply { endless: true, ..Reply::new(200, body) });
+    let bench = user(&server.url());
+    fetch(&bench).exits(3).says(&["expected 300000 bytes, and more keep coming"]);
+    assert_refused(&bench);
+}
+
+#[test]
+fn a_short_body_without_length_is_refused() {
+    let server = server(|_, body| Reply { with_length: false, ..Reply::new(200, &body[..1000]) });
+    let bench = user(&server.url());
+    fetch(&bench).exits(3).says(&["expected 300000 bytes, got 1000"]);
+    assert_refused(&bench);
+}
+
+#[test]
+fn a_program_for_another_machine_is_refused_even_with_the_right_digest() {
+    let mut arm = program("kubectl", SIZE);
+    arm[18] = 183;
+    let server = server({
+        let arm = arm.clone();
+        move |_, _| Reply::new(200, &arm)
+    });
+    let bench = user(&server.url());
+    bench.edit("recipe/recipe.toml", &Sha256::of(&program("kubectl", SIZE)).to_string(), &Sha256::of(&arm).to_string());
+    fetch(&bench)
+        .exits(3)
+        .says(&["`kubectl`: a program for another machine: expected ELF machine 62 (x86-64), got 183"]);
+    assert_refused(&bench);
+}
+
+#[test]
+fn the_next_source_is_tried_when_one_has_it_not() {
+    let empty = Server::start(|_| Reply::new(404, b"no"));
+    let full = server(|request, body| Reply::file(request, body, "\"same\""));
+    let bench = user(&full.url());
+    let run = bench.run(&[
+        "fetch",
+        "--retries",
+        "0",
+        "--from",
+        &empty.url(),
+        "--from",
+        &format!("http://{}", dead_address()),
+    ]);
+    run.success();
+    assert_whole(&bench);
+}
+
+#[test]
+fn a_directory_laid_out_as_upstream_serves_it_is_a_mirror() {
+    let bench = user("http://127.0.0.1:1/release/v1.16.0/bin/linux/amd64");
+    for name in COMPONENTS {
+        bench.write(&format!("stick/release/v1.16.0/bin/linux/amd64/{name}"), program(name, SIZE));
+    }
+    bench.run(&["fetch", "--offline", "--from", "stick"]).success();
+    assert_whole(&bench);
+}
+
+#[test]
+fn offline_names_everything_that_is_missing_at_once() {
+    let server = server(|_, _| unreachable!("offline means offline"));
+    let bench = user(&server.url());
+    let run = bench.run(&["fetch", "--offline"]).exits(1);
+    for name in COMPONENTS {
+        assert!(run.stderr.contains(&format!("{name} (300.00 kB, sha256:")), "{}", run.stderr);
+    }
+    run.says(&["4 files not in the store", "hint: run `kube-bundle fetch` where there is a network"]);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_damaged_blob_is_noticed_and_fetched_again() {
+    let server = server(|request, body| Reply::file(request, body, "\"same\""));
+    let bench = user(&server.url());
+    fetch(&bench).success();
+    let digest = Sha256::of(&program("kubectl", SIZE)).to_string();
+    let blob = format!("cache/kube-bundle/blobs/sha256/{}/{digest}", &digest[..2]);
+    let mut bytes = bench.read(&blob);
+    bytes[1234] ^= 1;
+    bench.write(&blob, bytes);
+    fetch(&bench).success().says(&["is damaged; fetching it again"]);
+    assert_whole(&bench);
+}
+
+#[test]
+fn two_users_of_one_store_fetch_each_file_once() {
+    let server = server(|request, body| Reply { drip: Some(20_000), ..Reply::file(request, body, "\"same\"") });
+    let bench = user(&server.url());
+    let both: Vec<_> =
+        (0..2).map(|_| bench.command(&["fetch"]).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
+    for mut child in both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_whole(&bench);
+    assert_eq!(server.requests().len(), 4);
+}
+
+/// A release tarball with the four components and more.
+fn archive(kubectl: &[u8]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut add = |name: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(bytes.len() as u64);
+        tar.append_data(&mut header, format!("kubernetes/server/bin/{name}"), bytes).unwrap();
+    };
+    for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        add(name, &program(name, SIZE));
+    }
+    add("kubectl", kubectl);
+    add("kube-apiserver.tar", &program("an image", 2 * SIZE));
+    tar.into_inner().unwrap().finish().unwrap()
+}
+
+/// A recipe that knows the archive's digest, and kubectl's.
+fn archive_recipe(url: &str, archive: &[u8]) -> String {
+    let mut hasher = kube_bundle::hash::Pin::Sha512("0".repeat(128).parse().unwrap()).hasher();
+    hasher.update(archive);
+    let pin = hasher.finish().to_string();
+    let mut recipe = format!(
+        "[archives.server]\nurls = [\"{url}/server.tar.gz\"]\nsha512 = \"{}\"\nsources = [\"a test\"]\n",
+        pin.trim_start_matches("sha512:")
+    );
+    for name in COMPONENTS {
+        recipe += &format!("[components.{name}]\narchive = \"server\"\nmember = \"kubernetes/server/bin/{name}\"\n");
+    }
+    recipe + &format!("sha256 = \"{}\"\n", Sha256::of(&program("kubectl", SIZE)))
+}
+
+#[test]
+fn components_come_out_of_the_release_tarball_while_it_streams() {
+    let bytes = archive(&program("kubectl", SIZE));
+    let served = bytes.clone();
+    let server = Server::start(move |request| {
+        let whole = Reply::file(request, &served, "\"same\"");
+        if request.before == 0 { whole.cut(served.len() / 2) } else { whole }
+    });
+    let bench = Bench::small(SIZE);
+    bench.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&bench).success();
+    assert_whole(&bench);
+    assert_eq!(server.requests().len(), 2, "cut once, resumed once, and not fetched again offline");
+}
+
+#[test]
+fn a_tarball_with_other_bytes_yields_nothing() {
+    let bytes = archive(&program("kubectl", SIZE));
+    let server = Server::start(|_| Reply::new(200, &archive(&program("malware", SIZE))));
+    let bench = Bench::small(SIZE);
+    bench.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&bench).exits(3).says(&["expected sha512:"]);
+    assert!(bench.blobs().is_empty());
+}
+
+#[test]
+fn two_published_digests_that_contradict_each_other_stop_the_build() {
+    let bytes = archive(&program("another kubectl", SIZE));
+    let served = bytes.clone();
+    let server = Server::start(move |request| Reply::file(request, &served, "\"same\""));
+    let bench = Bench::small(SIZE);
+    bench.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&bench).exits(3).says(&["`kubectl` from `server.tar.gz` is not the published one"]);
+}
+
+#[test]
+fn a_certificate_of_the_systems_store_is_trusted_and_a_step_down_to_http_is_not() {
+    let (config, ca) = tls_config();
+    let plain = server(|request, body| Reply::file(request, body, "\"same\""));
+    let target = plain.url();
+    let secure = Server::start_tls(config, move |request| {
+        let name = request.path.trim_start_matches('/');
+        if name == "kubectl" {
+            return Reply::new(302, b"").header("Location", &format!("{target}/kubectl"));
+        }
+        Reply::file(request, &program(name, SIZE), "\"same\"")
+    });
+    let bench = user(&secure.url());
+    bench.write("ca.pem", ca);
+    let run = |trusted: bool| {
+        let mut command = bench.command(&["fetch", "--retries", "0"]);
+        if trusted {
+            command.env("SSL_CERT_FILE", bench.path("ca.pem"));
+        }
+        Run::from(command.output().unwrap())
+    };
+    run(false).exits(1).says(&["certificate"]);
+    run(true).exits(3).says(&["redirects from https to http"]);
+    assert_refused(&bench);
+    assert_eq!(bench.blobs().len(), 3, "the others came over TLS");
+    assert!(plain.requests().is_empty());
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used() {
+    let proxy = Server::start(|request| {
+        let name = request.path.rsplit('/').next().unwrap_or_default();
+        Reply::file(request, &program(name, SIZE), "\"same\"")
+    });
+    let bench = user("http://release.invalid/v1");
+    let output = bench.command(&["fetch"]).env("http_proxy", proxy.url()).output().unwrap();
+    Run::from(output).success();
+    assert_whole(&bench);
+    assert!(proxy.requests().iter().all(|request| request.path.starts_with("http://release.invalid/v1/")));
+}

@@ -1,0 +1,228 @@
+//! One user: a directory, a cluster.toml, a store, and the program.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use kube_bundle::hash::Sha256;
+use tempfile::TempDir;
+
+/// A directory of its own, with its own store; nothing of the machine's user is seen.
+pub(crate) struct Bench {
+    dir: TempDir,
+}
+
+pub(crate) const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
+
+/// One master, ECDSA keys: quick to build.
+pub(crate) const SMALL: &str = r#"
+[cluster]
+name = "small"
+recipe = "./recipe"
+endpoint = "https://192.0.2.1:6443"
+pod_cidr = "10.10.0.0/16"
+service_cidr = "10.32.0.0/16"
+[etcd]
+endpoints = ["https://192.0.2.1:2379"]
+[[nodes]]
+name = "only"
+address = "192.0.2.1"
+roles = ["master"]
+[pki]
+key = "ecdsa-p256"
+"#;
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self { dir: TempDir::new().unwrap() }
+    }
+
+    /// With [`SMALL`] and stand-ins of `size` bytes in `files/`, to which `recipe/` is pinned.
+    pub(crate) fn small(size: usize) -> Self {
+        let bench = Self::new();
+        bench.write("cluster.toml", SMALL);
+        let mut components = String::new();
+        for name in COMPONENTS {
+            let bytes = program(name, size);
+            bench.write(&format!("files/{name}"), &bytes);
+            components += &component(name, "", &bytes);
+        }
+        bench.recipe(&components);
+        bench
+    }
+
+    /// Writes `recipe/`: the embedded one with other components.
+    pub(crate) fn recipe(&self, components: &str) {
+        let head = "version = \"v1.16.0\"\narch = \"amd64\"\nbase = \"v1.16.0\"\nreleased = \"2019-09-18T00:00:00Z\"\n";
+        self.write("recipe/recipe.toml", format!("{head}[vars]\ncontrollers = \"*\"\n{components}"));
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        String::from_utf8(self.read(name)).unwrap()
+    }
+
+    /// Replaces text in a file that must hold it.
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = self.text(name);
+        assert!(text.contains(from), "{name} has no {from:?}");
+        self.write(name, text.replace(from, to));
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kube-bundle"));
+        command.args(args).current_dir(self.dir.path()).env_clear();
+        command
+            .env("HOME", self.dir.path())
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env("PATH", std::env::var_os("PATH").unwrap());
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        Run::from(self.command(args).output().unwrap())
+    }
+
+    /// Builds from `files/`, offline.
+    pub(crate) fn build(&self) -> Run {
+        self.run(&["build", "--offline", "--from", "files"])
+    }
+
+    /// The one archive of [`SMALL`].
+    pub(crate) const ARCHIVE: &'static str = "out/small/nodes/only/small-only-v1.16.0-amd64.tar.gz";
+
+    /// Unpacks [`Self::ARCHIVE`] into `unpacked/` and returns what is inside.
+    pub(crate) fn unpack(&self) -> PathBuf {
+        fs::create_dir_all(self.path("unpacked")).unwrap();
+        let tar = Command::new("tar")
+            .arg("-xzf")
+            .arg(self.path(Self::ARCHIVE))
+            .arg("-C")
+            .arg(self.path("unpacked"))
+            .output()
+            .unwrap();
+        assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
+        self.path("unpacked/small-only-v1.16.0-amd64")
+    }
+
+    /// Digests that the store holds as blobs.
+    pub(crate) fn blobs(&self) -> Vec<String> {
+        files(&self.path("cache/kube-bundle/blobs"))
+            .keys()
+            .map(|path| path.rsplit('/').next().unwrap().to_owned())
+            .collect()
+    }
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.exits(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// Asserts that stderr has every one of `texts`.
+    #[track_caller]
+    pub(crate) fn says(self, texts: &[&str]) -> Self {
+        for text in texts {
+            assert!(self.stderr.contains(text), "no {text:?} in:\n{}", self.stderr);
+        }
+        self
+    }
+}
+
+/// A file that passes for an x86-64 program, the same for the same name and size, and hard to compress.
+pub(crate) fn program(name: &str, size: usize) -> Vec<u8> {
+    let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1];
+    bytes.resize(18, 0);
+    bytes.extend_from_slice(&[62, 0]);
+    bytes.extend_from_slice(name.as_bytes());
+    let mut state = name.bytes().fold(0x9e37_79b9_7f4a_7c15u64, |state, byte| state.rotate_left(8) ^ u64::from(byte));
+    while bytes.len() < size {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.push((state >> 32) as u8);
+    }
+    bytes
+}
+
+/// A component of `recipe.toml` that is fetched alone, from below `url`.
+pub(crate) fn component(name: &str, url: &str, bytes: &[u8]) -> String {
+    let urls = if url.is_empty() { String::new() } else { format!("urls = [\"{url}/{name}\"]\n") };
+    format!("[components.{name}]\n{urls}sha256 = \"{}\"\nsize = {}\n", Sha256::of(bytes), bytes.len())
+}
+
+/// Every file below `root` with mode and bytes.
+pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
+    fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, (u32, Vec<u8>)>) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(root, &path, found);
+            } else {
+                let name = path.strip_prefix(root).unwrap().display().to_string();
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
+                found.insert(name, (mode, fs::read(&path).unwrap()));
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(root, root, &mut found);
+    found
+}
+
+/// Whether a tool is there. In CI every tool must be; elsewhere its absence is said and the check left out.
+pub(crate) fn has(tool: &str) -> bool {
+    let found =
+        std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|directory| directory.join(tool).is_file());
+    assert!(found || std::env::var_os("CI").is_none(), "`{tool}` is not installed, and CI has to have it");
+    if !found {
+        eprintln!("left out: `{tool}` is not installed");
+    }
+    found
+}
+
+/// Runs a tool that must succeed, and returns its stdout.
+#[track_caller]
+pub(crate) fn tool(program: &str, args: &[&str]) -> String {
+    let output = Command::new(program).args(args).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {args:?}: {stderr}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}

@@ -1,0 +1,84 @@
+//! A plan says everything that will exist, and no secret.
+
+use kube_bundle::plan::{self, Plan, Source};
+use kube_bundle::recipe::embedded;
+use kube_bundle::spec::ClusterSpec;
+
+use crate::harness::Bench;
+use crate::spec::golden;
+
+const THREE: &str = include_str!("../specs/three-masters.toml");
+
+fn plan_of(text: &str) -> Plan {
+    let (spec, _) =
+        ClusterSpec::parse("cluster.toml", text).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), None).unwrap()
+}
+
+#[test]
+fn the_plan_of_three_masters_is_what_it_was() {
+    golden(|| insta::assert_snapshot!("plan-three-masters", plan_of(THREE).to_json()));
+}
+
+#[test]
+fn every_text_of_a_master_is_what_it_was() {
+    let plan = plan_of(THREE);
+    let texts: String = plan.nodes[1]
+        .files
+        .iter()
+        .filter_map(|file| match &file.source {
+            Source::Text(text) => Some(format!("==> /{} ({})\n{text}\n", file.path, file.mode)),
+            _ => None,
+        })
+        .collect();
+    golden(|| insta::assert_snapshot!("texts-master-2", texts));
+}
+
+#[test]
+fn masters_differ_in_their_address_and_nothing_else() {
+    let plan = plan_of(THREE);
+    let texts = |node: usize| {
+        let json = serde_json::to_string(&plan.nodes[node].files).unwrap();
+        json.replace(&format!("--advertise-address={}", plan.nodes[node].address), "--advertise-address=X")
+    };
+    assert_eq!(texts(0), texts(1));
+    assert_eq!(texts(1), texts(2));
+}
+
+#[test]
+fn the_program_prints_the_plan_that_is_planned() {
+    let bench = Bench::new();
+    bench.write("cluster.toml", THREE);
+    let run = bench.run(&["plan", "--json"]).success();
+    assert_eq!(run.stdout.trim_end(), plan_of(THREE).to_json());
+    let table = bench.run(&["plan"]).success().stdout;
+    for part in [
+        "kubernetes-server-linux-amd64.tar.gz",
+        "/usr/local/bin/kube-apiserver",
+        "operator/admin.kubeconfig",
+        "roc-master-3-v1.16.0-amd64.tar.gz",
+    ] {
+        assert!(table.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn source_date_epoch_dates_the_files() {
+    let bench = Bench::small(1000);
+    let run = |epoch: &str| bench.command(&["plan", "--json"]).env("SOURCE_DATE_EPOCH", epoch).output().unwrap();
+    let stamped = String::from_utf8(run("1700000000").stdout).unwrap();
+    assert!(stamped.contains("\"timestamp\": \"2023-11-14T22:13:20Z\""), "{stamped}");
+    assert_eq!(run("yesterday").status.code(), Some(2));
+}
+
+#[test]
+fn a_secret_never_gets_a_mode_that_others_can_read() {
+    let bench = Bench::small(1000);
+    bench.run(&["recipe", "export", "v1.16.0", "loose"]).success();
+    bench.edit(
+        "loose/layout.toml",
+        "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0600\"",
+        "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0640\"",
+    );
+    bench.run(&["plan", "--recipe", "./loose"]).exits(2).says(&["holds a secret, and mode 0640 lets others read it"]);
+}

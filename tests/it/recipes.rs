@@ -1,0 +1,133 @@
+//! A release is data: listed, shown, exported, edited, pinned.
+
+use std::collections::BTreeSet;
+
+use kube_bundle::hash::Sha256;
+use kube_bundle::recipe::embedded;
+
+use crate::harness::{Bench, COMPONENTS, files, program};
+
+#[test]
+fn the_program_carries_every_file_of_its_recipes() {
+    for name in embedded::names() {
+        let directory = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../recipes").join(name);
+        let there: BTreeSet<_> = files(&directory).into_keys().collect();
+        let carried: BTreeSet<_> = embedded::files(name).unwrap().iter().map(|(path, _)| path.to_owned()).collect();
+        assert_eq!(there, carried, "{name}");
+    }
+}
+
+/// The guide's own unit, with its two flags that belong to the kubelet.
+#[test]
+fn the_guides_controller_manager_is_refused_before_anything_is_fetched() {
+    let bench = Bench::small(1000);
+    bench.write(
+        "recipe/units/kube-controller-manager.service",
+        include_str!("../fixtures/guide-kube-controller-manager.service"),
+    );
+    bench.run(&["build", "--offline"]).exits(2).says(&[
+        "`kube-controller-manager` knows no flag `--rotate-certificates` (it belongs to kubelet)",
+        "`kube-controller-manager` knows no flag `--rotate-server-certificates` (it belongs to kubelet)",
+        "hint: correct the recipe",
+    ]);
+    assert!(!bench.path("pki").exists());
+}
+
+#[test]
+fn another_release_differs_in_data_only() {
+    let bench = Bench::small(1000);
+    let unit = |recipe: &str| {
+        let plan: serde_json::Value =
+            serde_json::from_str(&bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
+        (plan["version"].clone(), plan["outputs"][0]["path"].clone(), plan["nodes"][0]["files"].to_string())
+    };
+    let (old, new) = (unit("v1.16.0"), unit("v1.16.15"));
+    assert_eq!((old.0, new.0), ("v1.16.0".into(), "v1.16.15".into()));
+    assert_eq!(new.1, "nodes/only/small-only-v1.16.15-amd64.tar.gz");
+    // The token cleaner panics in exactly v1.16.0.
+    assert!(old.2.contains("--controllers=* ") && new.2.contains("--controllers=*,tokencleaner "));
+    assert_eq!(old.2.replace("--controllers=* ", ""), new.2.replace("--controllers=*,tokencleaner ", ""));
+}
+
+#[test]
+fn an_exported_recipe_plans_the_same_and_is_not_overwritten() {
+    let bench = Bench::small(1000);
+    for name in ["v1.16.0", "v1.16.15"] {
+        let copy = format!("./copy-{name}");
+        bench.run(&["recipe", "export", name, &copy]).success();
+        let nodes = |recipe: &str| {
+            let plan: serde_json::Value =
+                serde_json::from_str(&bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
+            (plan["nodes"].clone(), plan["downloads"].clone(), plan["recipe_digest"].clone())
+        };
+        assert_eq!(nodes(name), nodes(&copy));
+        bench.run(&["recipe", "export", name, &copy]).exits(2).says(&["it exists and is not empty"]);
+    }
+}
+
+#[test]
+fn pin_writes_the_digests_of_what_is_held_and_keeps_the_comments() {
+    let bench = Bench::small(5000);
+    bench.run(&["recipe", "export", "v1.16.0", "mine"]).success();
+    let pinned = bench.run(&["recipe", "pin", "mine", "--from", "files", "--json"]).success();
+    let pinned: serde_json::Value = serde_json::from_str(&pinned.stdout).unwrap();
+    assert_eq!(pinned[0]["sha256"], Sha256::of(&program("kube-apiserver", 5000)).to_string());
+    let text = bench.text("mine/recipe.toml");
+    assert!(text.starts_with("# Kubernetes v1.16.0, linux/amd64") && text.contains("size = 5000"));
+    assert!(!text.contains("kubespray"), "a digest of our own must not look published");
+    bench.run(&["build", "--offline", "--from", "files", "--recipe", "./mine"]).success();
+}
+
+#[test]
+fn pin_names_everything_that_is_missing_or_is_no_program() {
+    let bench = Bench::small(5000);
+    bench.run(&["recipe", "export", "v1.16.0", "mine"]).success();
+    let before = bench.text("mine/recipe.toml");
+    std::fs::remove_file(bench.path("files/kubectl")).unwrap();
+    bench.write("files/kube-scheduler", "<html>");
+    bench
+        .run(&["recipe", "pin", "mine", "--from", "files"])
+        .exits(2)
+        .says(&["there is no `kubectl` below `files`", "no Linux program"]);
+    assert_eq!(bench.text("mine/recipe.toml"), before);
+}
+
+#[test]
+fn every_component_of_an_embedded_recipe_is_reached_by_a_published_digest() {
+    for name in embedded::names() {
+        let release = embedded::load(name).unwrap().release;
+        assert!(COMPONENTS.iter().all(|component| release.components.contains_key(*component)));
+        for (component, described) in &release.components {
+            let archive = described.archive.as_ref().map(|archive| &release.archives[archive]);
+            let sources = described.sha256.map(|_| &described.sources).or(archive.map(|archive| &archive.sources));
+            assert!(sources.is_some_and(|sources| !sources.is_empty()), "{name}: {component}");
+        }
+    }
+}
+
+#[test]
+fn a_recipe_that_contradicts_itself_says_where() {
+    let bench = Bench::small(1000);
+    bench.run(&["recipe", "export", "v1.16.0", "broken"]).success();
+    bench.edit("broken/layout.toml", "{ component = \"kubectl\" }", "{ component = \"kubctl\" }");
+    bench.edit("broken/layout.toml", "[certificates.admin]\nissuer = \"ca\"", "[certificates.admin]\nissuer = \"cca\"");
+    bench.edit("broken/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: {{ tru");
+    bench.run(&["recipe", "show", "./broken"]).exits(2).says(&[
+        "wants component `kubctl`",
+        "issued by `cca`, which is no authority",
+        "template `config/kube-scheduler.yaml`:",
+    ]);
+}
+
+#[test]
+fn list_and_show_say_what_an_auditor_asks() {
+    let bench = Bench::new();
+    let list = bench.run(&["recipe", "list"]).success().stdout;
+    assert!(list.contains("v1.16.0") && list.contains("v1.16.15"));
+    let show = bench.run(&["recipe", "show", "v1.16.0"]).success().stdout;
+    assert!(show.contains("CHANGELOG-1.16.md") && show.contains("units/kube-apiserver.service"));
+    bench
+        .run(&["recipe", "show", "v1.99.0"])
+        .exits(2)
+        .says(&["there is no embedded recipe `v1.99.0`", "hint: `kube-bundle recipe list`"]);
+}

@@ -1,0 +1,79 @@
+//! What is wrong in a cluster.toml is said all at once, with its place and a way out.
+
+use kube_bundle::spec::{ClusterSpec, TEMPLATE};
+
+use crate::harness::{Bench, SMALL};
+
+/// Every `wrong-*.toml` beside what the user reads.
+#[test]
+fn every_fault_is_shown_with_its_place() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/specs");
+    let mut names: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.starts_with("wrong-"));
+    names.sort();
+    assert!(names.len() >= 5, "the examples are gone");
+    for name in names {
+        let text = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
+        let faults = ClusterSpec::parse(&name, &text).expect_err(&name);
+        golden(|| insta::assert_snapshot!(name.trim_end_matches(".toml"), faults.render(false)));
+    }
+}
+
+pub(crate) fn golden(check: impl FnOnce()) {
+    insta::with_settings!({ snapshot_path => "../golden", prepend_module_to_snapshot => false, omit_expression => true }, { check() });
+}
+
+#[test]
+fn a_wrong_spec_exits_with_2_and_writes_nothing() {
+    let bench = Bench::new();
+    bench.write("cluster.toml", SMALL.replace("roles", "rolls"));
+    bench.run(&["build"]).exits(2).says(&[
+        "`[[nodes]]` has no key `rolls`",
+        "did you mean `roles`?",
+        "--> cluster.toml:13:1",
+    ]);
+    assert!(!bench.path("out").exists() && !bench.path("pki").exists());
+}
+
+#[test]
+fn what_init_writes_is_a_cluster() {
+    let bench = Bench::new();
+    bench.run(&["init"]).success();
+    bench.run(&["plan"]).success();
+    bench.edit("cluster.toml", "roc", "mine");
+    bench.run(&["init"]).exits(1);
+    assert!(bench.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
+}
+
+#[test]
+fn every_commented_key_of_the_template_is_a_key() {
+    let uncommented: String = TEMPLATE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key)
+                if key
+                    .split_once(" = ")
+                    .is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')) =>
+            {
+                format!("{key}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let (spec, _) =
+        ClusterSpec::parse("template", &uncommented).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    assert!(spec.pki.existing_ca.is_some() && spec.etcd.existing.is_some() && !spec.apiserver_sans.is_empty());
+}
+
+#[test]
+fn an_even_etcd_is_a_warning_and_no_more() {
+    let bench = Bench::small(1000);
+    bench.edit("cluster.toml", "\"https://192.0.2.1:2379\"", "\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\"");
+    bench.run(&["plan"]).success().says(&["warning: etcd with 2 members survives no more failures than with 1"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_with_the_command_that_makes_one() {
+    Bench::new().run(&["plan"]).exits(1).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
+}

@@ -1,0 +1,126 @@
+//! A bundle that is not as it was built is found out, with every fault at once.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::harness::{Bench, files};
+
+fn flip(bench: &Bench, name: &str, position: usize) {
+    let mut bytes = bench.read(name);
+    bytes[position] ^= 1;
+    bench.write(name, bytes);
+}
+
+#[test]
+fn every_fault_is_named_at_once() {
+    let bench = Bench::small(50_000);
+    bench.build().success();
+    bench.run(&["verify", "out/small"]).success();
+    flip(&bench, Bench::ARCHIVE, 20_000);
+    std::fs::remove_file(bench.path("out/small/operator/ca.pem")).unwrap();
+    bench.write("out/small/extra.txt", "x");
+    let kubeconfig = bench.read("out/small/operator/admin.kubeconfig");
+    bench.write("out/small/operator/admin.kubeconfig", &kubeconfig[..100]);
+    bench.run(&["verify", "out/small"]).exits(3).says(&[
+        "nodes/only/small-only-v1.16.0-amd64.tar.gz: expected sha256",
+        "operator/ca.pem: missing",
+        "extra.txt: not in the manifest",
+        "operator/admin.kubeconfig: truncated: expected",
+        "hint: copy it again",
+    ]);
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_found() {
+    let bench = Bench::small(2000);
+    bench.build().success();
+    for (name, (_, bytes)) in files(&bench.path("out/small")) {
+        for position in [0, bytes.len() / 3, bytes.len() - 1] {
+            let path = format!("out/small/{name}");
+            flip(&bench, &path, position);
+            bench.run(&["verify", "out/small"]).exits(3);
+            flip(&bench, &path, position);
+        }
+    }
+    bench.run(&["verify", "out/small", "--deep"]).success();
+}
+
+#[test]
+fn an_archive_is_checked_alone_on_its_way() {
+    let bench = Bench::small(50_000);
+    bench.build().success();
+    bench.run(&["verify", Bench::ARCHIVE]).success();
+    let whole = bench.read(Bench::ARCHIVE);
+    bench.write("cut.tar.gz", &whole[..whole.len() - 1000]);
+    bench.run(&["verify", "cut.tar.gz"]).exits(3);
+    for position in [30, whole.len() / 2, whole.len() - 6] {
+        bench.write("flipped.tar.gz", &whole);
+        flip(&bench, "flipped.tar.gz", position);
+        bench.run(&["verify", "flipped.tar.gz"]).exits(3);
+    }
+    bench.write("page.tar.gz", "<html>");
+    bench.run(&["verify", "page.tar.gz"]).exits(3);
+    bench.run(&["verify", "nowhere.tar.gz"]).exits(1);
+}
+
+#[test]
+fn an_archive_packed_again_with_another_file_is_found_out() {
+    let bench = Bench::small(5000);
+    bench.build().success();
+    let inside = bench.unpack();
+    std::fs::write(inside.join("root/usr/local/bin/kubectl"), "#!/bin/sh\n").unwrap();
+    std::fs::write(inside.join("root/etc/surprise"), "x").unwrap();
+    std::fs::set_permissions(inside.join("root/var/lib/kubernetes/ca-key.pem"), PermissionsExt::from_mode(0o644))
+        .unwrap();
+    let unpacked = bench.path("unpacked").display().to_string();
+    crate::harness::tool(
+        "tar",
+        &["-czf", &bench.path("forged.tar.gz").display().to_string(), "-C", &unpacked, "small-only-v1.16.0-amd64"],
+    );
+    bench.run(&["verify", "forged.tar.gz"]).exits(3).says(&[
+        "root/usr/local/bin/kubectl: expected sha256",
+        "root/etc/surprise: not in SHA256SUMS",
+        "root/var/lib/kubernetes/ca-key.pem: expected mode 0600, got 0644",
+    ]);
+}
+
+#[test]
+fn a_bundle_that_others_can_read_is_a_fault() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    std::fs::set_permissions(bench.path(Bench::ARCHIVE), PermissionsExt::from_mode(0o644)).unwrap();
+    bench.run(&["verify", "out/small"]).exits(3).says(&["it holds keys, and others may read it"]);
+}
+
+#[test]
+fn inspect_lists_what_tar_lists_with_the_digests_of_the_manifest() {
+    let bench = Bench::small(5000);
+    bench.build().success();
+    let json = bench.run(&["inspect", "--json", Bench::ARCHIVE]).success().stdout;
+    let inside: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&bench.read("out/small/manifest.json")).unwrap();
+    let artifact = Bench::ARCHIVE.trim_start_matches("out/small/");
+    assert_eq!(inside, manifest["artifacts"][artifact]["entries"]);
+    let tar = crate::harness::tool("tar", &["-tzf", &bench.path(Bench::ARCHIVE).display().to_string()]);
+    let listed: Vec<_> = tar.lines().map(|line| line.trim_end_matches('/')).collect();
+    assert_eq!(listed, inside.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>());
+    let digest =
+        crate::harness::tool("sha256sum", &[&bench.unpack().join("root/usr/local/bin/kubectl").display().to_string()]);
+    assert!(json.contains(&digest[..64]));
+    bench.run(&["inspect", "out/small"]).success();
+}
+
+#[test]
+fn sha256sum_alone_can_check_a_bundle() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    let check = || {
+        std::process::Command::new("sha256sum")
+            .args(["--check", "--strict", "SHA256SUMS"])
+            .current_dir(bench.path("out/small"))
+            .output()
+            .unwrap()
+    };
+    assert!(check().status.success());
+    flip(&bench, "out/small/manifest.json", 10);
+    assert!(!check().status.success());
+}
