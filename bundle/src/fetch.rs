@@ -386,9 +386,9 @@ fn take<R: std::io::Read>(
             };
             let file = match (kept, part) {
                 (Some(file), _) => file,
-                (None, pin) => store.finished_part(pin.unwrap_or(&download.pin))?,
+                (None, pin) => store.finished_part(pin.unwrap_or(&download.pin)),
             };
-            let blob = admit(member, store, file, sha256)?;
+            let blob = admit(member, store, &file, sha256)?;
             Ok(vec![(member.component.clone(), blob)])
         }
         Content::Archive(members) => {
@@ -412,7 +412,7 @@ fn take<R: std::io::Read>(
             }
             let found = found
                 .into_iter()
-                .map(|(member, file, sha256)| Ok((member.component.clone(), admit(&member, store, file, sha256)?)));
+                .map(|(member, file, sha256)| Ok((member.component.clone(), admit(&member, store, &file, sha256)?)));
             let found = found.collect::<Result<Found, Fault>>()?;
             store.remember_archive(&pin, &index)?;
             store.forget_part(&download.pin);
@@ -421,7 +421,7 @@ fn take<R: std::io::Read>(
     }
 }
 
-fn admit(member: &Member, store: &Store, file: store::Kept, sha256: Sha256) -> Result<Blob, Fault> {
+fn admit(member: &Member, store: &Store, file: &store::Kept, sha256: Sha256) -> Result<Blob, Fault> {
     file.head()
         .and_then(|head| elf::check(&head).map_err(std::io::Error::other))
         .map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;

@@ -207,9 +207,9 @@ pub fn list(directory: &Path) -> io::Result<Vec<String>> {
             let entry = entry?;
             let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
             if entry.file_type()?.is_dir() {
-                walk(&entry.path(), &format!("{name}/"), files)?
+                walk(&entry.path(), &format!("{name}/"), files)?;
             } else {
-                files.push(name)
+                files.push(name);
             }
         }
         Ok(())

@@ -193,7 +193,7 @@ pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Res
             CertPlan::Leaf { issuer, .. } => {
                 let key = keys.remove(id).unwrap_or_else(|| unreachable!("every leaf has a key by now"));
                 let signer = authorities.get(issuer).unwrap_or_else(|| unreachable!("a recipe names authorities only"));
-                leaf(id, wish, key, signer, &directory, at, progress)?
+                leaf(id, wish, &key, signer, &directory, at, progress)?
             }
             CertPlan::KeyPair => {
                 let key = keys.remove(id).unwrap_or_else(|| unreachable!("every pair has a key by now"));
@@ -364,7 +364,7 @@ fn checked_authority(
 fn leaf(
     id: &CertId,
     wish: &CertPlan,
-    held: HeldKey,
+    held: &HeldKey,
     signer: &Authority,
     directory: &PkiDir,
     at: &Workplace<'_>,

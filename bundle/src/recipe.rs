@@ -212,7 +212,7 @@ impl Recipe {
                     faults.push(format!("component `{name}` is in archive `{archive}`, which is not described"));
                 }
                 (Some(_), None) | (None, Some(_)) => {
-                    faults.push(format!("component `{name}` needs both `archive` and `member`, or neither"))
+                    faults.push(format!("component `{name}` needs both `archive` and `member`, or neither"));
                 }
                 (None, None) if component.sha256.is_none() => {
                     faults.push(format!("component `{name}` has neither a digest nor an archive with one"));

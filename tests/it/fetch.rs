@@ -318,10 +318,10 @@ fn archive_recipe(url: &str, archive: &[u8]) -> String {
 #[test]
 fn components_come_out_of_the_release_tarball_while_it_streams() {
     let bytes = archive(&program("kubectl", SIZE));
-    let served = bytes.clone();
+    let content = bytes.clone();
     let server = Server::start(move |request| {
-        let whole = Reply::file(request, &served, "\"same\"");
-        if request.before == 0 { whole.cut(served.len() / 2) } else { whole }
+        let whole = Reply::file(request, &content, "\"same\"");
+        if request.before == 0 { whole.cut(content.len() / 2) } else { whole }
     });
     let bench = Bench::small(SIZE);
     bench.recipe(&archive_recipe(&server.url(), &bytes));
@@ -343,8 +343,8 @@ fn a_tarball_with_other_bytes_yields_nothing() {
 #[test]
 fn two_published_digests_that_contradict_each_other_stop_the_build() {
     let bytes = archive(&program("another kubectl", SIZE));
-    let served = bytes.clone();
-    let server = Server::start(move |request| Reply::file(request, &served, "\"same\""));
+    let content = bytes.clone();
+    let server = Server::start(move |request| Reply::file(request, &content, "\"same\""));
     let bench = Bench::small(SIZE);
     bench.recipe(&archive_recipe(&server.url(), &bytes));
     fetch(&bench).exits(3).says(&["`kubectl` from `server.tar.gz` is not the published one"]);

@@ -177,7 +177,7 @@ pub(crate) fn program(name: &str, size: usize) -> Vec<u8> {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        bytes.push((state >> 32) as u8);
+        bytes.push(state.to_be_bytes()[3]);
     }
     bytes
 }

@@ -111,7 +111,7 @@ impl Server {
                 std::thread::spawn(move || match tls {
                     Some(config) => {
                         let connection = rustls::ServerConnection::new(config).unwrap();
-                        answer(rustls::StreamOwned::new(connection, stream), handler.as_ref(), &requests)
+                        answer(rustls::StreamOwned::new(connection, stream), handler.as_ref(), &requests);
                     }
                     None => answer(stream, handler.as_ref(), &requests),
                 });

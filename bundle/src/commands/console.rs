@@ -57,27 +57,14 @@ impl Console {
         }
     }
 
-    /// A result as text.
-    pub(super) fn print(&self, text: &str) -> Result<(), Error> {
-        let mut out = io::stdout().lock();
-        let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
-        match written {
-            // `kube-bundle plan | head` is no failure.
-            Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::Io { verb: "write to", path: "stdout".into(), source: why })
-            }
-            _ => Ok(()),
-        }
-    }
-
     /// A result as text or as JSON, whichever was asked for.
     pub(super) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Error> {
         if self.json {
             let json =
                 serde_json::to_string_pretty(value).unwrap_or_else(|why| unreachable!("string keys only: {why}"));
-            self.print(&json)
+            print(&json)
         } else {
-            self.print(&text())
+            print(&text())
         }
     }
 
@@ -85,6 +72,19 @@ impl Console {
     #[expect(clippy::print_stderr, reason = "errors go to stderr")]
     pub fn fail(&self, error: &Error) {
         eprintln!("{}", error.render(self.colour));
+    }
+}
+
+/// A result as text.
+pub(super) fn print(text: &str) -> Result<(), Error> {
+    let mut out = io::stdout().lock();
+    let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match written {
+        // `kube-bundle plan | head` is no failure.
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::Io { verb: "write to", path: "stdout".into(), source: why })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Console;
 use super::cluster::Cluster;
-use super::console::table;
+use super::console::{print, table};
 use crate::Error;
 use crate::cli::ClusterArgs;
 use crate::plan::certificates::CertPlan;
@@ -13,7 +13,7 @@ use crate::progress::bytes;
 
 pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
     let plan = Cluster::load(args, &[], console)?.plan;
-    if console.json() { console.print(&plan.to_json()) } else { console.print(&text(&plan)) }
+    if console.json() { print(&plan.to_json()) } else { print(&text(&plan)) }
 }
 
 fn text(plan: &Plan) -> String {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Console;
 use super::cluster::load_recipe;
-use super::console::table;
+use super::console::{print, table};
 use crate::Error;
 use crate::recipe::{Recipe, Summary, embedded, files, pin as pinner};
 use crate::spec::RecipeRef;
@@ -27,7 +27,7 @@ pub(super) fn show(reference: &RecipeRef, console: &Console) -> Result<(), Error
         let files: std::collections::BTreeMap<_, _> = recipe.files.iter().collect();
         return console.result(&files, String::new);
     }
-    console.print(&text(&recipe))
+    print(&text(&recipe))
 }
 
 fn text(recipe: &Recipe) -> String {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Console;
-use super::console::table;
+use super::console::{print, table};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::progress::bytes;
 use crate::{Error, inspect as reader, verify as verifier};
@@ -20,12 +20,7 @@ pub(super) fn verify(path: &Path, deep: bool, console: &Console) -> Result<(), E
     if console.json() {
         return Ok(());
     }
-    console.print(&format!(
-        "{}: {} files, {}, all as they were built",
-        path.display(),
-        report.files,
-        bytes(report.bytes)
-    ))
+    print(&format!("{}: {} files, {}, all as they were built", path.display(), report.files, bytes(report.bytes)))
 }
 
 pub(super) fn inspect(path: &Path, console: &Console) -> Result<(), Error> {

@@ -41,7 +41,7 @@ impl Default for Policy {
             connect: Duration::from_secs(10),
             retries: 4,
             pause: Duration::from_secs(1),
-            longest_pause: Duration::from_secs(60),
+            longest_pause: Duration::from_mins(1),
             proxies: true,
         }
     }
@@ -240,7 +240,7 @@ impl<'a> Resumable<'a> {
     }
 
     /// Waits before the next try, or gives up.
-    fn pause(&mut self, why: String, asked: Option<Duration>) -> io::Result<()> {
+    fn pause(&mut self, why: &str, asked: Option<Duration>) -> io::Result<()> {
         self.live = None;
         self.attempts += 1;
         let policy = self.connected.policy;
@@ -278,7 +278,7 @@ impl Read for Resumable<'_> {
                     self.position += count as u64;
                     return Ok(count);
                 }
-                Err(Trouble::Passing(why, asked)) => self.pause(why, asked)?,
+                Err(Trouble::Passing(why, asked)) => self.pause(&why, asked)?,
                 Err(Trouble::Final(fault)) => return Err(io::Error::other(fault)),
             }
         }
@@ -333,7 +333,7 @@ mod tests {
         let seconds = |attempt, asked| policy.pause_before(attempt, asked).as_secs();
         assert_eq!([1, 2, 3, 4].map(|attempt| seconds(attempt, None)), [1, 2, 4, 8]);
         assert_eq!(seconds(1, Some(Duration::from_secs(7))), 7);
-        assert_eq!(seconds(1, Some(Duration::from_secs(3600))), 60);
+        assert_eq!(seconds(1, Some(Duration::from_hours(1))), 60);
         assert_eq!(seconds(100, None), 60);
     }
 

@@ -226,9 +226,9 @@ impl Store {
     }
 
     /// A part file that turned out to be the whole.
-    pub(super) fn finished_part(&self, pin: &Pin) -> Result<Kept, Fault> {
+    pub(super) fn finished_part(&self, pin: &Pin) -> Kept {
         let _ = std::fs::remove_file(self.partial(pin, "source"));
-        Ok(Kept::Part(self.partial(pin, "part")))
+        Kept::Part(self.partial(pin, "part"))
     }
 
     /// Copies `reader` to a temporary file. An error of the disk carries a [`Fault`].
@@ -251,7 +251,7 @@ impl Store {
     }
 
     /// Makes a verified file a blob: synced, then renamed to its digest.
-    pub(super) fn admit(&self, file: Kept, sha256: Sha256) -> Result<Blob, Fault> {
+    pub(super) fn admit(&self, file: &Kept, sha256: Sha256) -> Result<Blob, Fault> {
         let path = self.blob_path(sha256);
         let failed = |verb| {
             let path = path.clone();

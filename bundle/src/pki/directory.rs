@@ -106,9 +106,8 @@ impl PkiDir {
     }
 
     pub(super) fn write_token(&self, token: &BootstrapToken) -> Result<(), Error> {
-        let text = serde_json::to_vec_pretty(token)
-            .map(Secret::new)
-            .unwrap_or_else(|why| unreachable!("strings and a date: {why}"));
+        let text =
+            serde_json::to_vec_pretty(token).map_or_else(|why| unreachable!("strings and a date: {why}"), Secret::new);
         self.write(&self.root.join(format!("{TOKEN}.json")), text.expose(), Mode::SECRET)
     }
 

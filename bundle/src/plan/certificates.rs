@@ -101,7 +101,7 @@ pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> PkiPlan {
         };
         (id.clone(), leaf(described, names))
     });
-    let key_pairs = layout.key_pairs.keys().map(|id| (id.clone(), CertPlan::KeyPair));
+    let key_pairs = layout.key_pairs.iter().map(|id| (id.clone(), CertPlan::KeyPair));
     let mut certificates: BTreeMap<_, _> = authorities.chain(leaves).chain(key_pairs).collect();
 
     if let Some(ca) = &spec.pki.existing_ca {

@@ -1,6 +1,6 @@
 //! `layout.toml`: what a machine consists of. Shapes only; `plan` gives them a cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +23,8 @@ pub struct Layout {
     pub certificates: BTreeMap<String, Leaf>,
     /// What each etcd member of our own gets.
     pub etcd_member: Leaf,
-    /// Key pairs without a certificate, by ID.
-    pub key_pairs: BTreeMap<String, KeyPair>,
+    /// IDs of key pairs without a certificate.
+    pub key_pairs: BTreeSet<String>,
     /// Kubeconfigs by name.
     pub kubeconfigs: BTreeMap<String, Kubeconfig>,
 }
@@ -121,11 +121,6 @@ pub enum NameSet {
     ApiServer,
 }
 
-/// A key pair without a certificate: there is nothing to say about it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeyPair {}
-
 /// Who dials whom with what.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -171,7 +166,7 @@ impl Layout {
     /// Notes every reference that leads nowhere and every template that doesn't compile.
     pub(super) fn contradictions(&self, recipe: &Recipe, faults: &mut Vec<String>) {
         let known = |id: &String| {
-            self.authorities.contains_key(id) || self.certificates.contains_key(id) || self.key_pairs.contains_key(id)
+            self.authorities.contains_key(id) || self.certificates.contains_key(id) || self.key_pairs.contains(id)
         };
         for rule in self.files.iter().chain(&self.operator) {
             let lost = match &rule.source {

@@ -37,6 +37,7 @@ struct Read {
     nodes_span: Option<Range<usize>>,
     nodes: Vec<ReadNode>,
     pki: ReadPki,
+    formats_span: Option<Range<usize>>,
     formats: Option<Vec<Spanned<Format>>>,
 }
 
@@ -95,7 +96,9 @@ pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Di
     let root = Table::root(&table, &faults);
     let read = read(&root, &faults);
     root.finish();
-    RULES.iter().for_each(|rule| rule(&read, &faults));
+    for rule in RULES {
+        rule(&read, &faults);
+    }
     let failed = faults.has_errors();
     match read.into_spec() {
         Some(spec) if !failed => Ok((spec, faults.into_vec())),
@@ -109,11 +112,7 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     let nodes_span = root.span_of("nodes");
     let nodes = root.tables("nodes").into_iter().map(read_node).collect();
     let pki = read_pki(root.table("pki"), faults);
-    let formats = root.table("output").map_or_else(default_formats, |output| {
-        let formats = if output.span_of("formats").is_some() { output.list("formats") } else { default_formats() };
-        output.finish();
-        formats
-    });
+    let (formats_span, formats) = read_formats(root.table("output"));
     let mut read = Read {
         name: None,
         recipe: None,
@@ -128,6 +127,7 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         nodes_span,
         nodes,
         pki,
+        formats_span,
         formats,
     };
     if let Some(cluster) = cluster {
@@ -152,8 +152,15 @@ fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     read
 }
 
-fn default_formats() -> Option<Vec<Spanned<Format>>> {
-    Some(vec![Spanned::new(0..0, Format::Tarball)])
+fn read_formats(output: Option<Table<'_>>) -> (Option<Range<usize>>, Option<Vec<Spanned<Format>>>) {
+    let Some(output) = output else { return (None, Some(vec![Spanned::new(0..0, Format::Tarball)])) };
+    let span = output.span_of("formats");
+    let formats = match span {
+        Some(_) => output.list("formats"),
+        None => Some(vec![Spanned::new(0..0, Format::Tarball)]),
+    };
+    output.finish();
+    (span, formats)
 }
 
 fn read_node(table: Table<'_>) -> ReadNode {
@@ -479,6 +486,12 @@ fn leaves_do_not_outlive_their_ca(read: &Read, faults: &FaultList) {
 }
 
 fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
+    if let (Some(span), Some([])) = (&read.formats_span, read.formats.as_deref()) {
+        faults.add(
+            Diagnostic::error(span.clone(), "there is nothing to pack", "no format")
+                .help("write `formats = [\"tarball\"]`"),
+        );
+    }
     let (ready, later): (Vec<_>, Vec<_>) =
         read.formats.iter().flatten().partition(|format| format.get_ref().is_available());
     for format in later {

@@ -121,13 +121,12 @@ impl<'a> Table<'a> {
     /// The same for addresses and networks, whose own parser says no more than that it failed.
     pub(super) fn require_number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
         let text = self.require::<String>(key, &format!("\"{example}\""))?;
-        match text.get_ref().parse() {
-            Ok(parsed) => Some(Spanned::new(text.span(), parsed)),
-            Err(_) => {
-                let message = format!("`{}` can't be `{}`", self.path(key), text.get_ref());
-                self.faults.add(Diagnostic::error(text.span(), message, format!("expected something like {example}")));
-                None
-            }
+        if let Ok(parsed) = text.get_ref().parse() {
+            Some(Spanned::new(text.span(), parsed))
+        } else {
+            let message = format!("`{}` can't be `{}`", self.path(key), text.get_ref());
+            self.faults.add(Diagnostic::error(text.span(), message, format!("expected something like {example}")));
+            None
         }
     }
 
@@ -181,11 +180,10 @@ impl<'a> Table<'a> {
             self.expected(key, value, &format!("an array of tables, written as `[[{key}]]`"));
             return Vec::new();
         };
-        let table = |element: &'a Spanned<DeValue<'a>>| match element.get_ref().as_table() {
-            Some(entries) => {
+        let table = |element: &'a Spanned<DeValue<'a>>| {
+            if let Some(entries) = element.get_ref().as_table() {
                 Some(Table { repeated: true, ..Table::new(key.to_owned(), entries, element.span(), self.faults) })
-            }
-            None => {
+            } else {
                 self.expected(key, element, "a table");
                 None
             }
