@@ -6,21 +6,21 @@
 
 mod body;
 mod elf;
+mod error;
 mod extract;
 mod http;
 pub mod mirror;
 pub mod store;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
 use crate::plan::downloads::{Content, Member};
 use crate::progress::{Progress, Task};
+use crate::workers;
 use body::Body;
+pub use error::{Error, Fault, Unobtainable};
 pub use http::Policy;
 use mirror::{Mirror, Place};
 pub use store::{Blob, Store};
@@ -47,128 +47,6 @@ impl Blobs {
     pub fn get(&self, component: &str) -> Option<&Blob> {
         self.0.get(component)
     }
-}
-
-/// Files that could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The store's directory is out of order.
-    #[error("could not {verb} `{}`", path.display())]
-    Store {
-        /// What was attempted.
-        verb: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// Offline, and not everything is there.
-    #[error("{} not in the store, and `--offline` forbids the network:{}", count(missing.len()), list(missing))]
-    Offline {
-        /// Name and size of each.
-        missing: Vec<String>,
-    },
-    /// No source had the right bytes.
-    #[error("could not fetch {}:{}", count(failed.len()), failed.iter().map(ToString::to_string).collect::<String>())]
-    Failed {
-        /// Each file with what was tried.
-        failed: Vec<Unobtainable>,
-    },
-    /// What an archive holds is not what somebody published.
-    #[error("`{component}` from `{file}` is not the published one: expected sha256 {expected}, got {got}")]
-    Contradiction {
-        /// The component.
-        component: String,
-        /// The archive.
-        file: String,
-        /// Published.
-        expected: Sha256,
-        /// In the archive.
-        got: Sha256,
-    },
-}
-
-fn count(files: usize) -> String {
-    if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
-}
-
-fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("\n  {line}")).collect()
-}
-
-impl Error {
-    /// What to do next.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Offline { .. } => Some(
-                "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",
-            ),
-            Self::Failed { failed } if failed.iter().any(Unobtainable::is_wrong) => Some(
-                "a source served other bytes than the release's; for binaries of your own, `kube-bundle recipe export` and `recipe pin` them",
-            ),
-            Self::Failed { .. } => Some(
-                "run the same command again: what arrived is kept and resumed; `--from DIR|URL` names another source",
-            ),
-            Self::Contradiction { .. } => {
-                Some("one of the two pins in the recipe is wrong; `kube-bundle recipe show` lists where they come from")
-            }
-            Self::Store { .. } => None,
-        }
-    }
-
-    /// Whether bytes were there and were wrong, rather than not there.
-    pub fn is_verification(&self) -> bool {
-        match self {
-            Self::Failed { failed } => failed.iter().any(Unobtainable::is_wrong),
-            Self::Contradiction { .. } => true,
-            _ => false,
-        }
-    }
-}
-
-/// One file that no source had.
-#[derive(Debug)]
-pub struct Unobtainable {
-    file: String,
-    pin: Pin,
-    tried: Vec<(String, Fault)>,
-}
-
-impl Unobtainable {
-    fn is_wrong(&self) -> bool {
-        self.tried.iter().any(|(_, fault)| matches!(fault, Fault::Wrong(_)))
-    }
-}
-
-impl std::fmt::Display for Unobtainable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "\n  `{}` ({})", self.file, self.pin)?;
-        self.tried.iter().try_for_each(|(place, fault)| write!(f, "\n    {place}: {fault}"))
-    }
-}
-
-/// Why one place gave nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum Fault {
-    /// It isn't there: the next place may have it.
-    #[error("{0}")]
-    Absent(String),
-    /// The way there is broken, now or for good.
-    #[error("{0}")]
-    Unreachable(String),
-    /// Bytes came, and they are the wrong ones.
-    #[error("{0}")]
-    Wrong(String),
-    /// The store can't take it.
-    #[error("could not {verb} `{}`: {source}", path.display())]
-    Disk {
-        /// What was attempted.
-        verb: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
 }
 
 /// Makes sure that every component of the plan is in the store.
@@ -206,37 +84,29 @@ fn describe(download: &Download) -> String {
 
 type Found = Vec<(String, Blob)>;
 
-/// A fixed number of threads takes downloads from a common counter, so a slow one holds up nobody else.
+/// Fetches on several threads. One file that can't be had doesn't keep the others from being fetched.
 fn fetch_all(
     downloads: &[&Download],
     store: &Store,
     sources: &Sources,
     progress: &dyn Progress,
 ) -> Result<Vec<Found>, Error> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new((Vec::new(), Vec::new(), None));
     let client = http::Client::lazy(sources.policy.clone());
-    std::thread::scope(|scope| {
-        for _ in 0..sources.jobs.clamp(1, downloads.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(download) = downloads.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = fetch_one(download, store, sources, &client, progress);
-                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    match result {
-                        Ok(found) => done.0.push(found),
-                        Err(Failure::Unobtainable(failed)) => done.1.push(failed),
-                        Err(Failure::Error(error)) => drop(done.2.get_or_insert(error)),
-                    }
-                }
-            });
+    let outcomes = workers::each(sources.jobs, downloads, |download| {
+        match fetch_one(download, store, sources, &client, progress) {
+            Ok(found) => Ok(Ok(found)),
+            Err(Failure::Unobtainable(failed)) => Ok(Err(failed)),
+            Err(Failure::Error(error)) => Err(error),
         }
     });
-    let (found, mut failed, error) = done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    if let Some(error) = error {
-        return Err(error);
+    let (mut fetched, mut failed) = (Vec::new(), Vec::new());
+    for outcome in outcomes.into_iter().flatten() {
+        match outcome? {
+            Ok(found) => fetched.push(found),
+            Err(file) => failed.push(file),
+        }
     }
-    failed.sort_by(|one, other| one.file.cmp(&other.file));
-    if failed.is_empty() { Ok(found) } else { Err(Error::Failed { failed }) }
+    if failed.is_empty() { Ok(fetched) } else { Err(Error::Failed { failed }) }
 }
 
 enum Failure {

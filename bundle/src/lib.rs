@@ -31,6 +31,7 @@ pub mod secret;
 pub mod spec;
 pub mod tree;
 pub mod verify;
+pub mod workers;
 
 pub use error::Error;
 

@@ -6,8 +6,6 @@ pub mod tar;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::assemble::Trees;
 use crate::hash::HashingWriter;
@@ -17,6 +15,7 @@ use crate::plan::Plan;
 use crate::progress::{Progress, Task};
 use crate::spec::Format;
 use crate::tree::{Content, Entry, Mode, Tree};
+use crate::workers;
 
 /// What went wrong while packing.
 #[derive(Debug, thiserror::Error)]
@@ -108,7 +107,6 @@ fn write_small(staging: &Staging, name: &str, bytes: &[u8]) -> Result<(), Error>
     out::write_atomically(&path, bytes, Mode::PUBLIC).map_err(|source| Error::Write { path, source })
 }
 
-/// Threads take jobs from a common counter; the first error stops the others at their next job.
 fn write_all(
     jobs: &[Job<'_>],
     plan: &Plan,
@@ -116,27 +114,9 @@ fn write_all(
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<BTreeMap<String, FileRecord>, Error> {
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Ok(BTreeMap::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let written = write(job, plan, staging, progress);
-                    let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    match (written, done.as_mut()) {
-                        (Ok(record), Ok(records)) => drop(records.insert(job.path().to_owned(), record)),
-                        (Err(error), Ok(_)) => {
-                            *done = Err(error);
-                            next.store(jobs.len(), Ordering::Relaxed);
-                        }
-                        (_, Err(_)) => {}
-                    }
-                }
-            });
-        }
-    });
-    done.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
+    let written = workers::each(threads, jobs, |job| write(job, plan, staging, progress));
+    let named = jobs.iter().zip(written).filter_map(|(job, record)| Some((job.path().to_owned(), record?)));
+    named.map(|(path, record)| Ok((path, record?))).collect()
 }
 
 fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress) -> Result<FileRecord, Error> {

@@ -6,13 +6,13 @@
 
 pub mod certificate;
 pub mod directory;
+mod error;
 pub mod facts;
+mod status;
 pub mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
 use time::OffsetDateTime;
 
@@ -20,9 +20,12 @@ use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use crate::spec::KeyAlgorithm;
+use crate::workers;
 use certificate::{Authority, Key};
 use directory::PkiDir;
+pub use error::Error;
 use facts::{Facts, day};
+pub use status::{Status, status};
 use token::BootstrapToken;
 
 /// How long before its end a certificate is worth a word.
@@ -64,97 +67,6 @@ impl Pki {
         let begin = facts().map(|facts| facts.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let end = facts().map(|facts| facts.not_after).min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
         (begin, end)
-    }
-}
-
-/// Why there is no PKI.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The directory is out of order.
-    #[error("could not {verb} `{}`", path.display())]
-    Io {
-        /// What was attempted.
-        verb: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A file that doesn't read as what it should be.
-    #[error("`{}`: {why}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// One half of a CA.
-    #[error("CA `{id}` has a {there} and no {missing}")]
-    Half {
-        /// Which CA.
-        id: CertId,
-        /// What is there.
-        there: &'static str,
-        /// What is not.
-        missing: &'static str,
-    },
-    /// A CA is gone, and what it signed is not.
-    #[error("CA `{id}` is gone, and certificates that it signed are still there, such as `{leaf}`")]
-    Lost {
-        /// Which CA.
-        id: CertId,
-        /// One of its certificates.
-        leaf: CertId,
-    },
-    /// A CA whose time is over.
-    #[error("CA `{id}` expired on {end}")]
-    Expired {
-        /// Which CA.
-        id: CertId,
-        /// When.
-        end: String,
-    },
-    /// A certificate made by somebody else that can't serve.
-    #[error("`{}`: {why}", path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What it lacks.
-        why: String,
-    },
-    /// The cryptography library refused.
-    #[error("could not {verb} `{id}`: {why}")]
-    Crypto {
-        /// What was attempted.
-        verb: &'static str,
-        /// For which certificate.
-        id: CertId,
-        /// Its answer.
-        why: String,
-    },
-    /// `pki renew` was asked for something it doesn't do.
-    #[error("`{id}` can't be renewed: {why}")]
-    NotRenewable {
-        /// As given.
-        id: String,
-        /// Why.
-        why: &'static str,
-    },
-}
-
-impl Error {
-    /// What to do next.
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Half { .. } | Self::Lost { .. } => Some(
-                "restore the missing file from a backup; to begin with a new CA, which every node then has to be installed with, move the whole pki directory away",
-            ),
-            Self::Expired { .. } => {
-                Some("a new CA means a new cluster trust: move the pki directory away and install every node again")
-            }
-            Self::NotRenewable { .. } => Some("`kube-bundle pki status` lists what there is"),
-            _ => None,
-        }
     }
 }
 
@@ -266,20 +178,11 @@ fn keys(plan: &PkiPlan, directory: &PkiDir, at: &Workplace<'_>) -> Result<BTreeM
 type Made = (CertId, Key, &'static str);
 
 fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<Made>, Error> {
-    let next = AtomicUsize::new(0);
-    let made = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, wanted.len().max(1)) {
-            scope.spawn(|| {
-                while let Some((id, reason)) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let key = Key::generate(algorithm).map(|key| ((*id).clone(), key, *reason));
-                    let key = key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why });
-                    made.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(key);
-                }
-            });
-        }
+    let made = workers::each(jobs, wanted, |(id, reason)| {
+        let key = Key::generate(algorithm).map(|key| ((*id).clone(), key, *reason));
+        key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why })
     });
-    made.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).into_iter().collect()
+    made.into_iter().flatten().collect()
 }
 
 /// A CA with one of its files gone, or gone while what it signed is there, is a loss and no wish for a new one.
@@ -457,70 +360,4 @@ fn warn_of_the_end(pki: &Pki, now: OffsetDateTime, progress: &dyn Progress) {
             ));
         }
     }
-}
-
-/// One line of `pki status`.
-#[derive(Debug, serde::Serialize)]
-pub struct Status {
-    /// The certificate's ID.
-    pub id: CertId,
-    /// Who signed it, by CN; `None` for a key pair and for what isn't there.
-    pub issuer: Option<String>,
-    /// What it says.
-    pub facts: Option<Facts>,
-    /// What a build would do about it.
-    pub state: String,
-}
-
-/// What there is, and what a build would do about it. Changes nothing.
-pub fn status(plan: &PkiPlan, at: &Workplace<'_>) -> Result<Vec<Status>, Error> {
-    let Some(directory) = PkiDir::existing(at.directory)? else { return Ok(Vec::new()) };
-    let mut all = Vec::new();
-    for (id, wish) in &plan.certificates {
-        let facts = match wish {
-            CertPlan::Given { cert, .. } => Some(directory::read_certificate(&at.base.join(cert))?.1),
-            CertPlan::KeyPair => None,
-            _ => directory.certificate(id)?.map(|(_, facts)| facts),
-        };
-        let state = match (&facts, wish) {
-            (_, CertPlan::KeyPair) if directory.has_key(id) => "key pair, without end".to_owned(),
-            (None, _) => "missing: the next build makes it".to_owned(),
-            (Some(facts), _) if facts.not_after <= at.now => "expired".to_owned(),
-            (Some(_), CertPlan::Leaf { issuer, .. }) => leaf_state(plan, id, wish, issuer, &directory, at)?,
-            (Some(_), _) => "ok".to_owned(),
-        };
-        all.push(Status {
-            id: id.clone(),
-            issuer: facts.as_ref().map(|facts| facts.issuer_name.clone()),
-            facts,
-            state,
-        });
-    }
-    Ok(all)
-}
-
-fn leaf_state(
-    plan: &PkiPlan,
-    id: &CertId,
-    wish: &CertPlan,
-    issuer: &CertId,
-    directory: &PkiDir,
-    at: &Workplace<'_>,
-) -> Result<String, Error> {
-    let signer = match plan.certificates.get(issuer) {
-        Some(CertPlan::Given { cert, key: Some(key) }) => {
-            let (pem, facts) = directory::read_certificate(&at.base.join(cert))?;
-            Some(Authority { pem, facts, key: directory::read_key(&at.base.join(key))? })
-        }
-        _ => match (directory.certificate(issuer)?, directory.key(issuer)?) {
-            (Some((pem, facts)), Some(key)) => Some(Authority { pem, facts, key }),
-            _ => None,
-        },
-    };
-    let (Some(signer), Some(key), Some((_, facts))) = (signer, directory.key(id)?, directory.certificate(id)?) else {
-        return Ok("its key or its CA is missing".to_owned());
-    };
-    Ok(facts
-        .differs_from(wish, &key, &signer, at.now)
-        .map_or_else(|| "ok".to_owned(), |why| format!("the next build reissues it: {why}")))
 }

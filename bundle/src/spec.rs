@@ -7,6 +7,7 @@ mod check;
 pub mod names;
 pub mod network;
 mod raw;
+mod read;
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,62 +1,22 @@
 //! The rules of `cluster.toml`, one small function each.
 //!
-//! [`read`] turns text into values with places, [`RULES`] hold between values, [`Read::into_spec`] drops the
+//! [`read()`] turns text into values with places, [`RULES`] hold between values, [`Read::into_spec`] drops the
 //! places. Every rule runs, whatever the others found.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
-use std::str::FromStr;
 
 use ipnet::IpNet;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
-use super::{
-    API_PORT, ClusterSpec, Etcd, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, Node, PkiSpec, RecipeRef,
-    Role, Subject, network,
-};
+use super::read::{Read, ReadNode, read};
+use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, network};
 use crate::diagnostic::Diagnostic;
-
-/// The file with its places. `None` is a value whose fault has been noted already.
-struct Read {
-    name: Option<Spanned<ClusterName>>,
-    recipe: Option<Spanned<RecipeRef>>,
-    endpoint: Option<Spanned<Endpoint>>,
-    pod_cidr: Option<Spanned<IpNet>>,
-    service_cidr: Option<Spanned<IpNet>>,
-    domain: Option<DnsName>,
-    sans: Option<Vec<Spanned<Host>>>,
-    etcd_span: Option<Range<usize>>,
-    etcd: Option<Vec<Spanned<Endpoint>>>,
-    existing_etcd: Option<ExistingEtcd>,
-    nodes_span: Option<Range<usize>>,
-    nodes: Vec<ReadNode>,
-    pki: ReadPki,
-    formats_span: Option<Range<usize>>,
-    formats: Option<Vec<Spanned<Format>>>,
-}
-
-struct ReadNode {
-    span: Range<usize>,
-    name: Option<Spanned<NodeName>>,
-    address: Option<Spanned<IpAddr>>,
-    roles_span: Option<Range<usize>>,
-    roles: Option<Vec<Spanned<Role>>>,
-}
-
-struct ReadPki {
-    key: KeyAlgorithm,
-    ca_validity: Spanned<Lifetime>,
-    validity: Spanned<Lifetime>,
-    token_validity: Lifetime,
-    subject: Subject,
-    existing_ca: Option<ExistingCa>,
-}
 
 type Rule = fn(&Read, &FaultList);
 
@@ -104,125 +64,6 @@ pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Di
         Some(spec) if !failed => Ok((spec, faults.into_vec())),
         _ => Err(faults.into_vec()),
     }
-}
-
-fn read(root: &Table<'_>, faults: &FaultList) -> Read {
-    let cluster = root.require_table("cluster");
-    let etcd = root.require_table("etcd");
-    let nodes_span = root.span_of("nodes");
-    let nodes = root.tables("nodes").into_iter().map(read_node).collect();
-    let pki = read_pki(root.table("pki"), faults);
-    let (formats_span, formats) = read_formats(root.table("output"));
-    let mut read = Read {
-        name: None,
-        recipe: None,
-        endpoint: None,
-        pod_cidr: None,
-        service_cidr: None,
-        domain: "cluster.local".parse().ok(),
-        sans: None,
-        etcd_span: None,
-        etcd: None,
-        existing_etcd: None,
-        nodes_span,
-        nodes,
-        pki,
-        formats_span,
-        formats,
-    };
-    if let Some(cluster) = cluster {
-        read.name = cluster.require("name", "\"roc\"");
-        read.recipe = cluster.require("recipe", "\"v1.16.0\"");
-        read.endpoint = cluster.require("endpoint", "\"https://10.200.16.79:6443\"");
-        read.pod_cidr = cluster.require_number("pod_cidr", "10.10.0.0/16");
-        read.service_cidr = cluster.require_number("service_cidr", "10.32.0.0/16");
-        if cluster.span_of("domain").is_some() {
-            read.domain = cluster.parse("domain").map(Spanned::into_inner);
-        }
-        read.sans = cluster.list("apiserver_sans");
-        cluster.finish();
-    }
-    if let Some(etcd) = etcd {
-        read.etcd_span = Some(etcd.span.clone());
-        read.etcd = etcd.list("endpoints");
-        read.existing_etcd =
-            together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
-        etcd.finish();
-    }
-    read
-}
-
-fn read_formats(output: Option<Table<'_>>) -> (Option<Range<usize>>, Option<Vec<Spanned<Format>>>) {
-    let Some(output) = output else { return (None, Some(vec![Spanned::new(0..0, Format::Tarball)])) };
-    let span = output.span_of("formats");
-    let formats = match span {
-        Some(_) => output.list("formats"),
-        None => Some(vec![Spanned::new(0..0, Format::Tarball)]),
-    };
-    output.finish();
-    (span, formats)
-}
-
-fn read_node(table: Table<'_>) -> ReadNode {
-    let node = ReadNode {
-        span: table.span.clone(),
-        name: table.require("name", "\"master-1\""),
-        address: table.require_number("address", "10.200.16.79"),
-        roles_span: table.span_of("roles"),
-        roles: table.list("roles"),
-    };
-    table.finish();
-    node
-}
-
-fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
-    let mut pki = ReadPki {
-        key: KeyAlgorithm::Rsa2048,
-        ca_validity: Spanned::new(0..0, Lifetime::days(3650)),
-        validity: Spanned::new(0..0, Lifetime::days(365)),
-        token_validity: Lifetime::days(7),
-        subject: Subject::default(),
-        existing_ca: None,
-    };
-    let Some(table) = table else { return pki };
-    if let Some(key) = table.parse("key") {
-        pki.key = key.into_inner();
-    }
-    if let Some(validity) = table.parse("ca_validity") {
-        pki.ca_validity = validity;
-    }
-    if let Some(validity) = table.parse("validity") {
-        pki.validity = validity;
-    }
-    if let Some(validity) = table.parse("token_validity") {
-        pki.token_validity = validity.into_inner();
-    }
-    if let Some(subject) = table.table("subject") {
-        pki.subject = Subject {
-            country: subject.parse("country").map(Spanned::into_inner).map(|Country(text)| text),
-            state: subject.parse("state").map(Spanned::into_inner).map(|Printable(text)| text),
-            locality: subject.parse("locality").map(Spanned::into_inner).map(|Printable(text)| text),
-        };
-        subject.finish();
-    }
-    pki.existing_ca = together(&table, ["ca_cert", "ca_key"], faults).map(|[cert, key]| ExistingCa { cert, key });
-    table.finish();
-    pki
-}
-
-/// Paths that make sense only together.
-fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: &FaultList) -> Option<[PathBuf; N]> {
-    let values = keys.map(|key| table.parse::<PathBuf>(key));
-    let given: Vec<_> = values.iter().flatten().collect();
-    if let (Some(first), true) = (given.first(), given.len() < N) {
-        let names = keys.map(|key| format!("`{key}`")).join(", ");
-        faults.add(
-            Diagnostic::error(first.span(), format!("{names} belong together, and only some are given"), "given here")
-                .help(format!("give all of {names}, or none")),
-        );
-    }
-    let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
-    paths?.try_into().ok()
 }
 
 impl Read {
@@ -501,29 +342,5 @@ fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
         } else {
             faults.add(Diagnostic::warning(format.span(), message, "left out"));
         }
-    }
-}
-
-/// C of a subject: ISO 3166-1, two letters.
-struct Country(String);
-
-impl FromStr for Country {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let good = text.len() == 2 && text.chars().all(|c| c.is_ascii_uppercase());
-        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected two capital letters (ISO 3166-1)".to_owned())
-    }
-}
-
-/// Other parts of a subject: 1 to 64 characters (RFC 5280, upper bounds), none of them a control character.
-struct Printable(String);
-
-impl FromStr for Printable {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let good = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected 1 to 64 characters".to_owned())
     }
 }

@@ -1,0 +1,73 @@
+//! What there is, what expires when, and what a build would do about it. Changes nothing.
+
+use super::certificate::Authority;
+use super::directory::{self, PkiDir};
+use super::facts::Facts;
+use super::{Error, Workplace};
+use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
+
+/// One line of `pki status`.
+#[derive(Debug, serde::Serialize)]
+pub struct Status {
+    /// The certificate's ID.
+    pub id: CertId,
+    /// Who signed it, by CN; `None` for a key pair and for what isn't there.
+    pub issuer: Option<String>,
+    /// What it says.
+    pub facts: Option<Facts>,
+    /// What a build would do about it.
+    pub state: String,
+}
+
+/// What there is, and what a build would do about it. Changes nothing.
+pub fn status(plan: &PkiPlan, at: &Workplace<'_>) -> Result<Vec<Status>, Error> {
+    let Some(directory) = PkiDir::existing(at.directory)? else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for (id, wish) in &plan.certificates {
+        let facts = match wish {
+            CertPlan::Given { cert, .. } => Some(directory::read_certificate(&at.base.join(cert))?.1),
+            CertPlan::KeyPair => None,
+            _ => directory.certificate(id)?.map(|(_, facts)| facts),
+        };
+        let state = match (&facts, wish) {
+            (_, CertPlan::KeyPair) if directory.has_key(id) => "key pair, without end".to_owned(),
+            (None, _) => "missing: the next build makes it".to_owned(),
+            (Some(facts), _) if facts.not_after <= at.now => "expired".to_owned(),
+            (Some(_), CertPlan::Leaf { issuer, .. }) => leaf_state(plan, id, wish, issuer, &directory, at)?,
+            (Some(_), _) => "ok".to_owned(),
+        };
+        all.push(Status {
+            id: id.clone(),
+            issuer: facts.as_ref().map(|facts| facts.issuer_name.clone()),
+            facts,
+            state,
+        });
+    }
+    Ok(all)
+}
+
+fn leaf_state(
+    plan: &PkiPlan,
+    id: &CertId,
+    wish: &CertPlan,
+    issuer: &CertId,
+    directory: &PkiDir,
+    at: &Workplace<'_>,
+) -> Result<String, Error> {
+    let signer = match plan.certificates.get(issuer) {
+        Some(CertPlan::Given { cert, key: Some(key) }) => {
+            let (pem, facts) = directory::read_certificate(&at.base.join(cert))?;
+            Some(Authority { pem, facts, key: directory::read_key(&at.base.join(key))? })
+        }
+        _ => match (directory.certificate(issuer)?, directory.key(issuer)?) {
+            (Some((pem, facts)), Some(key)) => Some(Authority { pem, facts, key }),
+            _ => None,
+        },
+    };
+    let (Some(signer), Some(key), Some((_, facts))) = (signer, directory.key(id)?, directory.certificate(id)?) else {
+        return Ok("its key or its CA is missing".to_owned());
+    };
+    Ok(facts
+        .differs_from(wish, &key, &signer, at.now)
+        .map_or_else(|| "ok".to_owned(), |why| format!("the next build reissues it: {why}")))
+}

@@ -1,0 +1,193 @@
+//! `cluster.toml` as values with their places: which keys there are, and what each one parses as.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use toml::Spanned;
+
+use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+use super::raw::{FaultList, Table};
+use super::{ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, RecipeRef, Role, Subject};
+use crate::diagnostic::Diagnostic;
+
+/// The file with its places. `None` is a value whose fault has been noted already.
+pub(super) struct Read {
+    pub(super) name: Option<Spanned<ClusterName>>,
+    pub(super) recipe: Option<Spanned<RecipeRef>>,
+    pub(super) endpoint: Option<Spanned<Endpoint>>,
+    pub(super) pod_cidr: Option<Spanned<IpNet>>,
+    pub(super) service_cidr: Option<Spanned<IpNet>>,
+    pub(super) domain: Option<DnsName>,
+    pub(super) sans: Option<Vec<Spanned<Host>>>,
+    pub(super) etcd_span: Option<Range<usize>>,
+    pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
+    pub(super) existing_etcd: Option<ExistingEtcd>,
+    pub(super) nodes_span: Option<Range<usize>>,
+    pub(super) nodes: Vec<ReadNode>,
+    pub(super) pki: ReadPki,
+    pub(super) formats_span: Option<Range<usize>>,
+    pub(super) formats: Option<Vec<Spanned<Format>>>,
+}
+
+pub(super) struct ReadNode {
+    pub(super) span: Range<usize>,
+    pub(super) name: Option<Spanned<NodeName>>,
+    pub(super) address: Option<Spanned<IpAddr>>,
+    pub(super) roles_span: Option<Range<usize>>,
+    pub(super) roles: Option<Vec<Spanned<Role>>>,
+}
+
+pub(super) struct ReadPki {
+    pub(super) key: KeyAlgorithm,
+    pub(super) ca_validity: Spanned<Lifetime>,
+    pub(super) validity: Spanned<Lifetime>,
+    pub(super) token_validity: Lifetime,
+    pub(super) subject: Subject,
+    pub(super) existing_ca: Option<ExistingCa>,
+}
+
+pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
+    let cluster = root.require_table("cluster");
+    let etcd = root.require_table("etcd");
+    let nodes_span = root.span_of("nodes");
+    let nodes = root.tables("nodes").into_iter().map(read_node).collect();
+    let pki = read_pki(root.table("pki"), faults);
+    let (formats_span, formats) = read_formats(root.table("output"));
+    let mut read = Read {
+        name: None,
+        recipe: None,
+        endpoint: None,
+        pod_cidr: None,
+        service_cidr: None,
+        domain: "cluster.local".parse().ok(),
+        sans: None,
+        etcd_span: None,
+        etcd: None,
+        existing_etcd: None,
+        nodes_span,
+        nodes,
+        pki,
+        formats_span,
+        formats,
+    };
+    if let Some(cluster) = cluster {
+        read.name = cluster.require("name", "\"roc\"");
+        read.recipe = cluster.require("recipe", "\"v1.16.0\"");
+        read.endpoint = cluster.require("endpoint", "\"https://10.200.16.79:6443\"");
+        read.pod_cidr = cluster.require_number("pod_cidr", "10.10.0.0/16");
+        read.service_cidr = cluster.require_number("service_cidr", "10.32.0.0/16");
+        if cluster.span_of("domain").is_some() {
+            read.domain = cluster.parse("domain").map(Spanned::into_inner);
+        }
+        read.sans = cluster.list("apiserver_sans");
+        cluster.finish();
+    }
+    if let Some(etcd) = etcd {
+        read.etcd_span = Some(etcd.span.clone());
+        read.etcd = etcd.list("endpoints");
+        read.existing_etcd =
+            together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
+        etcd.finish();
+    }
+    read
+}
+
+fn read_formats(output: Option<Table<'_>>) -> (Option<Range<usize>>, Option<Vec<Spanned<Format>>>) {
+    let Some(output) = output else { return (None, Some(vec![Spanned::new(0..0, Format::Tarball)])) };
+    let span = output.span_of("formats");
+    let formats = match span {
+        Some(_) => output.list("formats"),
+        None => Some(vec![Spanned::new(0..0, Format::Tarball)]),
+    };
+    output.finish();
+    (span, formats)
+}
+
+fn read_node(table: Table<'_>) -> ReadNode {
+    let node = ReadNode {
+        span: table.span.clone(),
+        name: table.require("name", "\"master-1\""),
+        address: table.require_number("address", "10.200.16.79"),
+        roles_span: table.span_of("roles"),
+        roles: table.list("roles"),
+    };
+    table.finish();
+    node
+}
+
+fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
+    let mut pki = ReadPki {
+        key: KeyAlgorithm::Rsa2048,
+        ca_validity: Spanned::new(0..0, Lifetime::days(3650)),
+        validity: Spanned::new(0..0, Lifetime::days(365)),
+        token_validity: Lifetime::days(7),
+        subject: Subject::default(),
+        existing_ca: None,
+    };
+    let Some(table) = table else { return pki };
+    if let Some(key) = table.parse("key") {
+        pki.key = key.into_inner();
+    }
+    if let Some(validity) = table.parse("ca_validity") {
+        pki.ca_validity = validity;
+    }
+    if let Some(validity) = table.parse("validity") {
+        pki.validity = validity;
+    }
+    if let Some(validity) = table.parse("token_validity") {
+        pki.token_validity = validity.into_inner();
+    }
+    if let Some(subject) = table.table("subject") {
+        pki.subject = Subject {
+            country: subject.parse("country").map(Spanned::into_inner).map(|Country(text)| text),
+            state: subject.parse("state").map(Spanned::into_inner).map(|Printable(text)| text),
+            locality: subject.parse("locality").map(Spanned::into_inner).map(|Printable(text)| text),
+        };
+        subject.finish();
+    }
+    pki.existing_ca = together(&table, ["ca_cert", "ca_key"], faults).map(|[cert, key]| ExistingCa { cert, key });
+    table.finish();
+    pki
+}
+
+/// Paths that make sense only together.
+fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: &FaultList) -> Option<[PathBuf; N]> {
+    let values = keys.map(|key| table.parse::<PathBuf>(key));
+    let given: Vec<_> = values.iter().flatten().collect();
+    if let (Some(first), true) = (given.first(), given.len() < N) {
+        let names = keys.map(|key| format!("`{key}`")).join(", ");
+        faults.add(
+            Diagnostic::error(first.span(), format!("{names} belong together, and only some are given"), "given here")
+                .help(format!("give all of {names}, or none")),
+        );
+    }
+    let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
+    paths?.try_into().ok()
+}
+
+/// C of a subject: ISO 3166-1, two letters.
+struct Country(String);
+
+impl FromStr for Country {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let good = text.len() == 2 && text.chars().all(|c| c.is_ascii_uppercase());
+        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected two capital letters (ISO 3166-1)".to_owned())
+    }
+}
+
+/// Other parts of a subject: 1 to 64 characters (RFC 5280, upper bounds), none of them a control character.
+struct Printable(String);
+
+impl FromStr for Printable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let good = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected 1 to 64 characters".to_owned())
+    }
+}
