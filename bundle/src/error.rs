@@ -15,6 +15,14 @@ pub enum Error {
     /// Arguments that don't fit together.
     #[error("{0}")]
     Usage(String),
+    /// `cluster.toml` can't be read.
+    #[error("could not read `{}`", path.display())]
+    ReadSpec {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// A file of the user can't be read or written.
     #[error("could not {verb} `{}`", path.display())]
     Io {
@@ -71,7 +79,7 @@ impl Error {
     /// The next command to type, or what else to do.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+            Self::ReadSpec { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Some("`kube-bundle init` writes a cluster.toml to begin with; `-c FILE` names another")
             }
             Self::Recipe(error) => return error.hint(),
@@ -81,7 +89,7 @@ impl Error {
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
-            Self::Spec(_) | Self::Usage(_) | Self::Io { .. } | Self::Assemble(_) => None,
+            Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
         text.map(str::to_owned)
     }
@@ -89,7 +97,12 @@ impl Error {
     /// What the process says when it ends.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Spec(_) | Self::Usage(_) | Self::Recipe(_) | Self::Plan(_) => ExitCode::Usage,
+            Self::Spec(_)
+            | Self::Usage(_)
+            | Self::ReadSpec { .. }
+            | Self::Recipe(_)
+            | Self::Plan(_)
+            | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
             Self::Verification { .. } => ExitCode::Verification,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
             _ => ExitCode::Failed,

@@ -228,11 +228,13 @@ fn stream(
 ) -> Result<Found, (Fault, bool)> {
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
-    let mut body = Body::new(http::Resumable::new(connected, url, part, task), download, task);
+    let mut body = Body::new(http::Resumable::new(connected, url, part, download.size, task), download, task);
     let outcome = take(download, &mut body, store, Some(&download.pin));
     let spliced = body.source().is_spliced();
-    if matches!(outcome, Err(Fault::Wrong(_))) {
-        store.forget_part(&download.pin);
+    match outcome {
+        Err(Fault::Wrong(_)) => store.forget_part(&download.pin),
+        Err(_) => store.forget_empty_part(&download.pin),
+        Ok(_) => {}
     }
     outcome.map_err(|fault| (fault, spliced))
 }
@@ -272,18 +274,16 @@ fn take<R: std::io::Read>(
             if !missing.is_empty() {
                 return Err(Fault::Wrong(format!("the archive has no `{}`", missing.join("`, `"))));
             }
-            let mut index = BTreeMap::new();
-            let mut found = Vec::new();
+            // A file is admitted once, whatever number of components it serves.
+            let mut index = store.archive(&pin).unwrap_or_default();
+            let mut found = Found::new();
             for (path, (file, sha256)) in extracted {
-                for member in members.iter().filter(|member| member.path == path) {
-                    index.insert(path.clone(), sha256);
-                    found.push((member.clone(), file.clone(), sha256));
-                }
+                let named: Vec<_> = members.iter().filter(|member| member.path == path).collect();
+                let Some(first) = named.first() else { continue };
+                let blob = admit(first, store, &file, sha256)?;
+                found.extend(named.iter().map(|member| (member.component.clone(), blob.clone())));
+                index.insert(path, sha256);
             }
-            let found = found
-                .into_iter()
-                .map(|(member, file, sha256)| Ok((member.component.clone(), admit(&member, store, &file, sha256)?)));
-            let found = found.collect::<Result<Found, Fault>>()?;
             store.remember_archive(&pin, &index)?;
             store.forget_part(&download.pin);
             Ok(found)

@@ -15,6 +15,9 @@ use tempfile::{Builder, NamedTempFile};
 use crate::manifest::{MANIFEST, Manifest, SUMS};
 use crate::tree::Mode;
 
+/// How temporary names begin.
+const TEMPORARY: &str = ".kube-bundle-";
+
 /// Writes a small file in one step. It is created 0600, so a secret is never readable for a moment.
 pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()> {
     let mut file = begin(path)?;
@@ -24,8 +27,20 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()>
 
 /// A temporary file beside `path`, 0600.
 pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    Builder::new().prefix(".kube-bundle-").tempfile_in(parent)
+    let parent = parent_of(path);
+    Builder::new().prefix(TEMPORARY).tempfile_in(parent)
+}
+
+/// Removes what [`begin`] made in `directory` for a run that was killed. The caller sees to it that nobody
+/// else is writing there.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+pub fn sweep(directory: &Path) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            // What can't be removed now is tried again next time.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Gives a file from [`begin`] its mode and its name, durably.
@@ -45,7 +60,7 @@ pub fn set_mode(path: &Path, mode: Mode) -> io::Result<()> {
 /// Makes the rename of `path` survive a power cut.
 #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
 pub fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent_of(path);
     File::open(parent)?.sync_all()
 }
 
@@ -104,17 +119,19 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// Makes an empty directory beside `target`, after checking that `target` may be replaced.
+    /// Makes an empty directory beside `target`, after checking that `target` may be replaced. A `target` that is
+    /// a link stands for what it leads to.
     pub fn begin(target: &Path) -> Result<Self, Error> {
-        let name = target.file_name().ok_or_else(|| Error::Foreign(target.to_owned()))?.to_string_lossy();
-        let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let target = resolve(target)?;
+        let parent = parent_of(&target);
         make_directory(parent, Mode::EXECUTABLE)?;
-        let lock = lock(&parent.join(format!(".{name}.lock")), target)?;
-        may_be_replaced(target)?;
-        let building = parent.join(format!(".{name}.building"));
+        let lock = lock(&beside(&target, "lock"), &target)?;
+        recover(&target)?;
+        may_be_replaced(&target)?;
+        let building = beside(&target, "building");
         remove(&building)?;
         make_directory(&building, Mode::EXECUTABLE)?;
-        Ok(Self { target: target.to_owned(), building, _lock: lock })
+        Ok(Self { target, building, _lock: lock })
     }
 
     /// Where `path` is being made, with its directories: those that hold keys are 0700 before anything is in them.
@@ -126,19 +143,19 @@ impl Staging {
         Ok(full)
     }
 
-    /// Puts the directory in its place; what was there before goes.
+    /// Puts the directory in its place; what was there before goes, unless somebody has put something of their
+    /// own into it meanwhile.
     #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
     pub fn finish(self) -> Result<(), Error> {
         let (building, target) = (&self.building, &self.target);
+        may_be_replaced(target)?;
         if !target.exists() {
             std::fs::rename(building, target).map_err(failed("rename to", target))?;
         } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
             remove(building)?;
         } else {
             // A file system without exchange: for a moment neither is in place, and both exist.
-            let old =
-                target.with_file_name(format!(".{}.old", target.file_name().unwrap_or_default().to_string_lossy()));
-            remove(&old)?;
+            let old = beside(target, "old");
             std::fs::rename(target, &old).map_err(failed("move aside", target))?;
             std::fs::rename(building, target).map_err(failed("rename to", target))?;
             remove(&old)?;
@@ -151,9 +168,36 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // After a success there is nothing left; after a failure the next run would remove it as well.
         let _ = remove(&self.building);
-        let name = self.target.file_name().unwrap_or_default().to_string_lossy().into_owned();
         #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
-        let _ = std::fs::remove_file(self.target.with_file_name(format!(".{name}.lock")));
+        let _ = std::fs::remove_file(beside(&self.target, "lock"));
+    }
+}
+
+/// Hidden names beside an output directory: `.roc.lock`, `.roc.building`, `.roc.old`.
+fn beside(target: &Path, ending: &str) -> PathBuf {
+    target.with_file_name(format!(".{}.{ending}", target.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn resolve(target: &Path) -> Result<PathBuf, Error> {
+    match std::fs::symlink_metadata(target) {
+        Ok(there) if there.is_symlink() => std::fs::canonicalize(target).map_err(failed("follow the link", target)),
+        _ if target.file_name().is_none() => Err(Error::Foreign(target.to_owned())),
+        _ => Ok(target.to_owned()),
+    }
+}
+
+/// After a kill between the two renames of a file system without exchange, the old output is the only one.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+fn recover(target: &Path) -> Result<(), Error> {
+    let old = beside(target, "old");
+    match (old.exists(), target.exists()) {
+        (true, false) => std::fs::rename(&old, target).map_err(failed("put back", target)),
+        (true, true) => remove(&old),
+        _ => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod directory;
 mod error;
 pub mod facts;
+mod pem;
 mod status;
 pub mod token;
 
@@ -87,11 +88,16 @@ pub struct Workplace<'a> {
 
 /// The name under which the bootstrap token is renewed.
 pub const TOKEN: &str = "bootstrap-token";
+/// The name of the key that secrets in etcd are encrypted with.
+const ENCRYPTION_KEY: &str = "encryption-key";
 
 /// Makes sure that everything the plan wants exists, and loads it.
 pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Result<Pki, Error> {
     renewable(plan, at.renew)?;
     let directory = PkiDir::open(at.directory)?;
+    // Before any certificate: where one exists, a missing one of these was lost, not never made.
+    let encryption_key = encryption_key(plan, &directory)?;
+    let token = token(plan, &directory, at, progress)?;
     let mut keys = keys(plan, &directory, at)?;
     let mut certificates = BTreeMap::new();
     let mut authorities = BTreeMap::new();
@@ -119,11 +125,7 @@ pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Res
         certificates.insert(id.clone(), credential);
     }
     certificates.extend(authorities.into_iter().map(|(id, authority)| (id, authority.into_credential())));
-    let pki = Pki {
-        certificates,
-        token: token(plan, &directory, at, progress)?,
-        encryption_key: directory.encryption_key()?,
-    };
+    let pki = Pki { certificates, token, encryption_key };
     warn_of_the_end(&pki, at.now, progress);
     Ok(pki)
 }
@@ -152,9 +154,7 @@ struct HeldKey {
 fn keys(plan: &PkiPlan, directory: &PkiDir, at: &Workplace<'_>) -> Result<BTreeMap<CertId, HeldKey>, Error> {
     let (mut held, mut wanted) = (BTreeMap::new(), Vec::new());
     for (id, wish) in &plan.certificates {
-        if let CertPlan::Authority { .. } = wish {
-            refuse_half(plan, id, directory)?;
-        }
+        refuse_loss(plan, id, wish, directory)?;
         if matches!(wish, CertPlan::Given { .. }) {
             continue;
         }
@@ -185,19 +185,41 @@ fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: u
     made.into_iter().flatten().collect()
 }
 
-/// A CA with one of its files gone, or gone while what it signed is there, is a loss and no wish for a new one.
-fn refuse_half(plan: &PkiPlan, id: &CertId, directory: &PkiDir) -> Result<(), Error> {
-    let half = |there, missing| Err(Error::Half { id: id.clone(), there, missing });
+/// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is a loss and
+/// no wish for a new one.
+fn refuse_loss(plan: &PkiPlan, id: &CertId, wish: &CertPlan, directory: &PkiDir) -> Result<(), Error> {
+    let there = match wish {
+        CertPlan::Authority { .. } => "certificate",
+        CertPlan::KeyPair => "public key",
+        CertPlan::Leaf { .. } | CertPlan::Given { .. } => return Ok(()),
+    };
     match (directory.has_certificate(id), directory.has_key(id)) {
-        (true, false) => half("certificate", "key"),
-        // A run that was killed between the two writes: nothing was signed yet, or the leaf check below says so.
-        (false, _) => {
-            let signed = plan.certificates.iter().find(|(leaf, wish)| {
-                matches!(wish, CertPlan::Leaf { issuer, .. } if issuer == id) && directory.has_certificate(leaf)
-            });
-            signed.map_or(Ok(()), |(leaf, _)| Err(Error::Lost { id: id.clone(), leaf: leaf.clone() }))
-        }
         (true, true) => Ok(()),
+        (true, false) => Err(Error::Half { id: id.clone(), there, missing: "private key" }),
+        // A key alone is what a run leaves that was killed between the two writes.
+        (false, true) if matches!(wish, CertPlan::KeyPair) => Ok(()),
+        (false, _) => match dependent(plan, id, directory) {
+            Some(leaf) => Err(Error::Lost { id: id.clone(), leaf: leaf.clone() }),
+            None => Ok(()),
+        },
+    }
+}
+
+/// A certificate that was made after `id`, and would not be there without it.
+fn dependent<'p>(plan: &'p PkiPlan, id: &str, directory: &PkiDir) -> Option<&'p CertId> {
+    let is_authority = matches!(plan.certificates.get(id), Some(CertPlan::Authority { .. }));
+    let depends = |wish: &CertPlan| matches!(wish, CertPlan::Leaf { issuer, .. } if issuer == id || !is_authority);
+    plan.certificates.iter().find(|(leaf, wish)| depends(wish) && directory.has_certificate(leaf)).map(|(leaf, _)| leaf)
+}
+
+/// The key for encryption at rest. etcd holds what was encrypted with it, so it is drawn once and never again.
+fn encryption_key(plan: &PkiPlan, directory: &PkiDir) -> Result<Secret, Error> {
+    if let Some(key) = directory.encryption_key()? {
+        return Ok(key);
+    }
+    match dependent(plan, ENCRYPTION_KEY, directory) {
+        Some(leaf) => Err(Error::Lost { id: ENCRYPTION_KEY.to_owned(), leaf: leaf.clone() }),
+        None => directory.draw_encryption_key(),
     }
 }
 
@@ -232,7 +254,11 @@ fn authority(
         }
         CertPlan::Given { cert, key: Some(key) } if signs => {
             let (cert, key) = (at.base.join(cert), at.base.join(key));
-            let (pem, facts) = directory::read_certificate(&cert)?;
+            let (pem, facts, certificates) = directory::read_given(&cert)?;
+            if certificates > 1 {
+                let why = "it is a chain, and kube-controller-manager signs with a single certificate only".to_owned();
+                return Err(Error::Unfit { path: cert, why });
+            }
             let key = directory::read_key(&key)?;
             checked_authority(id, &cert, pem, facts, key, at.now).map(Some)
         }
@@ -257,8 +283,14 @@ fn checked_authority(
     if !facts.belongs_to(&key) {
         return unfit("it does not belong to the key beside it");
     }
+    if !key.is_known_to_v1_16() {
+        return unfit("Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384, and no others");
+    }
     if facts.not_after <= now {
         return Err(Error::Expired { id: id.to_owned(), end: day(facts.not_after) });
+    }
+    if let Some(why) = facts.untimely(now) {
+        return unfit(&why);
     }
     Ok(Authority { pem, facts, key })
 }
@@ -303,9 +335,9 @@ fn leaf(
 
 fn given(cert: &Path, key: Option<&Path>, at: &Workplace<'_>) -> Result<Credential, Error> {
     let path = at.base.join(cert);
-    let (public, facts) = directory::read_certificate(&path)?;
-    if facts.not_after <= at.now {
-        return Err(Error::Unfit { path, why: format!("it expired on {}", day(facts.not_after)) });
+    let (public, facts, _) = directory::read_given(&path)?;
+    if let Some(why) = facts.untimely(at.now) {
+        return Err(Error::Unfit { path, why });
     }
     let key = match key {
         Some(key) => {
@@ -334,7 +366,14 @@ fn token(
         None => "none there",
     };
     match existing {
-        Some(token) if reason.is_empty() => Ok(token),
+        Some(token) if reason.is_empty() => {
+            if token.expiration - at.now < time::Duration::days(1) {
+                progress.warn(
+                    "the bootstrap token expires within a day; `kube-bundle pki renew bootstrap-token` draws another",
+                );
+            }
+            Ok(token)
+        }
         existing => {
             let expiration = certificate::whole_second(at.now + plan.token_validity.duration());
             let token = BootstrapToken::draw(expiration).map_err(|why| Error::Crypto {

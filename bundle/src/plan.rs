@@ -85,7 +85,7 @@ pub struct Error {
 impl Error {
     /// What to do next.
     pub fn hint(&self) -> String {
-        format!("correct the recipe; `kube-bundle recipe show {}` lists its files", self.recipe)
+        "correct the recipe; `kube-bundle recipe show` lists its files".to_owned()
     }
 }
 
@@ -93,6 +93,11 @@ impl Error {
 pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) -> Result<Plan, Error> {
     let refuse = |faults| Error { recipe: recipe.name.clone(), faults };
     let files = files::plan(spec, recipe).map_err(refuse)?;
+    let pki = certificates::plan(spec, recipe);
+    let unsigned = pki.unsigned();
+    if !unsigned.is_empty() {
+        return Err(refuse(unsigned));
+    }
     let outputs = files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)).collect();
     Ok(Plan {
         cluster: spec.name.clone(),
@@ -102,7 +107,7 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) 
         recipe_digest: recipe.digest(),
         timestamp: epoch.unwrap_or(recipe.release.released),
         downloads: downloads::plan(recipe),
-        pki: certificates::plan(spec, recipe),
+        pki,
         nodes: files.nodes,
         operator: files.operator,
         outputs,

@@ -206,6 +206,19 @@ impl Recipe {
 
     fn contradictions(&self) -> Vec<String> {
         let mut faults = Vec::new();
+        // Both become parts of file names, and of words that scripts split at white space.
+        let plain = |text: &str| {
+            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~'))
+        };
+        if !self.release.version.strip_prefix('v').is_some_and(plain) {
+            faults.push(format!(
+                "`version` is `{}`: expected `v` and letters, digits, `.`, `-`, `+` or `~`",
+                self.release.version
+            ));
+        }
+        if self.release.arch != "amd64" {
+            faults.push(format!("`arch` is `{}`: expected `amd64`", self.release.arch));
+        }
         for (name, component) in &self.release.components {
             match (&component.archive, &component.member) {
                 (Some(archive), Some(_)) if !self.release.archives.contains_key(archive) => {

@@ -1,12 +1,13 @@
 //! Whether a bundle, or one artifact of it, is still what was built. Offline, and every fault, not the first.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::hash::Sha256;
 use crate::inspect;
-use crate::manifest::{MANIFEST, Manifest, Member, SUMS};
+use crate::manifest::{FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out;
 use crate::tree::Mode;
 
@@ -19,30 +20,46 @@ pub struct Report {
     pub bytes: u64,
     /// Everything that is wrong, sorted by file.
     pub faults: Vec<String>,
+    /// What is right and still not good.
+    pub warnings: Vec<String>,
 }
 
-/// Compares an output directory with its manifest. `deep` reads inside every artifact as well.
+/// What a file should be. A damaged manifest leaves the digest alone, from `SHA256SUMS`.
+struct Expected {
+    sha256: Sha256,
+    size: Option<u64>,
+    mode: Option<Mode>,
+}
+
+/// Compares an output directory with its manifest, or, if that is damaged, with `SHA256SUMS`. `deep` reads inside
+/// every artifact as well.
 pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
     let mut report = Report::default();
     let there = out::list(path)?;
-    let manifest = match Manifest::read(path) {
-        Ok(manifest) => manifest,
-        Err(why) => {
-            report.faults.push(format!("{MANIFEST}: {why}"));
-            return Ok(report);
-        }
+    let lists = [MANIFEST, SUMS].map(|name| read_regular(&path.join(name)).map_err(|why| format!("{name}: {why}")));
+    let manifest = match &lists[0] {
+        Ok(text) => Manifest::parse(text).map_err(|why| format!("{MANIFEST}: {why}")),
+        Err(why) => Err(why.clone()),
     };
-    for (name, record) in &manifest.files {
-        if !there.contains(name) {
+    let expected = match (&manifest, &lists[1]) {
+        (Ok(manifest), _) => from_manifest(manifest),
+        (Err(_), Ok(sums)) => from_sums(&String::from_utf8_lossy(sums)),
+        (Err(_), Err(_)) => BTreeMap::new(),
+    };
+    for (name, wanted) in &expected {
+        if there.contains(name) {
+            compare(&mut report, name, &path.join(name), wanted);
+        } else {
             report.faults.push(format!("{name}: missing"));
-            continue;
         }
-        compare(&mut report, name, &path.join(name), record.size, record.sha256, record.mode);
     }
-    let known = |name: &String| manifest.files.contains_key(name) || name == MANIFEST || name == SUMS;
+    let known = |name: &String| expected.contains_key(name) || name == MANIFEST || name == SUMS;
     report.faults.extend(there.iter().filter(|name| !known(name)).map(|name| format!("{name}: not in the manifest")));
-    check_sums(&mut report, path, &manifest);
-    if deep {
+    match (&manifest, &lists) {
+        (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
+        _ => report.faults.extend(manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).cloned()),
+    }
+    if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.contains(name)) {
             match inspect::read(&path.join(name), &[]) {
                 Ok(contents) => differences(&mut report, name, &artifact.entries, &contents.entries),
@@ -51,35 +68,63 @@ pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
         }
     }
     report.faults.sort();
+    report.faults.dedup();
     Ok(report)
 }
 
+fn from_manifest(manifest: &Manifest) -> BTreeMap<String, Expected> {
+    let expected =
+        |record: &FileRecord| Expected { sha256: record.sha256, size: Some(record.size), mode: Some(record.mode) };
+    manifest.files.iter().map(|(name, record)| (name.clone(), expected(record))).collect()
+}
+
+fn from_sums(sums: &str) -> BTreeMap<String, Expected> {
+    let line = |line: &str| {
+        let (sha256, name) = line.split_once("  ")?;
+        Some((name.to_owned(), Expected { sha256: sha256.parse().ok()?, size: None, mode: None }))
+    };
+    sums.lines().filter_map(line).filter(|(name, _)| name != MANIFEST).collect()
+}
+
+/// Opens a file that is one: a link could lead anywhere, and a pipe would wait for ever.
 #[expect(clippy::disallowed_methods, reason = "reads the files it verifies")]
-fn compare(report: &mut Report, name: &str, path: &Path, size: u64, sha256: Sha256, mode: Mode) {
-    use std::os::unix::fs::PermissionsExt;
-    let opened = std::fs::File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    let (metadata, file) = match opened {
+fn open_regular(path: &Path) -> io::Result<(std::fs::File, std::fs::Metadata)> {
+    if !std::fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let file = std::fs::File::open(path)?;
+    let metadata = file.metadata()?;
+    Ok((file, metadata))
+}
+
+fn read_regular(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_regular(path)?.0.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn compare(report: &mut Report, name: &str, path: &Path, expected: &Expected) {
+    let (file, metadata) = match open_regular(path) {
         Ok(opened) => opened,
-        Err(why) => return report.faults.push(format!("{name}: can't be read: {why}")),
+        Err(why) => return report.faults.push(format!("{name}: {why}")),
     };
     report.files += 1;
-    // A stick with FAT has no modes; what is readable for others where keys are inside is worth a word.
-    let loose = metadata.permissions().mode() & 0o077;
-    if mode == Mode::SECRET && loose != 0 {
-        report.faults.push(format!(
-            "{name}: it holds keys, and others may read it (mode {:04o}, expected {mode})",
-            metadata.permissions().mode() & 0o7777
-        ));
+    let mode = metadata.permissions().mode() & 0o7777;
+    if expected.mode == Some(Mode::SECRET) && mode & 0o077 != 0 {
+        // A stick with FAT knows no modes, so the bundle is not wrong; what is done with it may be.
+        report
+            .warnings
+            .push(format!("{name}: it holds keys, and others may read it (mode {mode:04o}); `chmod 600` it"));
     }
-    if metadata.len() != size {
+    if let Some(size) = expected.size.filter(|size| *size != metadata.len()) {
         let how = if metadata.len() < size { "truncated" } else { "too long" };
         return report.faults.push(format!("{name}: {how}: expected {size} bytes, got {}", metadata.len()));
     }
     match Sha256::of_reader(io::BufReader::with_capacity(256 << 10, file)) {
         Ok((got, length)) => {
             report.bytes += length;
-            if got != sha256 {
-                report.faults.push(format!("{name}: expected sha256 {sha256}, got {got}"));
+            if got != expected.sha256 {
+                report.faults.push(format!("{name}: expected sha256 {}, got {got}", expected.sha256));
             }
         }
         Err(why) => report.faults.push(format!("{name}: can't be read: {why}")),
@@ -87,15 +132,9 @@ fn compare(report: &mut Report, name: &str, path: &Path, size: u64, sha256: Sha2
 }
 
 /// The checksum list must follow from the manifest, to the letter; so a change of either shows.
-#[expect(clippy::disallowed_methods, reason = "reads the files it verifies")]
-fn check_sums(report: &mut Report, path: &Path, manifest: &Manifest) {
-    let read = |name: &str| std::fs::read(path.join(name)).map_err(|why| format!("{name}: can't be read: {why}"));
-    let (text, sums) = match (read(MANIFEST), read(SUMS)) {
-        (Ok(text), Ok(sums)) => (text, sums),
-        (Err(why), _) | (_, Err(why)) => return report.faults.push(why),
-    };
+fn check_lists(report: &mut Report, manifest: &Manifest, text: &[u8], sums: &[u8]) {
     report.files += 2;
-    let expected = manifest.sums(&String::from_utf8_lossy(&text));
+    let expected = manifest.sums(&String::from_utf8_lossy(text));
     if expected.as_bytes() != sums {
         report.faults.push(format!("{SUMS}: does not agree with {MANIFEST}; one of them was changed"));
     } else if manifest.to_json().as_bytes() != text {

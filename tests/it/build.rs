@@ -78,6 +78,18 @@ fn a_bundle_with_files_of_a_person_in_it_is_not_replaced() {
 }
 
 #[test]
+fn an_output_that_is_a_link_stays_one() {
+    let bench = Bench::small(1000);
+    bench.write("disk/x", "");
+    std::fs::create_dir_all(bench.path("out")).unwrap();
+    std::fs::create_dir_all(bench.path("disk/bundle")).unwrap();
+    std::os::unix::fs::symlink("../disk/bundle", bench.path("out/small")).unwrap();
+    bench.build().success();
+    assert!(std::fs::symlink_metadata(bench.path("out/small")).unwrap().is_symlink());
+    bench.run(&["verify", "disk/bundle"]).success();
+}
+
+#[test]
 fn two_builds_into_one_directory_do_not_mix() {
     let bench = Bench::small(8_000_000);
     bench.build().success();

@@ -227,11 +227,11 @@ fn renew_keeps_keys_and_refuses_what_can_not_be_renewed() {
     assert_ne!(before["admin.pem"], after["admin.pem"]);
     assert_ne!(before["bootstrap-token.json"], after["bootstrap-token.json"]);
     assert_eq!(before["kubernetes.pem"], after["kubernetes.pem"]);
-    bench.run(&["pki", "renew", "ca"]).exits(1).says(&["`ca` can't be renewed: it is a CA"]);
-    bench.run(&["pki", "renew", "service-account"]).exits(1).says(&["would void every token"]);
+    bench.run(&["pki", "renew", "ca"]).exits(2).says(&["`ca` can't be renewed: it is a CA"]);
+    bench.run(&["pki", "renew", "service-account"]).exits(2).says(&["would void every token"]);
     bench
         .run(&["pki", "renew", "nobody"])
-        .exits(1)
+        .exits(2)
         .says(&["there is no such certificate", "hint: `kube-bundle pki status`"]);
     assert_eq!(files(&bench.path("pki")), after);
 }
@@ -242,11 +242,11 @@ fn a_ca_is_never_replaced_behind_a_persons_back() {
     bench.build().success();
     let key = bench.read("pki/ca-key.pem");
     std::fs::remove_file(bench.path("pki/ca-key.pem")).unwrap();
-    bench.build().exits(1).says(&["CA `ca` has a certificate and no key", "hint: restore the missing file"]);
+    bench.build().exits(1).says(&["`ca` has a certificate and no private key", "hint: restore the missing file"]);
     std::fs::remove_file(bench.path("pki/ca.pem")).unwrap();
-    bench.build().exits(1).says(&["CA `ca` is gone, and certificates that it signed are still there"]);
+    bench.build().exits(1).says(&["`ca` is gone, and what depends on it is still there"]);
     bench.write("pki/ca-key.pem", key);
-    bench.build().exits(1).says(&["CA `ca` is gone"]);
+    bench.build().exits(1).says(&["`ca` is gone"]);
     assert!(!bench.path("pki/ca.pem").exists());
 }
 
@@ -338,6 +338,92 @@ fn an_etcd_that_exists_is_used_as_it_is() {
     assert_eq!(std::fs::read(keys.join("apiserver-etcd-client.pem")).unwrap(), bench.read("etcd/client.pem"));
     bench.write("etcd/client-key.pem", other.read("pki/admin-key.pem"));
     bench.build().exits(1).says(&["it does not belong to the key given with it"]);
+}
+
+#[test]
+fn keys_that_can_not_be_made_again_are_never_made_again() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    for (name, said) in [
+        ("service-account-key.pem", "`service-account` has a public key and no private key"),
+        ("encryption-key", "`encryption-key` is gone, and what depends on it is still there"),
+    ] {
+        let path = bench.path(&format!("pki/{name}"));
+        let kept = std::fs::read(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        bench.build().exits(1).says(&[said, "hint: restore the missing file"]);
+        let status = bench.run(&["pki", "status"]).success().stdout;
+        assert!(name == "encryption-key" || status.contains("lost: "), "{status}");
+        assert!(!path.exists());
+        std::fs::write(&path, kept).unwrap();
+    }
+    std::fs::remove_file(bench.path("pki/service-account-key.pem")).unwrap();
+    std::fs::remove_file(bench.path("pki/service-account.pem")).unwrap();
+    bench.build().exits(1).says(&["`service-account` is gone"]);
+}
+
+#[test]
+fn what_is_no_key_is_not_packed_as_one() {
+    let bench = Bench::small(1000);
+    bench.build().success();
+    for (name, wrong) in [
+        ("encryption-key", ""),
+        ("encryption-key", "AAAA"),
+        ("bootstrap-token.json", r#"{"id":"","secret":"x y","expiration":"2099-01-01T00:00:00Z"}"#),
+    ] {
+        let kept = bench.read(&format!("pki/{name}"));
+        bench.write(&format!("pki/{name}"), wrong);
+        bench.build().exits(1).says(&[name]);
+        bench.write(&format!("pki/{name}"), kept);
+    }
+    bench.build().success();
+}
+
+#[test]
+fn a_certificate_file_with_a_key_in_it_is_refused_and_a_chain_can_not_sign() {
+    let other = Bench::small(1000);
+    other.build().success();
+    let (ca, key, leaf) = (other.text("pki/ca.pem"), other.text("pki/ca-key.pem"), other.text("pki/admin.pem"));
+    let bench = Bench::small(1000);
+    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
+    bench.write(
+        "given-key.pem",
+        format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{key}"),
+    );
+    bench.write("given.pem", format!("{ca}{key}"));
+    bench.build().exits(1).says(&["it holds a private key too"]);
+    bench.write("given.pem", format!("{ca}{leaf}"));
+    bench.build().exits(1).says(&["it is a chain, and kube-controller-manager signs with a single certificate only"]);
+    bench.write("given.pem", format!("A comment of the corporate CA\n{ca}"));
+    bench.build().success();
+    assert_eq!(std::fs::read_to_string(bench.unpack().join("root/var/lib/kubernetes/ca.pem")).unwrap(), ca);
+}
+
+#[test]
+fn a_ca_that_v1_16_can_not_use_is_refused() {
+    if !has("openssl") {
+        return;
+    }
+    let bench = Bench::small(1000);
+    let path = |name: &str| bench.path(name).display().to_string();
+    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
+    tool(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "ed25519",
+            "-nodes",
+            "-subj",
+            "/CN=modern",
+            "-keyout",
+            &path("given-key.pem"),
+            "-out",
+            &path("given.pem"),
+        ],
+    );
+    bench.build().exits(1).says(&["Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384"]);
 }
 
 /// Where ours and cfssl's differ on purpose: the usages (one each, not both), the subject (no Kubernetes, no

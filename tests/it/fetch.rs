@@ -185,6 +185,42 @@ fn a_page_instead_of_a_file_is_refused() {
 }
 
 #[test]
+fn a_page_in_between_costs_no_byte_that_arrived() {
+    let page = b"<!DOCTYPE html><title>Log in to the hotel</title>";
+    let server = server(move |request, body| match request.before {
+        0..3 => Reply::file(request, body, "\"same\"").cut(if request.before == 0 { 100_000 } else { 0 }),
+        3 => Reply::new(200, page).header("Content-Type", "text/html"),
+        _ => Reply::file(request, body, "\"same\""),
+    });
+    let bench = user(&server.url());
+    fetch(&bench).exits(1);
+    fetch(&bench).exits(3).says(&["an HTML page instead of the file"]);
+    fetch(&bench).success();
+    assert_whole(&bench);
+    let last = server.requests().into_iter().rfind(|request| request.path == "/kubectl").unwrap();
+    assert_eq!(last.headers.get("range").map(String::as_str), Some("bytes=100000-"));
+}
+
+#[test]
+fn a_file_that_had_arrived_whole_needs_no_server_any_more() {
+    let server = server(|_, _| unreachable!("everything is here"));
+    let bench = user(&server.url());
+    for name in COMPONENTS {
+        let body = program(name, SIZE);
+        bench.write(&format!("cache/kube-bundle/partial/sha256-{}.part", Sha256::of(&body)), body);
+    }
+    fetch(&bench).success();
+    assert_whole(&bench);
+    assert!(server.requests().is_empty());
+}
+
+#[test]
+fn a_mirror_that_is_not_there_is_a_mistake_and_said() {
+    let bench = user("http://127.0.0.1:1");
+    bench.run(&["fetch", "--from", "./no-such-dir"]).exits(2).says(&["`--from ./no-such-dir` is no directory"]);
+}
+
+#[test]
 fn a_body_without_end_is_stopped() {
     let server = server(|_, body| Reply { endless: true, ..Reply::new(200, body) });
     let bench = user(&server.url());
@@ -372,8 +408,7 @@ fn a_certificate_of_the_systems_store_is_trusted_and_a_step_down_to_http_is_not(
         Run::from(command.output().unwrap())
     };
     run(false).exits(1).says(&["certificate"]);
-    run(true).exits(3).says(&["redirects from https to http"]);
-    assert_refused(&bench);
+    run(true).exits(1).says(&["redirects from https to http"]);
     assert_eq!(bench.blobs().len(), 3, "the others came over TLS");
     assert!(plain.requests().is_empty());
 }

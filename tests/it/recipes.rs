@@ -120,6 +120,40 @@ fn a_recipe_that_contradicts_itself_says_where() {
 }
 
 #[test]
+fn a_recipe_can_not_name_files_outside_the_output() {
+    for version in ["v1.16.0 custom", "/../../../escaped", "1.16.0", "v"] {
+        let bench = Bench::small(1000);
+        bench.edit("recipe/recipe.toml", "version = \"v1.16.0\"", &format!("version = \"{version}\""));
+        bench.build().exits(2).says(&["`version` is"]);
+        assert!(!bench.path("pki").exists());
+    }
+}
+
+#[test]
+fn where_a_recipe_lies_is_no_part_of_what_is_built() {
+    let bench = Bench::small(1000);
+    let plan = |recipe: &str| bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout;
+    assert_eq!(plan("./recipe"), plan(&bench.path("recipe").display().to_string()));
+}
+
+#[test]
+fn a_certificate_that_nobody_can_sign_is_found_while_planning() {
+    let bench = Bench::small(1000);
+    bench.run(&["recipe", "export", "v1.16.0", "more"]).success();
+    let layout = bench.text("more/layout.toml");
+    bench.write(
+        "more/layout.toml",
+        layout
+            + "\n[certificates.etcd-health]\nissuer = \"etcd-ca\"\ncommon_name = \"health\"\nusages = [\"client\"]\n",
+    );
+    bench.edit("cluster.toml", "[[nodes]]", "ca = \"a.pem\"\ncert = \"b.pem\"\nkey = \"c.pem\"\n[[nodes]]");
+    bench
+        .run(&["plan", "--recipe", "./more"])
+        .exits(2)
+        .says(&["`etcd-health` can't be signed: the key of `etcd-ca` is not ours"]);
+}
+
+#[test]
 fn list_and_show_say_what_an_auditor_asks() {
     let bench = Bench::new();
     let list = bench.run(&["recipe", "list"]).success().stdout;

@@ -75,5 +75,5 @@ fn an_even_etcd_is_a_warning_and_no_more() {
 
 #[test]
 fn a_file_that_is_not_there_is_named_with_the_command_that_makes_one() {
-    Bench::new().run(&["plan"]).exits(1).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
+    Bench::new().run(&["plan"]).exits(2).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
 }

@@ -45,6 +45,39 @@ fn a_flipped_bit_anywhere_is_found() {
 }
 
 #[test]
+fn a_damaged_manifest_hides_no_other_fault() {
+    let bench = Bench::small(2000);
+    bench.build().success();
+    let manifest = bench.text("out/small/manifest.json");
+    bench.write("out/small/manifest.json", &manifest[1..]);
+    std::fs::remove_file(bench.path(Bench::ARCHIVE)).unwrap();
+    bench.write("out/small/extra.txt", "x");
+    flip(&bench, "out/small/operator/ca.pem", 100);
+    bench.run(&["verify", "out/small"]).exits(3).says(&[
+        "manifest.json: ",
+        "small-only-v1.16.0-amd64.tar.gz: missing",
+        "extra.txt: not in",
+        "operator/ca.pem: expected sha256",
+    ]);
+    std::fs::remove_file(bench.path("out/small/manifest.json")).unwrap();
+    bench.run(&["verify", "out/small"]).exits(3).says(&["manifest.json: ", "operator/ca.pem: expected sha256"]);
+}
+
+#[test]
+fn a_link_or_a_pipe_in_a_files_place_is_a_fault() {
+    let bench = Bench::small(2000);
+    bench.build().success();
+    std::fs::rename(bench.path(Bench::ARCHIVE), bench.path("elsewhere.tar.gz")).unwrap();
+    std::os::unix::fs::symlink(bench.path("elsewhere.tar.gz"), bench.path(Bench::ARCHIVE)).unwrap();
+    std::fs::remove_file(bench.path("out/small/operator/ca.pem")).unwrap();
+    crate::harness::tool("mkfifo", &[&bench.path("out/small/operator/ca.pem").display().to_string()]);
+    bench
+        .run(&["verify", "out/small"])
+        .exits(3)
+        .says(&["tar.gz: it is no regular file", "ca.pem: it is no regular file"]);
+}
+
+#[test]
 fn an_archive_is_checked_alone_on_its_way() {
     let bench = Bench::small(50_000);
     bench.build().success();
@@ -84,11 +117,14 @@ fn an_archive_packed_again_with_another_file_is_found_out() {
 }
 
 #[test]
-fn a_bundle_that_others_can_read_is_a_fault() {
+fn a_bundle_that_others_can_read_is_a_warning_since_a_stick_has_no_modes() {
     let bench = Bench::small(1000);
     bench.build().success();
     std::fs::set_permissions(bench.path(Bench::ARCHIVE), PermissionsExt::from_mode(0o644)).unwrap();
-    bench.run(&["verify", "out/small"]).exits(3).says(&["it holds keys, and others may read it"]);
+    bench
+        .run(&["verify", "out/small"])
+        .success()
+        .says(&["it holds keys, and others may read it (mode 0644); `chmod 600` it"]);
 }
 
 #[test]

@@ -55,15 +55,18 @@ impl Cluster {
 pub(super) fn load_recipe(reference: &RecipeRef, base: &Path) -> Result<Recipe, Error> {
     Ok(match reference {
         RecipeRef::Embedded(name) => recipe::embedded::load(name)?,
-        RecipeRef::Directory(directory) => {
-            recipe::files::load(&directory.display().to_string(), &base.join(directory))?
-        }
+        RecipeRef::Directory(directory) => recipe::files::load(&name_of(directory), &base.join(directory))?,
     })
+}
+
+/// The last part of the path: where a recipe lies is no property of what is built from it.
+fn name_of(directory: &Path) -> String {
+    directory.file_name().map_or_else(|| "recipe".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 #[expect(clippy::disallowed_methods, reason = "reads the file the user named")]
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::Io { verb: "read", path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| Error::ReadSpec { path: path.to_owned(), source })
 }
 
 /// The store every build of this user shares.
@@ -85,6 +88,13 @@ pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
     use crate::fetch::mirror::Mirror;
     if args.offline && args.from.iter().any(|mirror| matches!(mirror, Mirror::Url(_))) {
         return Err(Error::Usage("`--offline` never touches the network, and `--from` names a URL".to_owned()));
+    }
+    let absent = args.from.iter().find_map(|mirror| match mirror {
+        Mirror::Directory(directory) if !directory.is_dir() => Some(directory.display()),
+        _ => None,
+    });
+    if let Some(directory) = absent {
+        return Err(Error::Usage(format!("`--from {directory}` is no directory, and no http:// or https:// URL")));
     }
     Ok(Sources {
         mirrors: args.from.clone(),

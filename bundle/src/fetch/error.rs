@@ -58,6 +58,9 @@ impl Error {
             Self::Offline { .. } => Some(
                 "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",
             ),
+            Self::Failed { failed } if failed.iter().any(Unobtainable::is_full) => {
+                Some("make room on the store's disk, or name another with XDG_CACHE_HOME")
+            }
             Self::Failed { failed } if failed.iter().any(Unobtainable::is_wrong) => Some(
                 "a source served other bytes than the release's; for binaries of your own, `kube-bundle recipe export` and `recipe pin` them",
             ),
@@ -90,8 +93,13 @@ pub struct Unobtainable {
 }
 
 impl Unobtainable {
+    fn is_full(&self) -> bool {
+        let full = |fault: &Fault| matches!(fault, Fault::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
+        self.tried.iter().any(|(_, fault)| full(fault))
+    }
+
     fn is_wrong(&self) -> bool {
-        self.tried.iter().any(|(_, fault)| matches!(fault, Fault::Wrong(_)))
+        self.tried.iter().any(|(_, fault)| matches!(fault, Fault::Wrong(_) | Fault::Page(_)))
     }
 }
 
@@ -111,6 +119,9 @@ pub enum Fault {
     /// The way there is broken, now or for good.
     #[error("{0}")]
     Unreachable(String),
+    /// Something else answered in the file's place; what arrived before may still be right.
+    #[error("{0}")]
+    Page(String),
     /// Bytes came, and they are the wrong ones.
     #[error("{0}")]
     Wrong(String),

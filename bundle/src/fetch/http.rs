@@ -128,6 +128,8 @@ pub(super) struct Resumable<'a> {
     live: Option<Live>,
     attempts: u32,
     spliced: bool,
+    /// The whole length, where it is known beforehand.
+    size: Option<u64>,
     task: &'a dyn Task,
 }
 
@@ -146,8 +148,14 @@ enum Trouble {
 }
 
 impl<'a> Resumable<'a> {
-    pub(super) fn new(connected: Connected<'a>, url: &'a str, part: Part, task: &'a dyn Task) -> Self {
-        Self { connected, url, part, position: 0, live: None, attempts: 0, spliced: false, task }
+    pub(super) fn new(
+        connected: Connected<'a>,
+        url: &'a str,
+        part: Part,
+        size: Option<u64>,
+        task: &'a dyn Task,
+    ) -> Self {
+        Self { size, connected, url, part, position: 0, live: None, attempts: 0, spliced: false, task }
     }
 
     /// Whether bytes of more than one answer were put together.
@@ -158,19 +166,24 @@ impl<'a> Resumable<'a> {
     /// Connects, or says why not and whether it is worth another try. `None` means that the part is the whole.
     fn connect(&mut self) -> Result<Option<Live>, Trouble> {
         let have = self.part.length();
+        if self.size == Some(have) {
+            return Ok(None);
+        }
         let known = self.part.source();
         let mut request = self.connected.client.get(self.url);
         if have > 0 {
             self.spliced = true;
             request = request.header(RANGE, format!("bytes={have}-"));
             // A tag of another server says nothing about this one; without a tag the digest has to notice.
-            if let Some(etag) = known.etag.as_ref().filter(|etag| known.url == self.url && !etag.starts_with("W/")) {
+            if let Some(etag) =
+                known.etag.as_ref().filter(|etag| known.url == without_password(self.url) && !etag.starts_with("W/"))
+            {
                 request = request.header(IF_RANGE, etag);
             }
         }
         let response = request.send().map_err(|why| {
             if why.is_redirect() {
-                Trouble::Final(Fault::Wrong(explain(why)))
+                Trouble::Final(Fault::Unreachable(explain(why)))
             } else {
                 Trouble::Passing(explain(why), None)
             }
@@ -191,12 +204,12 @@ impl<'a> Resumable<'a> {
             status => return Err(refusal(status, headers)),
         };
         if is_html(headers) {
-            return Err(Trouble::Final(Fault::Wrong("an HTML page instead of the file".to_owned())));
+            return Err(Trouble::Final(Fault::Page("an HTML page instead of the file".to_owned())));
         }
         if let Some(end) = end {
             self.task.expect(end);
         }
-        let source = Source { url: self.url.to_owned(), etag: text(headers, &ETAG) };
+        let source = Source { url: without_password(self.url), etag: text(headers, &ETAG) };
         self.part
             .set_source(source)
             .map_err(|why| Trouble::Final(Fault::Unreachable(format!("could not note the source: {why}"))))?;

@@ -23,7 +23,8 @@ impl FromStr for Mirror {
     type Err = std::convert::Infallible;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let url = text.starts_with("http://") || text.starts_with("https://");
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        let url = matches!(scheme.as_deref(), Some("http" | "https"));
         Ok(if url { Self::Url(text.trim_end_matches('/').to_owned()) } else { Self::Directory(text.into()) })
     }
 }
@@ -58,9 +59,10 @@ impl fmt::Display for Place {
 pub(super) fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-            format!("{scheme}://{host}{path}")
+            // A password may hold a slash that somebody forgot to encode; better to show too little.
+            let userinfo = rest.find('@').filter(|at| rest[..*at].contains(':') || !rest[..*at].contains('/'));
+            let host = userinfo.map_or(rest, |_| rest.rsplit_once('@').map_or(rest, |(_, host)| host));
+            format!("{scheme}://{host}")
         }
         None => url.to_owned(),
     }
@@ -132,7 +134,10 @@ mod tests {
 
     #[test]
     fn no_password_is_shown() {
-        assert_eq!(without_password("https://me:secret@host:8080/a@b"), "https://host:8080/a@b");
+        assert_eq!(without_password("https://me:secret@host:8080/a"), "https://host:8080/a");
+        assert_eq!(without_password("https://me:se/cr@et@host/a"), "https://host/a");
+        assert_eq!(without_password("https://me@host/a"), "https://host/a");
+        assert_eq!(without_password("https://host/a@b"), "https://host/a@b");
         assert_eq!(without_password("https://host/a"), "https://host/a");
     }
 }

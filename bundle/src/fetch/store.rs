@@ -15,6 +15,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -148,7 +149,7 @@ impl Store {
         self.root.join("blobs/sha256").join(&name[..2]).join(&name)
     }
 
-    /// A verified file, if it is there and still what its name says. A damaged one is reported and removed.
+    /// A verified file, if it is there and still what its name says. A damaged one is reported.
     pub(super) fn blob(&self, sha256: Sha256, damaged: impl FnOnce(&str)) -> Result<Option<Blob>, Error> {
         let path = self.blob_path(sha256);
         let file = match File::open(&path) {
@@ -158,12 +159,10 @@ impl Store {
         };
         match Sha256::of_reader(file) {
             Ok((got, size)) if got == sha256 => Ok(Some(Blob { path, size, sha256 })),
+            // It stays: whoever fetches it again puts the right one in its place.
             Ok(_) => {
                 damaged(&format!("`{}` is damaged", path.display()));
-                match std::fs::remove_file(&path) {
-                    Ok(()) => Ok(None),
-                    Err(source) => Err(Error::Store { verb: "remove the damaged", path, source }),
-                }
+                Ok(None)
             }
             Err(source) => Err(Error::Store { verb: "read", path, source }),
         }
@@ -225,6 +224,13 @@ impl Store {
         }
     }
 
+    /// Drops the file of an attempt that brought nothing.
+    pub(super) fn forget_empty_part(&self, pin: &Pin) {
+        if std::fs::metadata(self.partial(pin, "part")).is_ok_and(|part| part.len() == 0) {
+            self.forget_part(pin);
+        }
+    }
+
     /// A part file that turned out to be the whole.
     pub(super) fn finished_part(&self, pin: &Pin) -> Kept {
         let _ = std::fs::remove_file(self.partial(pin, "source"));
@@ -269,7 +275,6 @@ impl Store {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room that touches the store's disk")]
 impl Part {
     pub(super) fn length(&self) -> u64 {
         self.length
@@ -284,7 +289,13 @@ impl Part {
     pub(super) fn set_source(&mut self, source: Source) -> io::Result<()> {
         if source != self.source {
             let text = serde_json::to_vec(&source).map_err(io::Error::other)?;
-            std::fs::write(&self.source_path, text)?;
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&self.source_path)?
+                .write_all(&text)?;
             self.source = source;
         }
         Ok(())

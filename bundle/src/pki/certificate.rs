@@ -3,13 +3,15 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize, SanType, SerialNumber,
+    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_RSA_SHA256, RsaKeySize, SanType,
+    SerialNumber,
 };
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Credential;
 use super::facts::Facts;
+use super::pem;
 use crate::plan::certificates::{CertPlan, Name};
 use crate::recipe::layout::Usage;
 use crate::secret::Secret;
@@ -35,9 +37,12 @@ impl Key {
     }
 
     /// PKCS#8, PKCS#1 or SEC1.
-    pub(super) fn from_pem(pem: &Secret) -> Result<Self, String> {
-        let text = pem.expose_text().map_err(|_| "it is no PEM".to_owned())?;
-        KeyPair::from_pem(text)
+    pub(super) fn from_pem(bytes: &Secret) -> Result<Self, String> {
+        let text = bytes.expose_text().map_err(|_| "it is no PEM".to_owned())?;
+        // `openssl ecparam -genkey` puts the curve's parameters before the key.
+        let key =
+            *pem::blocks(text, "PRIVATE KEY").first().ok_or_else(|| "there is no private key in it".to_owned())?;
+        KeyPair::from_pem(key)
             .map(|key| Self(Zeroizing::new(key)))
             .map_err(|_| "it is no private key that can be used here".to_owned())
     }
@@ -55,6 +60,11 @@ impl Key {
     /// The public half as it stands in a certificate (the bits of `subjectPublicKey`).
     pub(super) fn public_bits(&self) -> &[u8] {
         self.0.public_key_raw()
+    }
+
+    /// Whether every part of Kubernetes v1.16 reads such a key (Go 1.12 has no Ed25519).
+    pub(super) fn is_known_to_v1_16(&self) -> bool {
+        [&PKCS_RSA_SHA256, &PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384].contains(&self.0.algorithm())
     }
 
     /// The kind, if it is one that the spec can ask for.

@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 
 use super::certificate::Key;
 use super::facts::{Facts, day};
-use super::token::{BootstrapToken, draw_encryption_key};
+use super::pem;
+use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
 use super::{Error, TOKEN};
 use crate::out;
 use crate::secret::Secret;
@@ -40,6 +41,7 @@ impl PkiDir {
         out::set_mode(root, Mode::PRIVATE).map_err(failed("set the mode of", root))?;
         let lock = File::open(root).map_err(failed("open", root))?;
         lock.lock().map_err(failed("lock", root))?;
+        out::sweep(root);
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
@@ -101,8 +103,10 @@ impl PkiDir {
     pub(super) fn token(&self) -> Result<Option<BootstrapToken>, Error> {
         let path = self.root.join(format!("{TOKEN}.json"));
         let Some(text) = read_if_there(&path)? else { return Ok(None) };
-        let token = serde_json::from_slice(text.expose());
-        token.map(Some).map_err(|_| Error::Unreadable { path, why: "it is no bootstrap token".to_owned() })
+        match serde_json::from_slice::<BootstrapToken>(text.expose()) {
+            Ok(token) if token.is_well_formed() => Ok(Some(token)),
+            _ => Err(Error::Unreadable { path, why: "it is no bootstrap token".to_owned() }),
+        }
     }
 
     pub(super) fn write_token(&self, token: &BootstrapToken) -> Result<(), Error> {
@@ -111,19 +115,25 @@ impl PkiDir {
         self.write(&self.root.join(format!("{TOKEN}.json")), text.expose(), Mode::SECRET)
     }
 
-    /// The key for encryption at rest, drawn on first use. There is no way to change it here: etcd holds what
-    /// was encrypted with it.
-    pub(super) fn encryption_key(&self) -> Result<Secret, Error> {
+    /// The key for encryption at rest, if it was drawn already.
+    pub(super) fn encryption_key(&self) -> Result<Option<Secret>, Error> {
         let path = self.root.join("encryption-key");
-        if let Some(key) = read_if_there(&path)? {
-            return Ok(Secret::new(key.expose().trim_ascii()));
+        let Some(text) = read_if_there(&path)? else { return Ok(None) };
+        let key = Secret::new(text.expose().trim_ascii());
+        if is_encryption_key(&key) {
+            return Ok(Some(key));
         }
+        Err(Error::Unreadable { path, why: "it is no key of 32 bytes in base64".to_owned() })
+    }
+
+    /// Draws it.
+    pub(super) fn draw_encryption_key(&self) -> Result<Secret, Error> {
         let key = draw_encryption_key().map_err(|why| Error::Crypto {
             verb: "draw",
             id: "encryption-key".to_owned(),
             why,
         })?;
-        self.write(&path, key.as_bytes(), Mode::SECRET)?;
+        self.write(&self.root.join("encryption-key"), key.as_bytes(), Mode::SECRET)?;
         Ok(Secret::new(key.as_bytes()))
     }
 
@@ -150,6 +160,22 @@ pub(super) fn read_certificate(path: &Path) -> Result<(String, Facts), Error> {
     let pem = std::fs::read_to_string(path).map_err(failed("read", path))?;
     let facts = Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
     Ok((pem, facts))
+}
+
+/// Reads what somebody else made: its certificates and nothing else, the first one's facts, and how many there
+/// are. A file that holds a key as well is refused, since the certificate goes where everybody can read it.
+#[expect(clippy::disallowed_methods, reason = "this is the room that touches the pki directory")]
+pub(super) fn read_given(path: &Path) -> Result<(String, Facts, usize), Error> {
+    let text = Secret::new(std::fs::read(path).map_err(failed("read", path))?);
+    let unfit = |why: &str| Error::Unfit { path: path.to_owned(), why: why.to_owned() };
+    let text = text.expose_text().map_err(|_| unfit("it is no PEM certificate"))?;
+    if !pem::blocks(text, "PRIVATE KEY").is_empty() {
+        return Err(unfit("it holds a private key too; give a file with the certificate alone"));
+    }
+    let certificates = pem::blocks(text, "CERTIFICATE");
+    let first = certificates.first().ok_or_else(|| unfit("it is no PEM certificate"))?;
+    let facts = Facts::from_pem(first).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
+    Ok((certificates.iter().map(|block| format!("{block}\n")).collect(), facts, certificates.len()))
 }
 
 /// Reads a private key, ours or somebody else's.

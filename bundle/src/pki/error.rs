@@ -25,22 +25,22 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// One half of a CA.
-    #[error("CA `{id}` has a {there} and no {missing}")]
+    /// One half of something that can't be made again.
+    #[error("`{id}` has a {there} and no {missing}")]
     Half {
-        /// Which CA.
+        /// Which.
         id: CertId,
         /// What is there.
         there: &'static str,
         /// What is not.
         missing: &'static str,
     },
-    /// A CA is gone, and what it signed is not.
-    #[error("CA `{id}` is gone, and certificates that it signed are still there, such as `{leaf}`")]
+    /// Something that can't be made again is gone, and what depends on it is not.
+    #[error("`{id}` is gone, and what depends on it is still there, such as `{leaf}`")]
     Lost {
-        /// Which CA.
+        /// Which.
         id: CertId,
-        /// One of its certificates.
+        /// What is still there.
         leaf: CertId,
     },
     /// A CA whose time is over.
@@ -84,7 +84,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Half { .. } | Self::Lost { .. } => Some(
-                "restore the missing file from a backup; to begin with a new CA, which every node then has to be installed with, move the whole pki directory away",
+                "restore the missing file from a backup: what it signed or encrypted can't be used without it; to begin anew, move the whole pki directory away and install every node again",
             ),
             Self::Expired { .. } => {
                 Some("a new CA means a new cluster trust: move the pki directory away and install every node again")

@@ -70,6 +70,17 @@ impl Facts {
         })
     }
 
+    /// Why it is not valid at `now`; `None` if it is.
+    pub(super) fn untimely(&self, now: OffsetDateTime) -> Option<String> {
+        if self.not_after <= now {
+            Some(format!("it expired on {}", day(self.not_after)))
+        } else if self.not_before > now {
+            Some(format!("it is valid only from {} on", day(self.not_before)))
+        } else {
+            None
+        }
+    }
+
     /// Whether `key` is the private half of this certificate's key.
     pub(super) fn belongs_to(&self, key: &Key) -> bool {
         self.public_bits == key.public_bits()

@@ -2,8 +2,8 @@
 
 use super::certificate::Authority;
 use super::directory::{self, PkiDir};
-use super::facts::Facts;
-use super::{Error, Workplace};
+use super::facts::{Facts, day};
+use super::{Error, TOKEN, Workplace, refuse_loss};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 
 /// One line of `pki status`.
@@ -25,11 +25,12 @@ pub fn status(plan: &PkiPlan, at: &Workplace<'_>) -> Result<Vec<Status>, Error> 
     let mut all = Vec::new();
     for (id, wish) in &plan.certificates {
         let facts = match wish {
-            CertPlan::Given { cert, .. } => Some(directory::read_certificate(&at.base.join(cert))?.1),
+            CertPlan::Given { cert, .. } => Some(directory::read_given(&at.base.join(cert))?.1),
             CertPlan::KeyPair => None,
             _ => directory.certificate(id)?.map(|(_, facts)| facts),
         };
         let state = match (&facts, wish) {
+            _ if let Err(why) = refuse_loss(plan, id, wish, &directory) => format!("lost: {why}"),
             (_, CertPlan::KeyPair) if directory.has_key(id) => "key pair, without end".to_owned(),
             (None, _) => "missing: the next build makes it".to_owned(),
             (Some(facts), _) if facts.not_after <= at.now => "expired".to_owned(),
@@ -43,6 +44,17 @@ pub fn status(plan: &PkiPlan, at: &Workplace<'_>) -> Result<Vec<Status>, Error> 
             state,
         });
     }
+    let token = directory.token()?;
+    all.push(Status {
+        id: TOKEN.to_owned(),
+        issuer: None,
+        facts: None,
+        state: match token.map(|token| token.expiration) {
+            None => "missing: the next build draws it".to_owned(),
+            Some(end) if end <= at.now => format!("expired on {}: the next build draws another", day(end)),
+            Some(end) => format!("good until {}", day(end)),
+        },
+    });
     Ok(all)
 }
 
@@ -56,7 +68,7 @@ fn leaf_state(
 ) -> Result<String, Error> {
     let signer = match plan.certificates.get(issuer) {
         Some(CertPlan::Given { cert, key: Some(key) }) => {
-            let (pem, facts) = directory::read_certificate(&at.base.join(cert))?;
+            let (pem, facts, _) = directory::read_given(&at.base.join(cert))?;
             Some(Authority { pem, facts, key: directory::read_key(&at.base.join(key))? })
         }
         _ => match (directory.certificate(issuer)?, directory.key(issuer)?) {

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use crate::secret::Secret;
+
 /// `id.secret`, and until when it is good. No `Debug`: half of it is secret.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct BootstrapToken {
@@ -22,6 +24,12 @@ impl BootstrapToken {
     /// A new one: 31 bits of name and 82 bits of secret, where the guide's hexadecimal has 24 and 64.
     pub(super) fn draw(expiration: OffsetDateTime) -> Result<Self, String> {
         Ok(Self { id: draw(6)?, secret: Zeroizing::new(draw(16)?), expiration })
+    }
+
+    /// Whether both halves are of the form that the authenticator takes.
+    pub(super) fn is_well_formed(&self) -> bool {
+        let drawn = |text: &str, length| text.len() == length && text.bytes().all(|byte| ALPHABET.contains(&byte));
+        drawn(&self.id, 6) && drawn(&self.secret, 16)
     }
 
     /// `id.secret`.
@@ -50,6 +58,13 @@ pub(super) fn draw_encryption_key() -> Result<Zeroizing<String>, String> {
     let mut bytes = Zeroizing::new([0; 32]);
     aws_lc_rs::rand::fill(bytes.as_mut()).map_err(|_| "no random numbers".to_owned())?;
     Ok(Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(bytes.as_ref())))
+}
+
+/// Whether this is what [`draw_encryption_key`] makes.
+pub(super) fn is_encryption_key(key: &Secret) -> bool {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(key.expose()).map(Zeroizing::new);
+    bytes.is_ok_and(|bytes| bytes.len() == 32)
 }
 
 #[cfg(test)]

@@ -119,6 +119,23 @@ pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> PkiPlan {
     PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates }
 }
 
+impl PkiPlan {
+    /// Certificates whose CA is there without its key: with an etcd of somebody else, nothing more can be signed
+    /// for it.
+    pub(super) fn unsigned(&self) -> Vec<String> {
+        let can_sign = |id: &CertId| match self.certificates.get(id) {
+            Some(CertPlan::Authority { .. }) => true,
+            Some(CertPlan::Given { key, .. }) => key.is_some(),
+            _ => false,
+        };
+        let issuers = self.certificates.iter().filter_map(|(id, wish)| match wish {
+            CertPlan::Leaf { issuer, .. } if !can_sign(issuer) => Some((id, issuer)),
+            _ => None,
+        });
+        issuers.map(|(id, issuer)| format!("`{id}` can't be signed: the key of `{issuer}` is not ours")).collect()
+    }
+}
+
 /// Machines that run a member of our own etcd.
 pub(super) fn etcd_hosts(spec: &ClusterSpec) -> BTreeSet<&Host> {
     spec.etcd.endpoints.iter().filter(|_| spec.etcd.existing.is_none()).map(|endpoint| &endpoint.host).collect()

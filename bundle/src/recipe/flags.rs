@@ -48,16 +48,23 @@ fn normalize(flag: &str) -> String {
     flag.replace('_', "-")
 }
 
-/// The command line of a unit: `ExecStart=` with its continued lines, split at white space.
-pub fn command_line(unit: &str) -> Option<Vec<String>> {
+/// The command lines of a unit (`systemd.service(5)`): every `ExecStart=` with its continued lines, in words
+/// without their quotes.
+fn command_lines(unit: &str) -> Vec<Vec<String>> {
     let joined = unit.replace("\\\n", " ");
-    let command = joined.lines().find_map(|line| line.trim_start().strip_prefix("ExecStart="))?;
-    Some(command.split_whitespace().map(str::to_owned).collect())
+    let settings = joined.lines().filter_map(|line| line.split_once('='));
+    let commands = settings.filter(|(key, _)| key.trim() == "ExecStart").map(|(_, command)| command);
+    commands
+        .map(|command| command.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned()).collect())
+        .collect()
 }
 
 /// Every flag in `unit` that its binary doesn't know, as a sentence. Binaries without a table are not judged.
 pub fn unknown_flags(unit: &str, tables: &BTreeMap<String, FlagTable>) -> Vec<String> {
-    let Some(command) = command_line(unit) else { return Vec::new() };
+    command_lines(unit).iter().flat_map(|command| unknown_in(command, tables)).collect()
+}
+
+fn unknown_in(command: &[String], tables: &BTreeMap<String, FlagTable>) -> Vec<String> {
     let binary = command.first().map_or("", |path| path.rsplit('/').next().unwrap_or(path));
     let Some(table) = tables.get(binary) else { return Vec::new() };
     let flags = command.iter().skip(1).filter_map(|word| word.strip_prefix("--"));
@@ -90,6 +97,17 @@ mod tests {
             unknown_flags(unit, &tables()),
             ["`kube-controller-manager` knows no flag `--rotate-certificates` (it belongs to kubelet)"]
         );
+    }
+
+    #[test]
+    fn no_way_of_writing_hides_a_flag() {
+        for unit in [
+            "ExecStart = /x/kube-controller-manager --rotate-certificates",
+            "ExecStart=\nExecStart=/x/kube-controller-manager '--rotate-certificates'",
+            "ExecStart=/x/kube-controller-manager \"--rotate_certificates=true\"",
+        ] {
+            assert_eq!(unknown_flags(unit, &tables()).len(), 1, "{unit}");
+        }
     }
 
     #[test]

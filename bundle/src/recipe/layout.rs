@@ -189,6 +189,13 @@ impl Layout {
                 faults.push(format!("certificate `{id}` is issued by `{}`, which is no authority", leaf.issuer));
             }
         }
+        // Kubeconfigs trust the one, `[pki] ca_cert` and `[etcd]` of cluster.toml replace the others.
+        for id in ["ca", "etcd-ca"].iter().filter(|id| !self.authorities.contains_key(**id)) {
+            faults.push(format!("there is no authority `{id}`"));
+        }
+        if !self.certificates.contains_key("apiserver-etcd-client") {
+            faults.push("there is no certificate `apiserver-etcd-client`".to_owned());
+        }
         for (name, kubeconfig) in &self.kubeconfigs {
             if let Credential::Certificate(id) = &kubeconfig.credential
                 && !self.certificates.contains_key(id)

@@ -35,6 +35,9 @@ const RULES: &[Rule] = &[
     every_node_has_a_role,
     etcd_has_members,
     leaves_do_not_outlive_their_ca,
+    certificates_outlive_their_own_making,
+    everything_is_ipv4,
+    the_domain_leaves_room_for_a_service,
     there_is_something_to_pack,
 ];
 
@@ -81,7 +84,7 @@ impl Read {
             endpoint: self.endpoint?.into_inner(),
             pod_cidr: self.pod_cidr?.into_inner(),
             service_cidr: self.service_cidr?.into_inner(),
-            domain: self.domain?,
+            domain: self.domain?.into_inner(),
             apiserver_sans: self.sans?.into_iter().map(Spanned::into_inner).collect(),
             etcd: Etcd {
                 endpoints: self.etcd?.into_iter().map(Spanned::into_inner).collect(),
@@ -167,7 +170,8 @@ fn service_network_has_a_size_the_api_server_takes(read: &Read, faults: &FaultLi
 
 /// kube-controller-manager hands each node a /24, and refuses more than 16 bits between the two masks.
 fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
-    let Some(cidr) = &read.pod_cidr else { return };
+    // How IPv6 is divided among nodes is another story, and v1.16 does not take it here.
+    let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
     let capacity = network::node_capacity(*cidr.get_ref());
     let nodes = read.nodes.len() as u64;
     if capacity < nodes.max(1) {
@@ -260,19 +264,31 @@ fn no_twins<'r, T: Ord + Display + 'r>(what: &str, values: impl Iterator<Item = 
 fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
     for address in read.addresses() {
         let ip = address.get_ref();
-        if ip.is_loopback() || ip.is_unspecified() || ip.is_multicast() {
+        if ip.is_loopback() || is_nobodys(ip) {
             faults.add(Diagnostic::error(
                 address.span(),
                 format!("node address `{ip}` can't be reached from another machine"),
                 "expected the machine's own address on its network",
             ));
-        } else if ip.is_ipv6() {
-            faults.add(
-                Diagnostic::error(address.span(), format!("node address `{ip}` is IPv6"), "expected an IPv4 address")
-                    .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
-            );
         }
     }
+    for endpoint in read.etcd.iter().flatten().chain(&read.endpoint) {
+        if let Host::Ip(ip) = endpoint.get_ref().host
+            && is_nobodys(&ip)
+        {
+            let message = format!("nobody has the address `{ip}`");
+            faults.add(Diagnostic::error(endpoint.span(), message, "expected an address that can be dialled"));
+        }
+    }
+}
+
+/// Addresses that no single machine on a network has.
+fn is_nobodys(ip: &IpAddr) -> bool {
+    let special = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast() || ip.is_link_local(),
+        IpAddr::V6(_) => false,
+    };
+    special || ip.is_unspecified() || ip.is_multicast()
 }
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
@@ -323,6 +339,51 @@ fn leaves_do_not_outlive_their_ca(read: &Read, faults: &FaultList) {
             format!("certificates would outlive their CA: {} after {}", leaf.get_ref(), ca.get_ref()),
             "longer than `ca_validity`",
         ));
+    }
+}
+
+/// Certificates begin a day before they are made; one that lives a day would be over at once.
+fn certificates_outlive_their_own_making(read: &Read, faults: &FaultList) {
+    for lifetime in [&read.pki.ca_validity, &read.pki.validity] {
+        if lifetime.get_ref().duration() < time::Duration::days(2) {
+            faults.add(
+                Diagnostic::error(
+                    lifetime.span(),
+                    format!("a certificate can't live {} only", lifetime.get_ref()),
+                    "expected at least `2d`",
+                )
+                .help("certificates begin a day before they are made, for the sake of clocks that run behind"),
+            );
+        }
+    }
+}
+
+/// The known issues of v1.16.0: its etcd client mangles IPv6 literals; dual stack is alpha.
+fn everything_is_ipv4(read: &Read, faults: &FaultList) {
+    let networks = read.networks().map(|(_, cidr)| (cidr.get_ref().addr(), cidr.span()));
+    let endpoints = read.etcd.iter().flatten().chain(&read.endpoint);
+    let endpoints = endpoints.filter_map(|endpoint| match endpoint.get_ref().host {
+        Host::Ip(address) => Some((address, endpoint.span())),
+        Host::Name(_) => None,
+    });
+    let nodes = read.addresses().map(|address| (*address.get_ref(), address.span()));
+    for (address, span) in networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()) {
+        faults.add(
+            Diagnostic::error(span, format!("`{address}` is IPv6"), "expected IPv4")
+                .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
+        );
+    }
+}
+
+/// The API server is named `kubernetes.default.svc.<domain>`, and a DNS name ends at 253 characters.
+fn the_domain_leaves_room_for_a_service(read: &Read, faults: &FaultList) {
+    let Some(domain) = &read.domain else { return };
+    let longest = 253 - "kubernetes.default.svc.".len();
+    if domain.get_ref().as_str().len() > longest {
+        let help = format!("at most {longest} characters leave room for `kubernetes.default.svc.`");
+        faults.add(
+            Diagnostic::error(domain.span(), "`domain` is too long", "names of services would not fit").help(help),
+        );
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Read {
     pub(super) endpoint: Option<Spanned<Endpoint>>,
     pub(super) pod_cidr: Option<Spanned<IpNet>>,
     pub(super) service_cidr: Option<Spanned<IpNet>>,
-    pub(super) domain: Option<DnsName>,
+    pub(super) domain: Option<Spanned<DnsName>>,
     pub(super) sans: Option<Vec<Spanned<Host>>>,
     pub(super) etcd_span: Option<Range<usize>>,
     pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
@@ -62,7 +62,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         endpoint: None,
         pod_cidr: None,
         service_cidr: None,
-        domain: "cluster.local".parse().ok(),
+        domain: "cluster.local".parse().ok().map(|domain| Spanned::new(0..0, domain)),
         sans: None,
         etcd_span: None,
         etcd: None,
@@ -80,7 +80,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         read.pod_cidr = cluster.require_number("pod_cidr", "10.10.0.0/16");
         read.service_cidr = cluster.require_number("service_cidr", "10.32.0.0/16");
         if cluster.span_of("domain").is_some() {
-            read.domain = cluster.parse("domain").map(Spanned::into_inner);
+            read.domain = cluster.parse("domain");
         }
         read.sans = cluster.list("apiserver_sans");
         cluster.finish();
