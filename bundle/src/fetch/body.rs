@@ -81,7 +81,7 @@ impl<R: Read> Read for Body<'_, R> {
         };
         let bytes = &buffer[..count];
         if self.length == 0 && looks_like_html(bytes) {
-            return Err(self.refuse(Fault::Page("an HTML page instead of the file".to_owned())));
+            return Err(self.refuse(Fault::Wrong("an HTML page instead of the file".to_owned())));
         }
         self.length += count as u64;
         if self.length > self.size.unwrap_or(LONGEST) {
