@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 use crate::hash::Sha256;
 use crate::recipe::Recipe;
 use crate::recipe::layout::Install;
-use crate::spec::names::{ClusterName, NodeName};
+use crate::spec::names::{ClusterName, Endpoint, NodeName};
 use crate::spec::{ClusterSpec, Format};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
@@ -27,6 +27,8 @@ pub use files::{FilePlan, Source};
 pub struct Plan {
     /// Name of the cluster.
     pub cluster: ClusterName,
+    /// What every component and user dials.
+    pub endpoint: Endpoint,
     /// Kubernetes version, with its `v`.
     pub version: String,
     /// Architecture as Debian and Go name it.
@@ -101,6 +103,7 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) 
     let outputs = files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)).collect();
     Ok(Plan {
         cluster: spec.name.clone(),
+        endpoint: spec.endpoint.clone(),
         version: recipe.release.version.clone(),
         arch: recipe.release.arch.clone(),
         recipe: recipe.name.clone(),

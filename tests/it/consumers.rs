@@ -190,7 +190,7 @@ fn the_installer_refuses_a_damaged_archive_before_it_looks_at_anything_else() {
     let said = String::from_utf8_lossy(&run.stderr);
     assert_eq!(run.status.code(), Some(1));
     assert!(
-        said.contains("root/usr/local/bin/kubectl: FAILED")
+        said.contains("root/usr/local/bin/kubectl: changed")
             && said.contains("fix: copy the archive again")
             && said.contains("Nothing was changed."),
         "{said}"

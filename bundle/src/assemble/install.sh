@@ -3,13 +3,22 @@
 # Needs a POSIX shell, coreutils and systemd. Nothing is changed before every check has passed.
 set -eu
 umask 077
+unset CDPATH
 export LC_ALL=C
 
+# /var/lib/kube-bundle holds
+#   installed/   what is installed: FILES, SHA256SUMS, bundle.conf, install.sh
+#   pending-*/   the same of installations that are under way, or were interrupted
+#   previous/    our own files that the last installation replaced
+#   replaced/    files of others that we replaced; foreign lists them, foreign-units what their units did
+#   created      directories that we made; modes: "MODE PATH" of directories that we closed
 state=/var/lib/kube-bundle
-installed=$state/installed
 new=.kube-bundle-new
+# What has changed since this boot and no unit was restarted for yet.
+owed=/run/kube-bundle.owed
+lock=/run/kube-bundle.lock
 
-here=$(cd "$(dirname "$0")" && pwd -P)
+here=$(dirname "$(readlink -f "$0")")
 action=install
 dry_run=false
 replace=false
@@ -30,12 +39,13 @@ Installs the control plane that this directory holds.
   --purge          remove what was installed, and its logs
   --help           this text
 
-Exit status: 0 done, 1 a check failed and nothing was changed, 2 wrong usage,
-75 installed, but not every unit is up yet.
+Exit status: 0 done; 1 a check failed, nothing was changed; 2 wrong usage;
+70 stopped half-way, run it again; 75 installed, but not every unit stays up yet.
 END
 }
 
 say() { printf '%s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
 
 # fault WHAT FIX: notes a failed check; all of them are shown before the script gives up.
 faults=0
@@ -43,8 +53,6 @@ fault() {
   printf 'error: %s\n  fix: %s\n' "$1" "$2" >&2
   faults=$((faults + 1))
 }
-
-warn() { printf 'warning: %s\n' "$*" >&2; }
 
 give_up_on_faults() {
   [ "$faults" -eq 0 ] || {
@@ -55,45 +63,91 @@ give_up_on_faults() {
 
 # digest FILE: its sha256.
 digest() {
-  sum=$(sha256sum <"$1")
-  printf '%s' "${sum%% *}"
+  sum_read=$(sha256sum <"$1")
+  printf '%s' "${sum_read%% *}"
 }
 
-# setting FILE KEY: the value of KEY=VALUE; the file is read, never run.
+# setting DIRECTORY KEY: the value of KEY=VALUE in its bundle.conf, which is read and never run.
 setting() {
+  [ -f "$1/bundle.conf" ] || return 0
   while IFS='=' read -r key value; do
     [ "$key" != "$2" ] || printf '%s' "$value"
+  done <"$1/bundle.conf"
+}
+
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# has_line FILE LINE
+has_line() {
+  [ -f "$1" ] || return 1
+  while IFS= read -r line; do
+    [ "$line" != "$2" ] || return 0
   done <"$1"
+  return 1
 }
 
-# recorded PATH: the digest under which PATH was installed last time.
-recorded() {
-  [ -f "$installed/FILES" ] || return 0
-  while read -r _ sum path; do
-    [ "$path" != "$1" ] || printf '%s' "$sum"
-  done <"$installed/FILES"
+# note FILE LINE: adds it once.
+note() { has_line "$1" "$2" || printf '%s\n' "$2" >>"$1"; }
+
+# records: where installations of ours, done or interrupted, are written down.
+records() {
+  for record in "$state/installed" "$state"/pending-*; do
+    [ ! -f "$record/FILES" ] || printf '%s\n' "$record"
+  done
 }
 
-is_active() { systemctl is-active --quiet "$1"; }
+# digests_of PATH: those under which installations of ours wrote it down; nothing for a path that isn't ours.
+digests_of() {
+  for record in $(records); do
+    while read -r _ sum path; do
+      [ "$path" != "$1" ] || printf '%s\n' "$sum"
+    done <"$record/FILES"
+  done
+}
+
+# is_as_we_left_it PATH
+is_as_we_left_it() {
+  [ -f "/$1" ] && [ ! -L "/$1" ] || return 1
+  is=$(digest "/$1")
+  for was in $(digests_of "$1"); do
+    [ "$is" != "$was" ] || return 0
+  done
+  return 1
+}
+
+# listed RECORD PATH
+listed() {
+  while read -r _ _ path_listed; do
+    [ "$path_listed" != "$2" ] || return 0
+  done <"$1/FILES"
+  return 1
+}
+
+active_state() { systemctl show --property=ActiveState --value "$1"; }
 
 # --- Checks -------------------------------------------------------------------
 
 check_integrity() {
-  if ! (cd "$here" && sha256sum --check --strict --quiet SHA256SUMS) >&2; then
+  damaged=
+  while read -r sum name; do
+    if [ ! -f "$here/$name" ]; then
+      damaged="$damaged  $name: missing
+"
+    elif [ "$(digest "$here/$name")" != "$sum" ]; then
+      damaged="$damaged  $name: changed
+"
+    fi
+  done <"$here/SHA256SUMS"
+  while read -r _ sum path; do
+    [ "$sum" = - ] || has_line "$here/SHA256SUMS" "$sum  root/$path" || damaged="$damaged  root/$path: without a checksum
+"
+  done <"$here/FILES"
+  [ -z "$damaged" ] || {
+    printf '%s' "$damaged" >&2
     fault "this bundle is damaged; the lines above name the files" \
       "copy the archive again, compare it with SHA256SUMS of the bundle, and unpack it into an empty directory"
     give_up_on_faults
-  fi
-  while read -r _ sum path; do
-    [ "$sum" = - ] || listed "$sum  root/$path" || fault "root/$path has no checksum" "unpack the archive again"
-  done <"$here/FILES"
-}
-
-listed() {
-  while IFS= read -r line; do
-    [ "$line" != "$1" ] || return 0
-  done <"$here/SHA256SUMS"
-  return 1
+  }
 }
 
 check_machine() {
@@ -103,19 +157,22 @@ check_machine() {
 }
 
 check_clock() {
-  now=$(date +%s)
-  if [ "$now" -lt "$not_before" ] || [ "$now" -gt "$not_after" ]; then
-    fault "this machine's clock says $(date -u -d "@$now" +%FT%TZ), and the certificates are valid from $(date -u -d "@$not_before" +%FT%TZ) to $(date -u -d "@$not_after" +%FT%TZ)" \
+  clock=$(date +%s)
+  if [ "$clock" -lt "$not_before" ] || [ "$clock" -gt "$not_after" ]; then
+    fault "this machine's clock says $(date -u -d "@$clock" +%FT%TZ), and the certificates are valid from $(date -u -d "@$not_before" +%FT%TZ) to $(date -u -d "@$not_after" +%FT%TZ)" \
       "set the clock, or, if it is right, build the bundle again after \`kube-bundle pki renew\`"
   fi
 }
 
 check_identity() {
-  [ -f "$installed/bundle.conf" ] || return 0
-  was="$(setting "$installed/bundle.conf" node) of cluster $(setting "$installed/bundle.conf" cluster)"
-  [ "$was" = "$node of cluster $cluster" ] ||
-    fault "this machine is $was, and the bundle is for $node of cluster $cluster" \
-      "install this machine's own bundle, or run $installed/install.sh --uninstall first"
+  for record in $(records); do
+    was="$(setting "$record" node) of cluster $(setting "$record" cluster)"
+    [ "$was" = "$node of cluster $cluster" ] || {
+      fault "this machine is $was, and the bundle is for $node of cluster $cluster" \
+        "install this machine's own bundle, or run $record/install.sh --uninstall first"
+      return
+    }
+  done
 }
 
 check_address() {
@@ -134,10 +191,10 @@ check_address() {
   fi
 }
 
-# Ports that our own running units hold are theirs to hold.
+# Ports that our own units hold are theirs to hold.
 check_ports() {
   for unit in $units; do
-    ! is_active "$unit" || return 0
+    case $(active_state "$unit") in active | activating | reloading | deactivating) return 0 ;; esac
   done
   for port in $ports; do
     hex=$(printf '%04X' "$port")
@@ -155,31 +212,14 @@ check_ports() {
   done
 }
 
-check_space() {
-  need=$(($(setting "$here/bundle.conf" kilobytes) + 16384))
-  for directory in /usr/local /var/lib /etc; do
-    # The binaries go to /usr/local; what they replace goes to /var/lib.
-    case $directory in
-    /usr/local) want=$need ;;
-    /var/lib) if [ -f "$installed/FILES" ]; then want=$need; else want=16384; fi ;;
-    *) want=4096 ;;
-    esac
-    free=$(df -Pk "$directory" | { read -r _ && read -r _ _ _ free _ && printf '%s' "$free"; })
-    [ "$free" -ge "$want" ] ||
-      fault "$directory has $((free / 1024)) MB free, and $((want / 1024)) MB are needed" "make room there"
-  done
-}
-
-check_foreign() {
+check_paths() {
   while read -r _ sum path; do
     target=/$path
     if [ "$sum" = - ]; then
-      if [ -e "$target" ] && [ ! -d "$target" ]; then
-        fault "$target is in the way: a directory is wanted there" "move it away"
-      fi
-    elif [ -d "$target" ]; then
+      check_directory "$target"
+    elif [ -d "$target" ] && [ ! -L "$target" ]; then
       fault "$target is in the way: it is a directory" "move it away"
-    elif { [ -e "$target" ] || [ -L "$target" ]; } && [ -z "$(recorded "$path")" ] && ! $replace; then
+    elif exists "$target" && [ -z "$(digests_of "$path")" ] && ! $replace; then
       if [ -L "$target" ] || [ "$(digest "$target")" != "$sum" ]; then
         fault "$target is in the way: this bundle did not put it there" \
           "move it away, or install with --replace, which keeps it in $state/replaced"
@@ -188,154 +228,291 @@ check_foreign() {
   done <"$here/FILES"
 }
 
-# --- Installing ---------------------------------------------------------------
-
-# Every new file lies beside its place before the first one is moved there, so a full disk changes nothing.
-remove_new_files() {
-  while read -r _ sum path; do
-    [ "$sum" = - ] || rm -f "/$path$new"
-  done <"$here/FILES"
+check_directory() {
+  if exists "$1" && [ ! -d "$1" ]; then
+    fault "$1 is in the way: a directory is wanted there" "move it away"
+  elif [ -d "$1" ] && [ "$(stat -Lc %u "$1")" != 0 ]; then
+    fault "$1 belongs to another user, who could change what is in it" "chown root:root $1"
+  fi
 }
+
+# need PATH BYTES: adds up what each file system is to take. Device numbers name the variables.
+devices=
+need() {
+  place=$1
+  while [ ! -e "$place" ]; do place=${place%/*} place=${place:-/}; done
+  device=$(stat -Lc %d "$place")
+  case " $devices " in *" $device "*) ;; *) devices="$devices $device" ;; esac
+  eval "where_$device=\$place need_$device=\$((\${need_$device:-0} + $2))"
+}
+
+check_space() {
+  need "$state" 1048576
+  for target in $changed; do
+    need "$target" "$(stat -c %s "$here/root$target")"
+  done
+  for target in $foreign; do
+    need "$state" "$(stat -Lc %s "$target" 2>/dev/null || printf 0)"
+  done
+  for device in $devices; do
+    bytes=0
+    eval "bytes=\$need_$device place=\$where_$device"
+    want=$((bytes / 1024 + 4096))
+    free=$(df -Pk "$place" | { read -r _ && read -r _ _ _ free _ && printf '%s' "$free"; })
+    [ "$free" -ge "$want" ] ||
+      fault "$place has $((free / 1024)) MB free, and $((want / 1024)) MB are needed" "make room there"
+  done
+}
+
+# --- What there is to do ------------------------------------------------------
 
 # is_current MODE SUM PATH: whether the file is there already, just so.
 is_current() {
   [ -f "/$3" ] && [ ! -L "/$3" ] && [ "$(stat -c '0%a %u %g' "/$3")" = "$1 0 0" ] && [ "$(digest "/$3")" = "$2" ]
 }
 
-changed=
+changed='' foreign='' obsolete='' dropped=''
+survey() {
+  while read -r mode sum path; do
+    [ "$sum" != - ] || continue
+    is_current "$mode" "$sum" "$path" || changed="$changed /$path"
+    if exists "/$path" && [ ! -d "/$path" ] && [ -z "$(digests_of "$path")" ]; then foreign="$foreign /$path"; fi
+  done <"$here/FILES"
+  for record in $(records); do
+    while read -r _ sum path; do
+      if [ "$sum" != - ] && exists "/$path" && ! listed "$here" "$path"; then obsolete="$obsolete /$path"; fi
+    done <"$record/FILES"
+    for unit in $(setting "$record" units); do
+      case " $units $dropped " in *" $unit "*) ;; *) dropped="$dropped $unit" ;; esac
+    done
+  done
+}
+
+describe() {
+  for target in $changed; do
+    if exists "$target"; then say "would replace $target"; else say "would install $target"; fi
+  done
+  for unit in $dropped; do say "would stop and disable $unit"; done
+  for target in $obsolete; do say "would remove $target"; done
+  [ -n "$changed$dropped$obsolete" ] || say "Nothing to do: $node of cluster $cluster is installed as it is here."
+}
+
+# --- Installing ---------------------------------------------------------------
+
+take_lock() {
+  until mkdir "$lock" 2>/dev/null; do
+    holder=$(cat "$lock/pid" 2>/dev/null || true)
+    if [ -n "$holder" ] && [ -d "/proc/$holder" ]; then
+      fault "process $holder is installing or removing already" "wait for it"
+      give_up_on_faults
+    fi
+    rm -rf "$lock"
+  done
+  printf '%s\n' $$ >"$lock/pid"
+  trap 'rm -rf "$lock"' EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+# copy FROM TO: the whole of it, or nothing; never through a link.
+copy() {
+  mkdir -p "${2%/*}"
+  rm -rf "$2$new"
+  cp -a "$1" "$2$new"
+  mv -fT "$2$new" "$2"
+}
+
+# Before anything is written down as ours: what others put there is kept, once and for good.
+keep_foreign() {
+  for target in $foreign; do
+    exists "$state/replaced$target" || copy "$target" "$state/replaced$target"
+    note "$state/foreign" "$target"
+    case $target in
+    /etc/systemd/system/*.service)
+      unit=${target##*/}
+      note "$state/foreign-units" "$unit $(systemctl is-enabled "$unit" 2>/dev/null || true) $(active_state "$unit")"
+      ;;
+    esac
+  done
+}
+
+# write_record DIRECTORY: this bundle's lists, whole or not at all.
+write_record() {
+  rm -rf "$1.new"
+  mkdir -p "$1.new"
+  cp "$here/SHA256SUMS" "$here/bundle.conf" "$1.new/"
+  install -m 0700 "$here/install.sh" "$1.new/install.sh"
+  # With FILES in it, it counts as a record.
+  cp "$here/FILES" "$1.new/FILES$new"
+  mv "$1.new" "$1"
+  mv "$1/FILES$new" "$1/FILES"
+}
+
+# Every new file lies beside its place before the first one is moved there, so a full disk changes nothing.
 place_new_files() {
+  made=
   while read -r mode sum path; do
     if [ "$sum" = - ]; then
       place_directory "$mode" "$path"
-    elif ! is_current "$mode" "$sum" "$path"; then
-      changed="$changed /$path"
-      $dry_run || install -m "$mode" -o root -g root "$here/root/$path" "/$path$new"
+    else
+      case " $changed " in *" /$path "*) install -m "$mode" -o root -g root "$here/root/$path" "/$path$new" ;; esac
     fi
   done <"$here/FILES"
 }
 
 place_directory() {
   if [ ! -d "/$2" ]; then
-    $dry_run && return
     mkdir -m "$1" "/$2"
-    printf '%s\n' "$2" >>"$state/created"
-  elif [ "$1" = 0700 ]; then
-    $dry_run || chmod 0700 "/$2"
+    made="/$2 $made"
+    note "$state/created" "$2"
+  elif [ "$1" = 0700 ] && [ "$(stat -c %a "/$2")" != 700 ]; then
+    [ -n "$(digests_of "$2")" ] || note "$state/modes" "$(stat -c %a "/$2") $2"
+    chmod 0700 "/$2"
   fi
 }
 
-# keep PATH: what is about to be replaced goes to previous/ if it is ours as we left it, else to replaced/, once.
-keep() {
-  [ -e "$1" ] || [ -L "$1" ] || return 0
-  was=$(recorded "${1#/}")
-  if [ -n "$was" ] && [ ! -L "$1" ] && [ "$(digest "$1")" = "$was" ]; then
-    copy=$state/previous$1
+undo_placing() {
+  for target in $changed; do
+    rm -f "$target$new"
+  done
+  # Newest first, so that the inner ones go before the outer ones.
+  for directory in $made; do
+    rmdir "$directory" 2>/dev/null || true
+  done
+  if [ -z "$had_record" ]; then rm -rf "$state"; else rm -rf "$pending" "$pending.new"; fi
+}
+
+# save TARGET: keeps what stands where a new file goes. Ours, as we left it, goes to previous/, by a link where it
+# can; ours, changed by hand, stays beside it.
+save() {
+  exists "$1" || return 0
+  if has_line "$state/foreign" "$1" && ! is_as_we_left_it "${1#/}" && is_copy "$1"; then
+    return 0
+  elif is_as_we_left_it "${1#/}"; then
+    mkdir -p "$state/previous${1%/*}"
+    ln -f "$1" "$state/previous$1" 2>/dev/null || cp -a "$1" "$state/previous$1" || rm -f "$state/previous$1"
   else
-    copy=$state/replaced$1
-    [ -z "$was" ] || say "$1 was changed by hand; the changed file is kept as $copy"
-    [ -n "$was" ] || printf '%s\n' "$1" >>"$state/foreign"
+    copy "$1" "$1.saved"
+    say "$1 was changed by hand; the changed file stays as $1.saved"
   fi
-  mkdir -p "${copy%/*}"
-  cp -a "$1" "$copy"
 }
 
-move_into_place() {
-  rm -rf "$state/previous"
+# is_copy TARGET: whether it is still the foreign file that is kept.
+is_copy() {
+  if [ -L "$1" ] || [ -L "$state/replaced$1" ]; then
+    [ "$(readlink "$1" 2>/dev/null)" = "$(readlink "$state/replaced$1" 2>/dev/null)" ]
+  else
+    [ -f "$1" ] && [ "$(digest "$1")" = "$(digest "$state/replaced$1")" ]
+  fi
+}
+
+commit() {
+  for target in $changed $obsolete; do
+    printf '%s\n' "$target" >>"$owed"
+  done
+  for unit in $dropped; do
+    say "Stopping $unit, which this bundle no longer has"
+    systemctl --quiet disable --now "$unit" || warn "$unit could not be stopped"
+  done
+  [ -z "$changed$obsolete" ] || rm -rf "$state/previous"
   for target in $changed; do
-    keep "$target"
+    save "$target"
+    mv -fT "$target$new" "$target"
   done
-  for target in $changed; do
-    mv -f "$target$new" "$target"
+  for target in $obsolete; do
+    save "$target"
+    rm -f "$target"
   done
+  [ ! -d "$state/installed" ] || mv "$state/installed" "$state/pending-before-$$"
+  mv "$pending" "$state/installed"
+  rm -rf "$state"/pending-*
+  # Directories that no bundle wants any more; only empty ones go.
+  remove_created_directories listed_here
+  sync
 }
 
-# obsolete: files of the last installation that this one no longer has.
-remove_obsolete() {
-  [ -f "$installed/FILES" ] || return 0
-  while read -r _ sum path; do
-    if [ "$sum" != - ] && ! in_bundle "$path"; then
-      keep "/$path"
-      rm -f "/$path"
-      changed="$changed /$path"
-    fi
-  done <"$installed/FILES"
-}
+listed_here() { listed "$here" "$1"; }
 
-in_bundle() {
-  while read -r _ _ path_there; do
-    [ "$path_there" != "$1" ] || return 0
-  done <"$here/FILES"
-  return 1
-}
-
-record() {
-  [ "$here" = "$installed" ] && return
-  rm -rf "$installed.new"
-  mkdir -p "$installed.new"
-  cp "$here/FILES" "$here/SHA256SUMS" "$here/bundle.conf" "$installed.new/"
-  install -m 0700 "$here/install.sh" "$installed.new/install.sh"
-  rm -rf "$installed"
-  mv "$installed.new" "$installed"
-}
-
-# uses UNIT PATH: whether the unit names the file.
-uses() {
-  for directory in /etc/systemd/system /lib/systemd/system; do
-    [ -f "$directory/$1" ] || continue
-    [ "$2" != "$directory/$1" ] || return 0
-    while IFS= read -r line; do
-      for word in $line; do
-        case $word in "$2" | *"=$2") return 0 ;; esac
-      done
-    done <"$directory/$1"
-  done
-  return 1
-}
-
+# is_affected UNIT: whether a file that it names has changed since it was started.
 is_affected() {
-  for path_changed in $changed; do
-    ! uses "$1" "$path_changed" || return 0
-  done
+  [ -f "$owed" ] || return 1
+  while IFS= read -r target; do
+    ! names "$1" "$target" || return 0
+  done <"$owed"
   return 1
 }
 
+# names UNIT FILE
+names() {
+  [ "$2" != "/etc/systemd/system/$1" ] || return 0
+  [ -f "/etc/systemd/system/$1" ] || return 1
+  while IFS= read -r line; do
+    for word in $line; do
+      case $word in "$2" | *"=$2") return 0 ;; esac
+    done
+  done <"/etc/systemd/system/$1"
+  return 1
+}
+
+settle=0
 start_units() {
   systemctl daemon-reload
   # shellcheck disable=SC2086 # a list of units
   systemctl --quiet enable $units
   $start || return 0
   for unit in $units; do
-    if ! is_active "$unit"; then
+    unit_state=$(active_state "$unit")
+    if [ "$unit_state" = inactive ] || [ "$unit_state" = failed ]; then
       say "Starting $unit"
       systemctl start --no-block "$unit"
+      settle=8
     elif is_affected "$unit"; then
       say "Restarting $unit"
       systemctl restart --no-block "$unit"
+      settle=8
     fi
   done
+  rm -f "$owed"
 }
 
 # A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
 is_up() {
-  is_active "$1" || return 1
+  [ "$(active_state "$1")" = active ] || return 1
   [ "$(systemctl show --property=RemainAfterExit --value "$1")" = no ] ||
     [ "$(systemctl show --property=SubState --value "$1")" = exited ]
 }
 
+# Up is what stays up: a unit that dies and is restarted is active for a moment each time.
 wait_for_units() {
   $start || return 0
-  deadline=$(($(date +%s) + wait))
-  for unit in $units; do
-    until is_up "$unit"; do
-      if [ "$(date +%s)" -ge "$deadline" ]; then
-        warn "$unit is not up after $wait s; it goes on trying"
-        warn "see \`journalctl -u $unit\`; an API server needs its etcd first"
-        exit 75
-      fi
-      sleep 1
+  before='' since=$(date +%s)
+  deadline=$((since + wait))
+  while :; do
+    down=
+    for unit in $units; do
+      is_up "$unit" || {
+        down=$unit
+        break
+      }
     done
+    # shellcheck disable=SC2086 # a list of units
+    pulse=$(systemctl show --property=InvocationID,MainPID $units)
+    clock=$(date +%s)
+    if [ -n "$down" ] || [ "$pulse" != "$before" ]; then
+      before=$pulse since=$clock
+    fi
+    if [ -z "$down" ] && [ $((clock - since)) -ge "$settle" ]; then
+      say "Up: $units"
+      return
+    fi
+    if [ "$clock" -ge "$deadline" ]; then
+      warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
+      warn "see \`journalctl -u ${down:-kube-apiserver}\`; an API server needs its etcd, the others need $endpoint"
+      exit 75
+    fi
+    sleep 1
   done
-  say "Up: $units"
 }
 
 install_bundle() {
@@ -345,99 +522,140 @@ install_bundle() {
   check_identity
   check_address
   check_ports
+  check_paths
+  survey
   check_space
-  check_foreign
   give_up_on_faults
   if $dry_run; then
-    place_new_files
-    for target in $changed; do
-      if [ -e "$target" ]; then say "would replace $target"; else say "would install $target"; fi
-    done
-    [ -n "$changed" ] || say "Nothing to do: $node of cluster $cluster is installed as it is here."
+    describe
     return
   fi
+  take_lock
+  had_record=$(records)
+  pending=$state/pending-$(date +%s)-$$
+  made=
   mkdir -p "$state"
-  trap remove_new_files EXIT
+  trap 'undo_placing; rm -rf "$lock"
+    printf "error: the files could not be placed, see above. Nothing was changed.\n" >&2; exit 1' EXIT
+  keep_foreign
+  write_record "$pending"
   place_new_files
-  if [ -n "$changed" ]; then
-    move_into_place
-  fi
-  trap - EXIT
-  remove_obsolete
-  record
-  sync
-  if [ -n "$changed" ]; then
+  trap 'rm -rf "$lock"
+    printf "error: stopped half-way.\n  fix: run it again\n" >&2; exit 70' EXIT
+  commit
+  trap 'rm -rf "$lock"' EXIT
+  if [ -n "$changed$obsolete$dropped" ]; then
     say "Installed $node of cluster $cluster, Kubernetes $version."
   else
     say "$node of cluster $cluster was installed already; no file changed."
   fi
   start_units
+  rm -rf "$lock"
+  trap - EXIT
   wait_for_units
 }
 
 # --- Removing -----------------------------------------------------------------
 
 uninstall_bundle() {
-  [ "$(id -u)" -eq 0 ] || fault "only root can remove" "run it with sudo"
-  [ -f "$installed/FILES" ] || fault "nothing is installed here" "there is nothing to do"
+  [ "$(id -u)" -eq 0 ] || {
+    fault "only root can remove" "run it with sudo"
+    give_up_on_faults
+  }
+  [ -n "$(records)" ] || fault "nothing is installed here" "there is nothing to do"
   give_up_on_faults
-  units=$(setting "$installed/bundle.conf" units)
-  reversed=
-  for unit in $units; do
-    reversed="$unit $reversed"
+  units='' paths=''
+  for record in $(records); do
+    for unit in $(setting "$record" units); do
+      case " $units " in *" $unit "*) ;; *) units="$unit $units" ;; esac
+    done
+    while read -r _ sum path; do
+      [ "$sum" != - ] || continue
+      case " $paths " in *" $path "*) ;; *) paths="$paths $path" ;; esac
+    done <"$record/FILES"
+    directories="$(setting "$record" state)" logs="$(setting "$record" logs)"
   done
   if $dry_run; then
-    say "would stop and disable $reversed"
-    while read -r _ sum path; do
-      [ "$sum" = - ] || say "would remove /$path"
-    done <"$installed/FILES"
+    for unit in $units; do say "would stop and disable $unit"; done
+    for path in $paths; do say "would remove /$path"; done
     return
   fi
-  for unit in $reversed; do
-    systemctl --quiet disable --now "$unit" 2>/dev/null || warn "$unit could not be stopped"
+  take_lock
+  for unit in $units; do
+    systemctl --quiet disable --now "$unit" 2>/dev/null || true
   done
-  while read -r _ sum path; do
-    [ "$sum" != - ] || continue
-    if [ -f "/$path" ] && [ "$(digest "/$path")" != "$sum" ]; then
-      mv -f "/$path" "/$path.saved"
-      say "/$path was changed by hand; it stays as /$path.saved"
-    fi
-    rm -f "/$path"
-  done <"$installed/FILES"
+  for path in $paths; do
+    remove_file "$path"
+  done
   put_back_foreign
-  for directory in $(setting "$installed/bundle.conf" state); do
+  remove_directories
+  rm -rf "$state" "$owed"
+  systemctl daemon-reload
+  # shellcheck disable=SC2086 # a list of units
+  systemctl --quiet reset-failed $units 2>/dev/null || true
+  restart_foreign_units
+  say "Removed."
+}
+
+remove_file() {
+  rm -f "/$1$new"
+  if [ -d "/$1" ] && [ ! -L "/$1" ]; then
+    warn "/$1 is a directory now; it stays"
+    return
+  fi
+  exists "/$1" || return 0
+  if has_line "$state/foreign" "/$1" && is_copy "/$1"; then return 0; fi
+  if ! is_as_we_left_it "$1"; then
+    copy "/$1" "/$1.saved"
+    say "/$1 was changed by hand; it stays as /$1.saved"
+  fi
+  rm -f "/$1"
+}
+
+foreign_units=
+put_back_foreign() {
+  [ -f "$state/foreign" ] || return 0
+  while IFS= read -r target; do
+    if exists "$state/replaced$target" && ! { exists "$target" && is_copy "$target"; }; then
+      copy "$state/replaced$target" "$target"
+      say "Put back: $target"
+    fi
+  done <"$state/foreign"
+  [ ! -f "$state/foreign-units" ] || foreign_units=$(cat "$state/foreign-units")
+}
+
+restart_foreign_units() {
+  printf '%s\n' "$foreign_units" | while read -r unit enabled active; do
+    [ "$enabled" != enabled ] || systemctl --quiet enable "$unit" || true
+    [ "$active" != active ] || systemctl start --no-block "$unit" || true
+  done
+}
+
+remove_directories() {
+  for directory in $directories; do
     rm -rf "/${directory:?}"
   done
-  for directory in $(setting "$installed/bundle.conf" logs); do
+  for directory in $logs; do
     if [ "$action" = purge ]; then
       rm -rf "/${directory:?}"
     elif [ -d "/$directory" ]; then
       say "Kept: /$directory"
     fi
   done
-  remove_created_directories
-  rm -rf "$state"
-  systemctl daemon-reload
-  systemctl --quiet reset-failed 2>/dev/null || true
-  say "Removed."
+  if [ -f "$state/modes" ]; then
+    while read -r mode path; do
+      [ ! -d "/$path" ] || chmod "$mode" "/$path"
+    done <"$state/modes"
+  fi
+  remove_created_directories false
 }
 
-put_back_foreign() {
-  [ -f "$state/foreign" ] || return 0
-  while IFS= read -r path; do
-    if [ -e "$state/replaced$path" ] || [ -L "$state/replaced$path" ]; then
-      cp -a "$state/replaced$path" "$path"
-      say "Put back: $path"
-    fi
-  done <"$state/foreign"
-}
-
-# Deepest first, and only empty ones: what somebody put there stays.
+# remove_created_directories KEEP: deepest first, and only empty ones; what somebody put there stays, and what KEEP
+# says yes to.
 remove_created_directories() {
   [ -f "$state/created" ] || return 0
-  deepest=$(sort -ru "$state/created")
-  for directory in $deepest; do
-    rmdir "/$directory" 2>/dev/null || true
+  sort -ru "$state/created" | while IFS= read -r directory; do
+    "$1" "$directory" || rmdir "/$directory" 2>/dev/null || true
   done
 }
 
@@ -448,7 +666,7 @@ while [ $# -gt 0 ]; do
   --no-start) start=false ;;
   --wait)
     shift
-    case ${1-} in '' | *[!0-9]*)
+    case ${1-} in '' | *[!0-9]* | 0?* | ???????*)
       usage >&2
       exit 2
       ;;
@@ -481,12 +699,13 @@ for needed in FILES SHA256SUMS bundle.conf root; do
   fi
 done
 give_up_on_faults
-cluster=$(setting "$here/bundle.conf" cluster)
-node=$(setting "$here/bundle.conf" node)
-version=$(setting "$here/bundle.conf" version)
-address=$(setting "$here/bundle.conf" address)
-units=$(setting "$here/bundle.conf" units)
-ports=$(setting "$here/bundle.conf" ports)
-not_before=$(setting "$here/bundle.conf" not_before)
-not_after=$(setting "$here/bundle.conf" not_after)
+cluster=$(setting "$here" cluster)
+node=$(setting "$here" node)
+version=$(setting "$here" version)
+address=$(setting "$here" address)
+endpoint=$(setting "$here" endpoint)
+units=$(setting "$here" units)
+ports=$(setting "$here" ports)
+not_before=$(setting "$here" not_before)
+not_after=$(setting "$here" not_after)
 install_bundle

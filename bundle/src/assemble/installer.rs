@@ -77,6 +77,7 @@ fn conf(
         ("cluster", plan.cluster.to_string()),
         ("node", node.name.to_string()),
         ("address", node.address.to_string()),
+        ("endpoint", plan.endpoint.to_string()),
         ("version", plan.version.clone()),
         ("units", node.install.units.join(" ")),
         ("ports", ports.join(" ")),
