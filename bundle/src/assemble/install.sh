@@ -236,11 +236,13 @@ check_directory() {
   fi
 }
 
-# need PATH BYTES: adds up what each file system is to take. Device numbers name the variables.
+# need PATH BYTES: adds up what each file system is to take, by the directory that PATH lies in, since PATH itself may
+# be a link to anywhere. Device numbers name the variables.
 devices=
 need() {
-  place=$1
-  while [ ! -e "$place" ]; do place=${place%/*} place=${place:-/}; done
+  place=${1%/*}
+  while [ ! -e "$place" ]; do place=${place%/*}; done
+  place=${place:-/}
   device=$(stat -Lc %d "$place")
   case " $devices " in *" $device "*) ;; *) devices="$devices $device" ;; esac
   eval "where_$device=\$place need_$device=\$((\${need_$device:-0} + $2))"
