@@ -14,9 +14,9 @@ use crate::fetch::{Policy, Sources, Store};
 use crate::hash::Sha256;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::recipe::{Recipe, embedded, pin};
+use crate::recipe::{Recipe, embedded};
 use crate::spec::{ClusterSpec, TEMPLATE};
-use crate::{Error, Workplace, clock, pack, pki, plan};
+use crate::{Error, Workplace, clock, pack, pin, pki, plan};
 
 /// The release that is played.
 const RECIPE: &str = "v1.16.0";

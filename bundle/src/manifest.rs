@@ -1,7 +1,7 @@
 //! `manifest.json`: every file of a bundle, and every file inside each of its artifacts. It is written last, so
 //! its presence means that the bundle is whole. `SHA256SUMS` says the same for `sha256sum -c`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -143,6 +143,12 @@ impl Manifest {
     pub fn read(directory: &Path) -> io::Result<Self> {
         let text = std::fs::read(directory.join(MANIFEST))?;
         Self::parse(&text)
+    }
+
+    /// Every file of a bundle by its manifest, the manifest included; `None` if there is none that reads.
+    pub fn own_files(directory: &Path) -> Option<BTreeSet<String>> {
+        let manifest = Self::read(directory).ok()?;
+        Some(manifest.files.into_keys().chain([MANIFEST, SUMS].map(str::to_owned)).collect())
     }
 
     /// Reads the text of a manifest.

@@ -4,6 +4,7 @@
 //! directory is built beside its place and exchanged with what was there, so a failed or killed run leaves the
 //! old one untouched.
 
+use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -12,7 +13,6 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::manifest::{MANIFEST, Manifest, SUMS};
 use crate::tree::Mode;
 
 /// How temporary names begin.
@@ -110,28 +110,32 @@ fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { verb, path, source }
 }
 
+/// Which files of a directory an earlier build wrote; `None` if no build wrote it.
+pub type Own = fn(&Path) -> Option<BTreeSet<String>>;
+
 /// An output directory in the making.
 #[derive(Debug)]
 pub struct Staging {
     target: PathBuf,
     building: PathBuf,
+    own: Own,
     _lock: File,
 }
 
 impl Staging {
     /// Makes an empty directory beside `target`, after checking that `target` may be replaced. A `target` that is
     /// a link stands for what it leads to.
-    pub fn begin(target: &Path) -> Result<Self, Error> {
+    pub fn begin(target: &Path, own: Own) -> Result<Self, Error> {
         let target = resolve(target)?;
         let parent = parent_of(&target);
         make_directory(parent, Mode::EXECUTABLE)?;
         let lock = lock(&beside(&target, "lock"), &target)?;
         recover(&target)?;
-        may_be_replaced(&target)?;
+        may_be_replaced(&target, own)?;
         let building = beside(&target, "building");
         remove(&building)?;
         make_directory(&building, Mode::EXECUTABLE)?;
-        Ok(Self { target, building, _lock: lock })
+        Ok(Self { target, building, own, _lock: lock })
     }
 
     /// Where `path` is being made, with its directories: those that hold keys are 0700 before anything is in them.
@@ -148,7 +152,7 @@ impl Staging {
     #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
     pub fn finish(self) -> Result<(), Error> {
         let (building, target) = (&self.building, &self.target);
-        may_be_replaced(target)?;
+        may_be_replaced(target, self.own)?;
         if !target.exists() {
             std::fs::rename(building, target).map_err(failed("rename to", target))?;
         } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
@@ -228,7 +232,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// Only a whole bundle without foreign files is replaced: nothing a person put there is lost.
-fn may_be_replaced(target: &Path) -> Result<(), Error> {
+fn may_be_replaced(target: &Path, own: Own) -> Result<(), Error> {
     let files = match list(target) {
         Ok(files) => files,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -237,9 +241,8 @@ fn may_be_replaced(target: &Path) -> Result<(), Error> {
     if files.is_empty() {
         return Ok(());
     }
-    let Ok(manifest) = Manifest::read(target) else { return Err(Error::Foreign(target.to_owned())) };
-    let own = |file: &String| file == MANIFEST || file == SUMS || manifest.files.contains_key(file);
-    let extra: Vec<_> = files.into_iter().filter(|file| !own(file)).collect();
+    let Some(own) = own(target) else { return Err(Error::Foreign(target.to_owned())) };
+    let extra: Vec<_> = files.into_iter().filter(|file| !own.contains(file)).collect();
     if extra.is_empty() { Ok(()) } else { Err(Error::Extra { path: target.to_owned(), files: extra }) }
 }
 

@@ -78,7 +78,7 @@ pub fn pack(
     to: &Destination<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
-    let staging = Staging::begin(to.out)?;
+    let staging = Staging::begin(to.out, Manifest::own_files)?;
     let artifacts = plan.outputs.iter().filter_map(|output| {
         let tree = trees.outputs.get(&output.path)?;
         Some(Job::Artifact { path: &output.path, format: output.format, tree })

@@ -8,7 +8,6 @@ pub mod embedded;
 pub mod files;
 pub mod flags;
 pub mod layout;
-pub mod pin;
 pub mod template;
 
 use std::collections::BTreeMap;

@@ -7,7 +7,8 @@ use super::Console;
 use super::cluster::load_recipe;
 use super::console::{print, table};
 use crate::Error;
-use crate::recipe::{Recipe, Summary, embedded, files, pin as pinner};
+use crate::pin as pinner;
+use crate::recipe::{Recipe, Summary, embedded, files};
 use crate::spec::RecipeRef;
 
 pub(super) fn list(console: &Console) -> Result<(), Error> {

@@ -93,13 +93,3 @@ pub fn export(recipe: &Recipe, directory: &Path) -> Result<(), Error> {
     }
     Ok(())
 }
-
-/// Replaces one text of a recipe directory.
-pub(super) fn replace(directory: &Path, path: &str, text: &str) -> Result<(), Error> {
-    let path = directory.join(path);
-    crate::out::write_atomically(&path, text.as_bytes(), crate::tree::Mode::PUBLIC).map_err(|source| Error::Io {
-        verb: "write",
-        path,
-        source,
-    })
-}

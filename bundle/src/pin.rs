@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use toml_edit::{DocumentMut, value};
 
-use super::files::{load, replace};
-use super::{Error, Recipe};
 use crate::fetch::mirror;
 use crate::hash::Sha256;
+use crate::out;
+use crate::recipe::files::load;
+use crate::recipe::{Error, Recipe};
+use crate::tree::Mode;
 
 /// What was pinned.
 #[derive(Debug, Serialize)]
@@ -43,7 +45,9 @@ pub fn pin(directory: &Path, from: &Path) -> Result<Vec<Pinned>, Error> {
         return Err(Error::Pin { faults });
     }
     let text = recipe.files.get("recipe.toml").unwrap_or_default();
-    replace(directory, "recipe.toml", &edit(&recipe, text, &pinned)?)?;
+    let path = directory.join("recipe.toml");
+    out::write_atomically(&path, edit(&recipe, text, &pinned)?.as_bytes(), Mode::PUBLIC)
+        .map_err(|source| Error::Io { verb: "write", path, source })?;
     Ok(pinned)
 }
 
