@@ -8,7 +8,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::hash::HashingReader;
 use crate::manifest::Member;
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// Texts worth keeping while an archive streams by; nothing larger than this is one.
 const LONGEST_TEXT: u64 = 4 << 20;

@@ -30,6 +30,7 @@ pub mod progress;
 pub mod recipe;
 pub mod secret;
 pub mod spec;
+pub mod target;
 pub mod tree;
 pub mod verify;
 pub mod workers;

@@ -10,7 +10,8 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::plan::Plan;
-use crate::tree::{Mode, Tree};
+use crate::target::Mode;
+use crate::tree::Tree;
 
 /// Name of the manifest in an output directory.
 pub const MANIFEST: &str = "manifest.json";

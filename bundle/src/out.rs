@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// How temporary names begin.
 const TEMPORARY: &str = ".kube-bundle-";

@@ -14,7 +14,8 @@ use crate::out::{self, Staging};
 use crate::plan::Plan;
 use crate::progress::{Progress, Task};
 use crate::spec::Format;
-use crate::tree::{Content, Entry, Mode, Tree};
+use crate::target::Mode;
+use crate::tree::{Content, Entry, Tree};
 use crate::workers;
 
 /// What went wrong while packing.

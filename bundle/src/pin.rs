@@ -12,7 +12,7 @@ use crate::hash::Sha256;
 use crate::out;
 use crate::recipe::files::load;
 use crate::recipe::{Error, Recipe};
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// What was pinned.
 #[derive(Debug, Serialize)]

@@ -9,7 +9,7 @@ use crate::hash::Sha256;
 use crate::inspect;
 use crate::manifest::{FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out;
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// What was found right, and what wrong.
 #[derive(Debug, Default, serde::Serialize)]

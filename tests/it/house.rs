@@ -33,6 +33,7 @@ fn pure_rooms_name_no_effect() {
         "plan",
         "assemble",
         "tree.rs",
+        "target.rs",
         "diagnostic.rs",
         "recipe/flags.rs",
         "recipe/layout.rs",

@@ -15,7 +15,8 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, Plan};
-use crate::tree::{Conflict, Entry, InstallPath, Mode, Tree};
+use crate::target::{InstallPath, Mode};
+use crate::tree::{Conflict, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");

@@ -10,7 +10,7 @@ pub(super) fn init(path: &Path, console: &Console) -> Result<(), Error> {
     let failed = |source| Error::Io { verb: "write", path: path.to_owned(), source };
     let mut file = out::begin(path).map_err(failed)?;
     std::io::Write::write_all(&mut file, TEMPLATE.as_bytes()).map_err(failed)?;
-    out::set_mode(file.path(), crate::tree::Mode::PUBLIC).map_err(failed)?;
+    out::set_mode(file.path(), crate::target::Mode::PUBLIC).map_err(failed)?;
     // Never over a file that somebody has edited.
     file.persist_noclobber(path).map_err(|why| failed(why.error))?;
     console.note("Edit it, then run `kube-bundle plan` to see what it makes, and `kube-bundle build`.");

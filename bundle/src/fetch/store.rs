@@ -25,7 +25,7 @@ use tempfile::NamedTempFile;
 use super::{Error, Fault, elf};
 use crate::hash::{Pin, Sha256};
 use crate::out;
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// The store's directory.
 #[derive(Debug, Clone)]

@@ -9,7 +9,8 @@ use tar::{EntryType, Header};
 
 use crate::fetch::Blob;
 use crate::secret::Secret;
-use crate::tree::{Content, Entry, InstallPath, Tree};
+use crate::target::InstallPath;
+use crate::tree::{Content, Entry, Tree};
 
 const BLOCK: usize = 512;
 
@@ -95,7 +96,7 @@ fn padding(size: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tree::Mode;
+    use crate::target::Mode;
     use std::io::Read as _;
 
     fn bytes(tree: &Tree) -> Vec<u8> {

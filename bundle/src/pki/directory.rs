@@ -20,7 +20,7 @@ use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
 use super::{Error, TOKEN};
 use crate::out;
 use crate::secret::Secret;
-use crate::tree::Mode;
+use crate::target::Mode;
 
 /// An open pki directory; nobody else changes it meanwhile.
 pub(super) struct PkiDir {

@@ -12,7 +12,7 @@ use crate::recipe::layout::{Credential, FileRule, FileSource, Kubeconfig, Server
 use crate::recipe::template::Renderer;
 use crate::spec::names::Host;
 use crate::spec::{API_PORT, ClusterSpec, Node};
-use crate::tree::{InstallPath, Mode, Owner};
+use crate::target::{InstallPath, Mode, Owner};
 
 /// One file or directory of a machine.
 #[derive(Debug, Clone, Serialize)]

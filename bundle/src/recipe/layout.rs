@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Recipe, template};
-use crate::tree::{InstallPath, Mode};
+use crate::target::{InstallPath, Mode};
 
 /// What lies where, and which certificates it takes.
 #[derive(Debug, Deserialize)]
