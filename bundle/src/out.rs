@@ -135,6 +135,8 @@ impl Staging {
         let building = beside(&target, "building");
         remove(&building)?;
         make_directory(&building, Mode::EXECUTABLE)?;
+        // Whatever the umask: what is private inside has rights of its own.
+        set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
         Ok(Self { target, building, own, _lock: lock })
     }
 

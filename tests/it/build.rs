@@ -14,6 +14,7 @@ fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
     );
     bench.build().success();
     let one = files(&bench.path("out/small"));
+    let directories = crate::harness::directories(&bench.path("out/small"));
     let args = ["build", "--offline", "--from", "files", "-o", "again", "-j"];
     for (umask, zone, lang, jobs) in
         [("000", "Pacific/Kiritimati", "tr_TR.UTF-8", "1"), ("077", "America/St_Johns", "C", "7")]
@@ -30,6 +31,7 @@ fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
             .env("LC_ALL", lang);
         Run::from(command.output().unwrap()).success();
         // Modes are compared too.
+        assert_eq!(directories, crate::harness::directories(&bench.path("again")), "umask {umask}");
         assert_eq!(one, files(&bench.path("again")), "umask {umask}, {zone}, {lang}, {jobs} threads");
     }
 }

@@ -188,6 +188,18 @@ pub(crate) fn component(name: &str, url: &str, bytes: &[u8]) -> String {
     format!("[components.{name}]\n{urls}sha256 = \"{}\"\nsize = {}\n", Sha256::of(bytes), bytes.len())
 }
 
+/// Mode of every directory below `root`, and of `root` itself.
+pub(crate) fn directories(root: &Path) -> BTreeMap<String, u32> {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
+    let mut found = BTreeMap::from([(String::new(), mode(root))]);
+    for name in files(root).into_keys() {
+        for parent in Path::new(&name).ancestors().skip(1) {
+            found.insert(parent.display().to_string(), mode(&root.join(parent)));
+        }
+    }
+    found
+}
+
 /// Every file below `root` with mode and bytes.
 pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, (u32, Vec<u8>)>) {
