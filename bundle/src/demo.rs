@@ -7,7 +7,7 @@ mod mirror;
 mod stand_in;
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::fetch::mirror::Mirror;
 use crate::fetch::{Policy, Sources, Store};
@@ -16,13 +16,14 @@ use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::recipe::{Recipe, embedded};
 use crate::spec::{ClusterSpec, TEMPLATE};
-use crate::{Error, Workplace, clock, pack, pin, pki, plan};
+use crate::target::Mode;
+use crate::{Error, Workplace, clock, out, pack, pin, pki, plan};
 
 /// The release that is played.
 const RECIPE: &str = "v1.16.0";
 
-/// Builds the demonstration bundle into `out`.
-pub fn run(out: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, Error> {
+/// Builds the demonstration bundle into `to`.
+pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, Error> {
     let failed = |source| Error::Io { verb: "make", path: "a temporary directory".into(), source };
     let scratch = tempfile::tempdir().map_err(failed)?;
     let programs: Vec<_> = embedded::load(RECIPE)?
@@ -36,15 +37,19 @@ pub fn run(out: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest,
         .collect();
     let (spec, _) = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE).map_err(Error::Spec)?;
     let plan = plan::plan(&spec, &recipe(&programs)?, None)?;
-    let mirror = mirror::Served::start(programs).map_err(|source| Error::Io {
-        verb: "listen on",
-        path: "127.0.0.1".into(),
-        source,
-    })?;
+    let served = mirror::Served::start(&programs);
+    let mirror = match &served {
+        Ok(served) => Mirror::Url(served.url()),
+        Err(why) => {
+            progress
+                .note(&format!("There is no loopback network here ({why}): the stand-ins are read from a directory."));
+            Mirror::Directory(directory(&programs, scratch.path())?)
+        }
+    };
     let workplace = Workplace {
         store: Store::open(scratch.path().join("store"))?,
         sources: Sources {
-            mirrors: vec![Mirror::Url(mirror.url())],
+            mirrors: vec![mirror],
             offline: false,
             jobs,
             policy: Policy { proxies: false, ..Policy::default() },
@@ -56,9 +61,22 @@ pub fn run(out: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest,
             jobs,
             renew: &BTreeSet::new(),
         },
-        destination: pack::Destination { out, jobs },
+        destination: pack::Destination { out: to, jobs },
     };
     crate::build(&plan, &workplace, progress)
+}
+
+/// The programs as files, for a machine whose loopback device is down.
+fn directory(programs: &[(String, Vec<u8>)], scratch: &Path) -> Result<PathBuf, Error> {
+    for (name, program) in programs {
+        let path = scratch.join(name);
+        out::write_atomically(&path, program, Mode::EXECUTABLE).map_err(|source| Error::Io {
+            verb: "write",
+            path,
+            source,
+        })?;
+    }
+    Ok(scratch.to_owned())
 }
 
 /// The embedded recipe, pinned to the stand-ins.

@@ -26,6 +26,21 @@ fn the_demo_builds_verifies_and_says_what_to_do_next() {
 }
 
 #[test]
+fn the_demo_runs_where_not_even_loopback_is_up() {
+    let bench = Bench::new();
+    let unshare = |args: &[&str]| {
+        std::process::Command::new("unshare").arg("-rn").args(args).current_dir(bench.path("")).output()
+    };
+    if !unshare(&["true"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("left out: a network namespace can't be made here");
+        return;
+    }
+    let program = bench.command(&[]).get_program().to_string_lossy().into_owned();
+    Run::from(unshare(&[&program, "demo"]).unwrap()).success().says(&["There is no loopback network here"]);
+    bench.run(&["verify", "out/demo", "--deep"]).success();
+}
+
+#[test]
 fn a_stand_in_runs_and_says_that_it_is_none() {
     let bench = Bench::new();
     bench.run(&["demo", "-q"]).success();

@@ -14,10 +14,13 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Serves each file below any path that ends with its name.
-    pub(super) fn start(files: Vec<(String, Vec<u8>)>) -> io::Result<Self> {
+    /// Serves each file below any path that ends with its name. Fails where nobody can reach it.
+    pub(super) fn start(files: &[(String, Vec<u8>)]) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
+        // Listening works even while the loopback device is down.
+        TcpStream::connect(address)?;
+        let files = files.to_vec();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {

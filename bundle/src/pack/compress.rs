@@ -17,8 +17,14 @@ pub fn gzip(segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Re
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(writer, LEVEL);
     for segment in segments {
         match segment {
-            Segment::Bytes(bytes) => encoder.write_all(bytes)?,
-            Segment::Secret(secret) => encoder.write_all(secret.expose())?,
+            Segment::Bytes(bytes) => {
+                encoder.write_all(bytes)?;
+                task.advance(bytes.len() as u64);
+            }
+            Segment::Secret(secret) => {
+                encoder.write_all(secret.expose())?;
+                task.advance(secret.expose().len() as u64);
+            }
             Segment::Blob(blob) => {
                 let mut reader = crate::hash::HashingReader::new(blob.open()?);
                 copy(&mut reader, &mut encoder, task)?;
