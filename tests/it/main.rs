@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod harness;
+mod machine;
 mod server;
 
 mod build;
@@ -15,6 +16,7 @@ mod consumers;
 mod demo;
 mod fetch;
 mod house;
+mod install;
 mod kill;
 mod plan;
 mod recipes;

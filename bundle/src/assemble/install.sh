@@ -358,7 +358,7 @@ place_new_files() {
     if [ "$sum" = - ]; then
       place_directory "$mode" "$path"
     else
-      case " $changed " in *" /$path "*) install -m "$mode" -o root -g root "$here/root/$path" "/$path$new" ;; esac
+      case " $changed " in *" /$path "*) install -m "$mode" -o 0 -g 0 "$here/root/$path" "/$path$new" ;; esac
     fi
   done <"$here/FILES"
 }

@@ -1,0 +1,167 @@
+//! `install.sh` changes nothing it should not, loses nothing of others, and says what is true.
+
+use crate::machine::Machine;
+
+const UP: &str =
+    "Up: kube-apiserver.service kube-controller-manager.service kube-scheduler.service kube-bootstrap.service";
+
+/// A machine with the bundle as it comes in `/one`.
+fn machine() -> Option<Machine> {
+    let machine = Machine::new()?;
+    machine.carry("one", |_| {});
+    Some(machine)
+}
+
+#[test]
+fn a_bare_machine_gets_everything_once() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    machine.run("/one/install.sh --dry-run").success();
+    assert_eq!(machine.files(), before, "a dry run changes nothing");
+    let run = machine.run("/one/install.sh").success();
+    assert!(run.stdout.contains(UP), "{}", run.stdout);
+    let calls = machine.calls();
+    assert!(calls.contains(&"start --no-block kube-apiserver.service".to_owned()), "{calls:?}");
+    let installed = machine.files();
+    assert_eq!(installed["var/lib/kubernetes/ca-key.pem"].0, 0o600);
+    assert_eq!(installed["local/bin/kube-apiserver"].0, 0o755);
+    let again = machine.run("/one/install.sh").success();
+    assert!(again.stdout.contains("was installed already; no file changed"), "{}", again.stdout);
+    assert_eq!(machine.files(), installed);
+    assert!(machine.calls().iter().all(|call| !call.contains("start")), "nothing was started again");
+    machine.run("/one/install.sh --purge").success();
+    assert_eq!(machine.files(), before, "and nothing is left");
+}
+
+#[test]
+fn an_upgrade_restarts_what_changed_and_nothing_else() {
+    let Some(machine) = machine() else { return };
+    machine.carry("two", |bench| bench.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.run("/one/install.sh").success();
+    machine.calls();
+    let run = machine.run("/two/install.sh").success();
+    assert!(run.stdout.contains("Restarting kube-scheduler.service"), "{}", run.stdout);
+    let restarts: Vec<_> = machine.calls().into_iter().filter(|call| call.contains("start")).collect();
+    assert_eq!(restarts, ["restart --no-block kube-scheduler.service"]);
+    // What an operator put off is still owed.
+    machine.run("/one/install.sh --no-start").success();
+    machine.calls();
+    machine.run("/one/install.sh").success();
+    assert!(machine.calls().contains(&"restart --no-block kube-scheduler.service".to_owned()));
+}
+
+#[test]
+fn a_unit_that_is_gone_from_the_bundle_is_stopped_and_removed() {
+    let Some(machine) = machine() else { return };
+    machine.carry("two", |bench| {
+        let layout = bench.text("two/layout.toml").replace("\"kube-scheduler.service\", ", "");
+        let rule = "[[files]]\npath = \"{{ units }}/kube-scheduler.service\"\nmode = \"0644\"\nsource = { text = \"units/kube-scheduler.service\" }\n";
+        assert!(layout.contains(rule));
+        bench.write("two/layout.toml", layout.replace(rule, ""));
+    });
+    machine.run("/one/install.sh").success();
+    let dry = machine.run("/two/install.sh --dry-run").success();
+    assert!(
+        dry.stdout.contains("would stop and disable kube-scheduler.service")
+            && dry.stdout.contains("would remove /etc/systemd/system/kube-scheduler.service"),
+        "{}",
+        dry.stdout
+    );
+    machine.calls();
+    machine.run("/two/install.sh").success();
+    assert!(machine.calls().contains(&"disable --now kube-scheduler.service".to_owned()));
+    assert!(!machine.path("etc/systemd/system/kube-scheduler.service").exists());
+}
+
+#[test]
+fn a_unit_that_dies_again_and_again_is_not_up() {
+    let Some(machine) = machine() else { return };
+    machine.write("run/crashing", "kube-controller-manager.service");
+    machine.run("/one/install.sh --wait 30").exits(75).says(&["is not up, or does not stay up, after 30 s"]);
+    std::fs::remove_file(machine.path("run/crashing")).unwrap();
+    machine.run("/one/install.sh --wait 30").success();
+}
+
+#[test]
+fn files_of_others_are_refused_or_kept_and_put_back() {
+    let Some(machine) = machine() else { return };
+    machine.write("local/bin/kubectl", "FOREIGN");
+    machine.write("opt/scheduler", "ELSEWHERE");
+    std::os::unix::fs::symlink("/opt/scheduler", machine.path("local/bin/kube-scheduler")).unwrap();
+    std::os::unix::fs::symlink("/dev/null", machine.path("etc/systemd/system/kube-apiserver.service")).unwrap();
+    machine.run("/one/install.sh").exits(1).says(&[
+        "/usr/local/bin/kubectl is in the way",
+        "/usr/local/bin/kube-scheduler is in the way",
+        "/etc/systemd/system/kube-apiserver.service is in the way",
+        "Nothing was changed.",
+    ]);
+    machine.run("/one/install.sh --replace").success();
+    machine.write("local/bin/kubectl", "CHANGED BY HAND");
+    machine.run("/one/install.sh").success();
+    assert_eq!(machine.text("local/bin/kubectl.saved"), "CHANGED BY HAND");
+    let removed = machine.run("/one/install.sh --uninstall").success();
+    assert!(removed.stdout.contains("Put back: /usr/local/bin/kubectl"), "{}", removed.stdout);
+    assert_eq!(machine.text("local/bin/kubectl"), "FOREIGN");
+    assert_eq!(machine.text("opt/scheduler"), "ELSEWHERE");
+    assert!(std::fs::symlink_metadata(machine.path("local/bin/kube-scheduler")).unwrap().is_symlink());
+    assert!(std::fs::symlink_metadata(machine.path("etc/systemd/system/kube-apiserver.service")).unwrap().is_symlink());
+}
+
+#[test]
+fn an_installation_killed_at_any_moment_is_completed_or_removed() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    for round in 0..14u64 {
+        machine.run_and_kill("/one/install.sh --no-start", 250 + 70 * round);
+        let left = machine.files();
+        if round % 2 == 0 {
+            machine.run("/one/install.sh --no-start").success();
+            assert!(machine.files().keys().all(|name| !name.ends_with(".kube-bundle-new")));
+        }
+        if left != before || round % 2 == 0 {
+            machine.run("/one/install.sh --purge").success();
+        }
+        assert_eq!(machine.files(), before, "round {round}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    machine.write("run/clock-is-off-by", "-200000");
+    machine.run("/one/install.sh").exits(1).says(&["this machine's clock says", "fix: set the clock"]);
+    machine.write("run/clock-is-off-by", "40000000");
+    machine.run("/one/install.sh").exits(1).says(&["and the certificates are valid from"]);
+    machine.write("run/clock-is-off-by", "0");
+    machine
+        .run("ip address del 192.0.2.1/32 dev lo; /one/install.sh")
+        .exits(1)
+        .says(&["no interface of this machine has the address 192.0.2.1"]);
+    machine.run("python3 -c 'import socket,subprocess,sys; s=socket.create_server((\"127.0.0.1\",10259)); sys.exit(subprocess.call(\"/one/install.sh\"))'").exits(1).says(&["port 10259 is in use"]);
+    machine
+        .run("mount -t tmpfs -o size=16k none /usr/local; /one/install.sh")
+        .exits(1)
+        .says(&["MB are needed", "fix: make room there"]);
+    machine.run("export CDPATH=.:/; cd /; sh one/install.sh --dry-run").success();
+    for wrong in ["--wait", "--wait 090", "--wait x", "--hurry"] {
+        machine.run(&format!("/one/install.sh {wrong}")).exits(2);
+    }
+    assert_eq!(machine.files(), before);
+}
+
+#[test]
+fn the_bundle_of_another_node_is_refused() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh --no-start").success();
+    machine.carry("two", |bench| {
+        bench.edit("cluster.toml", "name = \"small\"", "name = \"small\"\ndomain = \"other.local\"")
+    });
+    machine.run("/two/install.sh --no-start").success();
+    let conf = machine.text("var/lib/kube-bundle/installed/bundle.conf");
+    machine.write("var/lib/kube-bundle/installed/bundle.conf", &conf.replace("node=only", "node=another"));
+    machine.run("/one/install.sh").exits(1).says(&[
+        "this machine is another of cluster small, and the bundle is for only of cluster small",
+        "install.sh --uninstall first",
+    ]);
+}

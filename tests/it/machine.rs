@@ -1,0 +1,171 @@
+//! A machine for `install.sh`: a root directory of its own in namespaces of its own, with this machine's
+//! coreutils, and a stand-in for systemd that notes what it is asked.
+//!
+//! Time passes only when somebody looks at the clock, so nothing waits. Where namespaces can't be made, the
+//! promises here are left out, and that is said.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Bench, Run, files};
+
+/// A machine with the address of [`crate::harness::SMALL`]'s only node.
+pub(crate) struct Machine {
+    bench: Bench,
+}
+
+/// Enters the machine: what is its own is bound over what it borrows.
+const ENTER: &str = r#"
+set -eu
+root=$1; shift
+for directory in /usr /proc /dev; do mount --rbind "$directory" "$root$directory"; done
+mount --bind "$root/local" "$root/usr/local"
+ip link set lo up
+ip address add 192.0.2.1/32 dev lo
+exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@"
+"#;
+
+/// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time.
+const SYSTEMCTL: &str = r#"#!/bin/sh
+mkdir -p /run/units
+[ "$1" != --quiet ] || shift
+verb=$1; shift
+[ "$verb" = show ] || echo "$verb $*" >>/run/calls
+value=false; properties=
+for word; do
+  case $word in
+  --now | --no-block) ;;
+  --value) value=true ;;
+  --property=*) properties=${word#--property=} ;;
+  *) case $verb in
+    start | restart) echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
+    disable) rm -f /run/units/$word ;;
+    show)
+      state=$(cat /run/units/$word 2>/dev/null || echo inactive)
+      for property in $(echo $properties | tr , ' '); do
+        case $property in
+        ActiveState) answer=$state ;;
+        SubState) answer=exited ;;
+        RemainAfterExit) case $word in kube-bootstrap*) answer=yes ;; *) answer=no ;; esac ;;
+        *) case " $(cat /run/crashing 2>/dev/null) " in *" $word "*) answer=$(date +%s) ;; *) answer=1 ;; esac ;;
+        esac
+        if $value; then echo "$answer"; else echo "$property=$answer"; fi
+      done ;;
+    esac ;;
+  esac
+done
+"#;
+
+/// Each look at the clock finds it a second later.
+const DATE: &str = r#"#!/bin/sh
+[ "$*" = +%s ] || exec /usr/bin/date "$@"
+looks=$(($(cat /run/looks 2>/dev/null || echo 0) + 1))
+echo $looks >/run/looks
+echo $(($(/usr/bin/date +%s) + looks + $(cat /run/clock-is-off-by 2>/dev/null || echo 0)))
+"#;
+
+impl Machine {
+    /// `None` where this machine can't make another.
+    pub(crate) fn new() -> Option<Self> {
+        let machine = Self { bench: Bench::small(3000) };
+        for directory in [
+            "usr",
+            "proc",
+            "dev",
+            "tmp",
+            "etc/systemd/system",
+            "var/lib",
+            "var/log",
+            "run/systemd/system",
+            "local/bin",
+            "local/lib",
+        ] {
+            fs::create_dir_all(machine.path(directory)).unwrap();
+        }
+        for link in ["bin", "sbin", "lib", "lib64"] {
+            std::os::unix::fs::symlink(format!("usr/{link}"), machine.path(link)).unwrap();
+        }
+        for (name, script) in [("systemctl", SYSTEMCTL), ("date", DATE), ("sleep", "#!/bin/sh\n")] {
+            machine.write(&format!("fake/{name}"), script);
+            fs::set_permissions(machine.path(&format!("fake/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        if machine.run("true").code == Some(0) {
+            return Some(machine);
+        }
+        eprintln!("left out: no namespaces can be made here");
+        None
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.bench.path(&format!("machine/{name}"))
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        self.bench.write(&format!("machine/{name}"), text);
+    }
+
+    pub(crate) fn text(&self, name: &str) -> String {
+        self.bench.text(&format!("machine/{name}"))
+    }
+
+    fn command(&self, script: &str) -> Command {
+        let mut command = Command::new("unshare");
+        // Root needs no user namespace, and gets real ownership without one.
+        let flags = if is_root() { "-mn" } else { "-rmn" };
+        command.args([flags, "sh", "-c", ENTER, "enter"]).arg(self.path("")).args(["sh", "-c", script]);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a shell script on the machine.
+    pub(crate) fn run(&self, script: &str) -> Run {
+        match self.command(script).output() {
+            Ok(output) => Run::from(output),
+            Err(why) => Run { code: None, stdout: String::new(), stderr: why.to_string() },
+        }
+    }
+
+    /// Runs it, and kills it after a while.
+    pub(crate) fn run_and_kill(&self, script: &str, milliseconds: u64) {
+        let mut child = self.command(script).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Builds the bundle as `change` leaves it, and unpacks it as `/NAME` on the machine.
+    pub(crate) fn carry(&self, name: &str, change: impl FnOnce(&Bench)) {
+        self.bench.run(&["recipe", "export", "./recipe", name]).success();
+        change(&self.bench);
+        let recipe = format!("./{name}");
+        self.bench.run(&["build", "--offline", "--from", "files", "--recipe", &recipe, "-q"]).success();
+        fs::create_dir_all(self.path(name)).unwrap();
+        let archive = self.bench.path(Bench::ARCHIVE).display().to_string();
+        let target = self.path(name).display().to_string();
+        crate::harness::tool("tar", &["--no-same-owner", "-xzf", &archive, "-C", &target, "--strip-components=1"]);
+    }
+
+    /// What was asked of systemd since the last time.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        let calls = fs::read_to_string(self.path("run/calls")).unwrap_or_default();
+        self.write("run/calls", "");
+        calls.lines().map(str::to_owned).collect()
+    }
+
+    /// Every file that an installation may touch, with mode and content.
+    pub(crate) fn files(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let mut found = BTreeMap::new();
+        for directory in ["etc", "var", "local"] {
+            let below = files(&self.path(directory));
+            found.extend(below.into_iter().map(|(name, content)| (format!("{directory}/{name}"), content)));
+        }
+        found
+    }
+}
+
+fn is_root() -> bool {
+    crate::harness::tool("id", &["-u"]).trim() == "0"
+}
