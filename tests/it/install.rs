@@ -155,7 +155,7 @@ fn the_bundle_of_another_node_is_refused() {
     let Some(machine) = machine() else { return };
     machine.run("/one/install.sh --no-start").success();
     machine.carry("two", |bench| {
-        bench.edit("cluster.toml", "name = \"small\"", "name = \"small\"\ndomain = \"other.local\"")
+        bench.edit("cluster.toml", "name = \"small\"", "name = \"small\"\ndomain = \"other.local\"");
     });
     machine.run("/two/install.sh --no-start").success();
     let conf = machine.text("var/lib/kube-bundle/installed/bundle.conf");
