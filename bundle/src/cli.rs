@@ -84,7 +84,7 @@ pub enum Command {
         /// Where to [default: ./out/<cluster>]
         #[arg(short, long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// What to pack, instead of what cluster.toml says
+        /// What to pack, instead of what cluster.toml says: `tarball`
         #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
         format: Vec<Format>,
     },

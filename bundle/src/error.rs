@@ -33,6 +33,9 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// `init` finds something where it would write.
+    #[error("`{}` exists already", .0.display())]
+    Exists(PathBuf),
     /// The recipe.
     #[error(transparent)]
     Recipe(#[from] recipe::Error),
@@ -82,6 +85,7 @@ impl Error {
             Self::ReadSpec { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Some("`kube-bundle init` writes a cluster.toml to begin with; `-c FILE` names another")
             }
+            Self::Exists(_) => Some("edit it, or name another: `kube-bundle init PATH`"),
             Self::Recipe(error) => return error.hint(),
             Self::Plan(error) => return Some(error.hint()),
             Self::Fetch(error) => error.hint(),

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
 use crate::plan::downloads::{Content, Member};
-use crate::progress::{Progress, Task};
+use crate::progress::{Progress, Task, bytes};
 use crate::workers;
 use body::Body;
 pub use error::{Error, Fault, Unobtainable};
@@ -138,11 +138,12 @@ fn fetch_one(
         let task = progress.task(&download.file, download.size);
         match obtain(download, &place, store, client, task.as_ref()) {
             Ok(found) => {
-                task.finish(&format!("Fetched {} from {place}", download.file));
+                let size = bytes(found.iter().map(|(_, blob)| blob.size()).sum());
+                task.finish(&format!("Fetched {} from {place} ({size})", download.file));
                 return check_pins(download, found).map_err(Failure::Error);
             }
             Err(fault) => {
-                task.abandon();
+                task.clear();
                 if !matches!(fault, Fault::Absent(_)) {
                     progress.warn(&format!("{place}: {fault}"));
                 }

@@ -12,7 +12,7 @@ use crate::hash::HashingWriter;
 use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, SUMS};
 use crate::out::{self, Staging};
 use crate::plan::Plan;
-use crate::progress::{Progress, Task};
+use crate::progress::{Progress, Task, bytes};
 use crate::spec::Format;
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
@@ -129,12 +129,9 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     let mode = match job {
         Job::Artifact { format, tree, path } => {
             let task = progress.task(path.rsplit('/').next().unwrap_or(path), Some(tree.size()));
-            let written = write_artifact(*format, tree, plan, &mut writer, task.as_ref()).map_err(failed);
-            if written.is_err() {
-                task.abandon();
-            }
-            written?;
-            task.finish(&format!("Packed {path}"));
+            let written = write_artifact(*format, tree, plan, &mut writer, task.as_ref());
+            task.clear();
+            written.map_err(failed)?;
             Mode::SECRET
         }
         Job::File { entry, .. } => {
@@ -145,6 +142,9 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     let (buffer, sha256, size) = writer.finish();
     let file = buffer.into_inner().map_err(|why| failed(why.into_error()))?;
     out::complete(file, &path, mode).map_err(failed)?;
+    if let Job::Artifact { path, tree, .. } = job {
+        progress.note(&format!("Packed {path} ({} of {})", bytes(size), bytes(tree.size())));
+    }
     Ok(FileRecord { size, sha256, mode })
 }
 

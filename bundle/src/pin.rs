@@ -69,7 +69,9 @@ fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error>
         component["sha256"] = value(pin.sha256.to_string());
         component["size"] = value(i64::try_from(pin.size).unwrap_or(i64::MAX));
         if recipe.release.components[&pin.component].sha256 != Some(pin.sha256) {
-            // The digest is no longer the publisher's, and must not look like it.
+            // The digest is no longer the publisher's, and must not look like it; nor can the publisher's
+            // servers have such a file.
+            component["urls"] = value(toml_edit::Array::new());
             component["sources"] = value(toml_edit::Array::from_iter(["computed by `kube-bundle recipe pin`"]));
         }
     }

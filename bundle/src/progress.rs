@@ -1,7 +1,6 @@
 //! What people see of long work: bars on a terminal, lines elsewhere, nothing when quiet. Always on stderr.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
@@ -25,8 +24,8 @@ pub trait Task: Send + Sync {
     fn note(&self, text: &str);
     /// Done; `text` is what remains on the screen.
     fn finish(&self, text: &str);
-    /// Given up; whoever gives up says why.
-    fn abandon(&self);
+    /// Takes its bar away; whoever ends the work says how it ended.
+    fn clear(&self);
 }
 
 /// Bytes for people: `52.9 MB`.
@@ -55,7 +54,7 @@ impl Task for NoTask {
     fn advance(&self, _: u64) {}
     fn note(&self, _: &str) {}
     fn finish(&self, _: &str) {}
-    fn abandon(&self) {}
+    fn clear(&self) {}
 }
 
 /// One line for each event, for logs.
@@ -69,30 +68,23 @@ impl Progress for Plain {
     fn warn(&self, text: &str) {
         line(&format!("warning: {text}"));
     }
-    fn task(&self, _: &str, size: Option<u64>) -> Box<dyn Task> {
-        Box::new(PlainTask { done: AtomicU64::new(0), size: AtomicU64::new(size.unwrap_or(0)) })
+    fn task(&self, _: &str, _: Option<u64>) -> Box<dyn Task> {
+        Box::new(PlainTask)
     }
 }
 
-struct PlainTask {
-    done: AtomicU64,
-    size: AtomicU64,
-}
+struct PlainTask;
 
 impl Task for PlainTask {
-    fn expect(&self, size: u64) {
-        self.size.store(size, Ordering::Relaxed);
-    }
-    fn advance(&self, bytes: u64) {
-        self.done.fetch_add(bytes, Ordering::Relaxed);
-    }
+    fn expect(&self, _: u64) {}
+    fn advance(&self, _: u64) {}
     fn note(&self, text: &str) {
         line(text);
     }
     fn finish(&self, text: &str) {
-        line(&format!("{text} ({})", bytes(self.done.load(Ordering::Relaxed))));
+        line(text);
     }
-    fn abandon(&self) {}
+    fn clear(&self) {}
 }
 
 #[expect(clippy::print_stderr, reason = "stderr is where progress goes")]
@@ -139,11 +131,10 @@ impl Task for BarTask {
         self.all.suspend(|| line(text));
     }
     fn finish(&self, text: &str) {
-        let done = bytes(self.bar.position());
         self.bar.finish_and_clear();
-        self.all.suspend(|| line(&format!("{text} ({done})")));
+        self.all.suspend(|| line(text));
     }
-    fn abandon(&self) {
+    fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

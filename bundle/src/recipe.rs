@@ -168,6 +168,9 @@ impl Error {
             Self::Missing { .. } => {
                 Some("`kube-bundle recipe export v1.16.0 ./recipe` writes a complete one to edit".to_owned())
             }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Some("`kube-bundle recipe export v1.16.0 ./recipe` makes a directory; an embedded recipe is written without `./`".to_owned())
+            }
             Self::Pin { .. } => Some(
                 "`--from` names a directory that holds the binaries by component name, or as upstream serves them"
                     .to_owned(),

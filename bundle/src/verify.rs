@@ -41,6 +41,10 @@ pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
         Ok(text) => Manifest::parse(text).map_err(|why| format!("{MANIFEST}: {why}")),
         Err(why) => Err(why.clone()),
     };
+    if lists.iter().all(Result::is_err) && !there.is_empty() {
+        report.faults.push(format!("it has neither {MANIFEST} nor {SUMS}: it is no bundle"));
+        return Ok(report);
+    }
     let expected = match (&manifest, &lists[1]) {
         (Ok(manifest), _) => from_manifest(manifest),
         (Err(_), Ok(sums)) => from_sums(&String::from_utf8_lossy(sums)),

@@ -75,7 +75,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l j
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'For how long a server may send nothing' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Where to [default: ./out/<cluster>]' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

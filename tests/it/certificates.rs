@@ -237,6 +237,13 @@ fn renew_keeps_keys_and_refuses_what_can_not_be_renewed() {
 }
 
 #[test]
+fn renew_begins_no_second_pki() {
+    let bench = Bench::small(1000);
+    bench.run(&["pki", "renew"]).exits(2).says(&["there is nothing to renew beside this cluster.toml"]);
+    assert!(!bench.path("pki").exists());
+}
+
+#[test]
 fn a_ca_is_never_replaced_behind_a_persons_back() {
     let bench = Bench::small(1000);
     bench.build().success();

@@ -13,7 +13,7 @@ fn the_demo_builds_verifies_and_says_what_to_do_next() {
         "stand-in programs instead of Kubernetes",
         "inside the archives too",
         "this bundle starts no cluster",
-        "kube-bundle init && kube-bundle build",
+        "kube-bundle init, edit cluster.toml, kube-bundle build",
     ]);
     for line in run.stdout.lines() {
         assert!(bench.path(line).is_file(), "{line}");

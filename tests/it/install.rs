@@ -79,6 +79,9 @@ fn a_unit_that_dies_again_and_again_is_not_up() {
     machine.write("run/crashing", "kube-controller-manager.service");
     machine.run("/one/install.sh --wait 30").exits(75).says(&["is not up, or does not stay up, after 30 s"]);
     std::fs::remove_file(machine.path("run/crashing")).unwrap();
+    machine.write("run/deaf", "kube-scheduler.service");
+    machine.run("/one/install.sh --wait 30").exits(75).says(&["which is to listen on port 10259, is not up"]);
+    std::fs::remove_file(machine.path("run/deaf")).unwrap();
     machine.run("/one/install.sh --wait 30").success();
 }
 
@@ -99,6 +102,10 @@ fn files_of_others_are_refused_or_kept_and_put_back() {
     machine.write("local/bin/kubectl", "CHANGED BY HAND");
     machine.run("/one/install.sh").success();
     assert_eq!(machine.text("local/bin/kubectl.saved"), "CHANGED BY HAND");
+    machine.write("local/bin/kubectl", "CHANGED AGAIN");
+    machine.run("/one/install.sh").success();
+    assert_eq!(machine.text("local/bin/kubectl.saved"), "CHANGED BY HAND");
+    assert_eq!(machine.text("local/bin/kubectl.saved.1"), "CHANGED AGAIN");
     let removed = machine.run("/one/install.sh --uninstall").success();
     assert!(removed.stdout.contains("Put back: /usr/local/bin/kubectl"), "{}", removed.stdout);
     assert_eq!(machine.text("local/bin/kubectl"), "FOREIGN");
@@ -148,6 +155,19 @@ fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
         machine.run(&format!("/one/install.sh {wrong}")).exits(2);
     }
     assert_eq!(machine.files(), before);
+    // A directory that was there keeps its mode when the files can't be placed.
+    std::fs::create_dir_all(machine.path("var/lib/kubernetes")).unwrap();
+    std::fs::set_permissions(machine.path("var/lib/kubernetes"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    machine
+        .run("mount -t tmpfs -o size=40m,nr_inodes=3 none /usr/local; mkdir /usr/local/bin; /one/install.sh")
+        .exits(1)
+        .says(&["the files could not be placed", "Nothing was changed."]);
+    let mode = std::fs::metadata(machine.path("var/lib/kubernetes")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o755);
+    machine.run("/one/install.sh --no-start; /one/install.sh --purge").success();
+    let mode = std::fs::metadata(machine.path("var/lib/kubernetes")).unwrap().permissions();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o755, "and gets it back on removal");
 }
 
 #[test]

@@ -24,6 +24,8 @@ root=$1; shift
 for directory in /usr /proc /dev; do mount --rbind "$directory" "$root$directory"; done
 mount --bind "$root/local" "$root/usr/local"
 ip link set lo up
+export PATH=/usr/bin:/bin:/usr/sbin:/sbin
+for unit in $(ls "$root/run/units" 2>/dev/null); do chroot "$root" /fake/listen "$unit" & done
 ip address add 192.0.2.1/32 dev lo
 exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@"
 "#;
@@ -41,7 +43,7 @@ for word; do
   --value) value=true ;;
   --property=*) properties=${word#--property=} ;;
   *) case $verb in
-    start | restart) echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
+    start | restart) /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
     disable) rm -f /run/units/$word ;;
     show)
       state=$(cat /run/units/$word 2>/dev/null || echo inactive)
@@ -57,6 +59,15 @@ for word; do
     esac ;;
   esac
 done
+"#;
+
+/// What a unit would listen on. It ends with the machine.
+const LISTEN: &str = r#"#!/bin/sh
+case $1 in
+kube-apiserver*) port=6443 ;; kube-controller-manager*) port=10257 ;; kube-scheduler*) port=10259 ;; *) exit ;;
+esac
+[ "$1" != "$(cat /run/deaf 2>/dev/null)" ] || exit
+exec python3 -c "import socket,time; s=socket.create_server(('127.0.0.1',$port)); time.sleep(60)" 2>/dev/null
 "#;
 
 /// Each look at the clock finds it a second later.
@@ -88,7 +99,12 @@ impl Machine {
         for link in ["bin", "sbin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), machine.path(link)).unwrap();
         }
-        for (name, script) in [("systemctl", SYSTEMCTL), ("date", DATE), ("sleep", "#!/bin/sh\n")] {
+        for (name, script) in [
+            ("systemctl", SYSTEMCTL),
+            ("listen", LISTEN),
+            ("date", DATE),
+            ("sleep", "#!/bin/sh\nexec /usr/bin/sleep 0.02\n"),
+        ] {
             machine.write(&format!("fake/{name}"), script);
             fs::set_permissions(machine.path(&format!("fake/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
         }
@@ -114,8 +130,8 @@ impl Machine {
     fn command(&self, script: &str) -> Command {
         let mut command = Command::new("unshare");
         // Root needs no user namespace, and gets real ownership without one.
-        let flags = if is_root() { "-mn" } else { "-rmn" };
-        command.args([flags, "sh", "-c", ENTER, "enter"]).arg(self.path("")).args(["sh", "-c", script]);
+        let flags = if is_root() { "-mnpf" } else { "-rmnpf" };
+        command.args([flags, "--kill-child", "sh", "-c", ENTER, "enter"]).arg(self.path("")).args(["sh", "-c", script]);
         command.stdin(Stdio::null());
         command
     }

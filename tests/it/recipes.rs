@@ -75,6 +75,10 @@ fn pin_writes_the_digests_of_what_is_held_and_keeps_the_comments() {
     let text = bench.text("mine/recipe.toml");
     assert!(text.starts_with("# Kubernetes v1.16.0, linux/amd64") && text.contains("size = 5000"));
     assert!(!text.contains("kubespray"), "a digest of our own must not look published");
+    bench
+        .run(&["fetch", "--recipe", "./mine"])
+        .exits(1)
+        .says(&["the recipe names no source for it, and no `--from` has it"]);
     bench.run(&["build", "--offline", "--from", "files", "--recipe", "./mine"]).success();
 }
 

@@ -42,7 +42,7 @@ fn what_init_writes_is_a_cluster() {
     bench.run(&["init"]).success();
     bench.run(&["plan"]).success();
     bench.edit("cluster.toml", "roc", "mine");
-    bench.run(&["init"]).exits(1);
+    bench.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or name another"]);
     assert!(bench.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
 }
 

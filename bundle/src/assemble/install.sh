@@ -40,7 +40,7 @@ Installs the control plane that this directory holds.
   --help           this text
 
 Exit status: 0 done; 1 a check failed, nothing was changed; 2 wrong usage;
-70 stopped half-way, run it again; 75 installed, but not every unit stays up yet.
+70, 129, 130, 143 stopped half-way, run it again; 75 installed, but not every unit stays up yet.
 END
 }
 
@@ -197,19 +197,20 @@ check_ports() {
     case $(active_state "$unit") in active | activating | reloading | deactivating) return 0 ;; esac
   done
   for port in $ports; do
-    hex=$(printf '%04X' "$port")
-    for table in /proc/net/tcp /proc/net/tcp6; do
-      [ -r "$table" ] || continue
-      while read -r _ local _ connection _; do
-        case "$local $connection" in
-        *":$hex 0A")
-          fault "port $port is in use" "stop what listens there; \`ss -ltnp 'sport = :$port'\` names it"
-          break 2
-          ;;
-        esac
-      done <"$table"
-    done
+    ! is_listening "$port" || fault "port $port is in use" "stop what listens there; \`ss -ltnp 'sport = :$port'\` names it"
   done
+}
+
+# is_listening PORT: by the kernel's own tables; state 0A is LISTEN.
+is_listening() {
+  hex=$(printf '%04X' "$1")
+  for table in /proc/net/tcp /proc/net/tcp6; do
+    [ -r "$table" ] || continue
+    while read -r _ local _ connection _; do
+      case "$local $connection" in *":$hex 0A") return 0 ;; esac
+    done <"$table"
+  done
+  return 1
 }
 
 check_paths() {
@@ -301,20 +302,28 @@ describe() {
 
 # --- Installing ---------------------------------------------------------------
 
+# The lock is a link that names its holder, made in one step.
 take_lock() {
-  until mkdir "$lock" 2>/dev/null; do
-    holder=$(cat "$lock/pid" 2>/dev/null || true)
-    if [ -n "$holder" ] && [ -d "/proc/$holder" ]; then
+  until ln -s "$$" "$lock" 2>/dev/null; do
+    holder=$(readlink "$lock" || true)
+    if [ -z "$holder" ]; then
+      fault "$lock can't be made" "look at /run: is it full?"
+    elif [ -d "/proc/$holder" ]; then
       fault "process $holder is installing or removing already" "wait for it"
-      give_up_on_faults
     fi
-    rm -rf "$lock"
+    give_up_on_faults
+    rm -f "$lock"
   done
-  printf '%s\n' $$ >"$lock/pid"
-  trap 'rm -rf "$lock"' EXIT
+  trap 'rm -f "$lock"' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
+}
+
+half_way() {
+  rm -f "$lock"
+  printf 'error: stopped half-way.\n  fix: run it again\n' >&2
+  exit 70
 }
 
 # copy FROM TO: the whole of it, or nothing; never through a link.
@@ -323,6 +332,18 @@ copy() {
   rm -rf "$2$new"
   cp -a "$1" "$2$new"
   mv -fT "$2$new" "$2"
+}
+
+# put_aside FILE: keeps a file that a person changed, under a name that nothing has.
+put_aside() {
+  aside=$1.saved
+  number=0
+  while exists "$aside"; do
+    number=$((number + 1))
+    aside=$1.saved.$number
+  done
+  copy "$1" "$aside"
+  say "$1 was changed by hand; the changed file stays as $aside"
 }
 
 # Before anything is written down as ours: what others put there is kept, once and for good.
@@ -368,10 +389,17 @@ place_directory() {
     mkdir -m "$1" "/$2"
     made="/$2 $made"
     note "$state/created" "$2"
-  elif [ "$1" = 0700 ] && [ "$(stat -c %a "/$2")" != 700 ]; then
-    [ -n "$(digests_of "$2")" ] || note "$state/modes" "$(stat -c %a "/$2") $2"
-    chmod 0700 "/$2"
   fi
+}
+
+# A directory that was there before, and that holds keys now, is closed; what it was is written down.
+close_directories() {
+  while read -r mode sum path; do
+    if [ "$sum $mode" = "- 0700" ] && [ "$(stat -c %a "/$path")" != 700 ]; then
+      has_line "$state/created" "$path" || note "$state/modes" "$(stat -c %a "/$path") $path"
+      chmod 0700 "/$path"
+    fi
+  done <"$here/FILES"
 }
 
 undo_placing() {
@@ -395,8 +423,7 @@ save() {
     mkdir -p "$state/previous${1%/*}"
     ln -f "$1" "$state/previous$1" 2>/dev/null || cp -a "$1" "$state/previous$1" || rm -f "$state/previous$1"
   else
-    copy "$1" "$1.saved"
-    say "$1 was changed by hand; the changed file stays as $1.saved"
+    put_aside "$1"
   fi
 }
 
@@ -417,6 +444,7 @@ commit() {
     say "Stopping $unit, which this bundle no longer has"
     systemctl --quiet disable --now "$unit" || warn "$unit could not be stopped"
   done
+  close_directories
   [ -z "$changed$obsolete" ] || rm -rf "$state/previous"
   for target in $changed; do
     save "$target"
@@ -485,9 +513,23 @@ is_up() {
     [ "$(systemctl show --property=SubState --value "$1")" = exited ]
 }
 
-# Up is what stays up: a unit that dies and is restarted is active for a moment each time.
+# is_settled UNIT: whether it has been active for as long as a unit that dies at once would not be.
+is_settled() {
+  entered=$(systemctl show --property=ActiveEnterTimestampMonotonic --value "$1")
+  read -r uptime _ </proc/uptime
+  [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
+}
+
+# Up is what stays up and answers: a unit that dies and is restarted is active for a moment each time, and those that
+# wait for the endpoint don't listen before they have it.
 wait_for_units() {
-  $start || return 0
+  $start || {
+    say "The units start at the next boot, or when you run this again without --no-start."
+    return
+  }
+  for unit in $units; do
+    is_settled "$unit" || settle=8
+  done
   before='' since=$(date +%s)
   deadline=$((since + wait))
   while :; do
@@ -497,6 +539,9 @@ wait_for_units() {
         down=$unit
         break
       }
+    done
+    for port in $ports; do
+      is_listening "$port" || down="${down:-a unit, which is to listen on port $port,}"
     done
     # shellcheck disable=SC2086 # a list of units
     pulse=$(systemctl show --property=InvocationID,MainPID $units)
@@ -510,7 +555,7 @@ wait_for_units() {
     fi
     if [ "$clock" -ge "$deadline" ]; then
       warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
-      warn "see \`journalctl -u ${down:-kube-apiserver}\`; an API server needs its etcd, the others need $endpoint"
+      warn "see \`journalctl --unit='kube-*'\`; an API server needs its etcd, the others need $endpoint"
       exit 75
     fi
     sleep 1
@@ -519,6 +564,7 @@ wait_for_units() {
 
 install_bundle() {
   check_machine
+  [ "$(id -u)" -ne 0 ] || $dry_run || take_lock
   check_integrity
   check_clock
   check_identity
@@ -532,27 +578,24 @@ install_bundle() {
     describe
     return
   fi
-  take_lock
   had_record=$(records)
   pending=$state/pending-$(date +%s)-$$
   made=
   mkdir -p "$state"
-  trap 'undo_placing; rm -rf "$lock"
+  trap 'undo_placing; rm -f "$lock"
     printf "error: the files could not be placed, see above. Nothing was changed.\n" >&2; exit 1' EXIT
   keep_foreign
   write_record "$pending"
   place_new_files
-  trap 'rm -rf "$lock"
-    printf "error: stopped half-way.\n  fix: run it again\n" >&2; exit 70' EXIT
+  trap half_way EXIT
   commit
-  trap 'rm -rf "$lock"' EXIT
   if [ -n "$changed$obsolete$dropped" ]; then
     say "Installed $node of cluster $cluster, Kubernetes $version."
   else
     say "$node of cluster $cluster was installed already; no file changed."
   fi
   start_units
-  rm -rf "$lock"
+  rm -f "$lock"
   trap - EXIT
   wait_for_units
 }
@@ -583,6 +626,7 @@ uninstall_bundle() {
     return
   fi
   take_lock
+  trap half_way EXIT
   for unit in $units; do
     systemctl --quiet disable --now "$unit" 2>/dev/null || true
   done
@@ -596,6 +640,8 @@ uninstall_bundle() {
   # shellcheck disable=SC2086 # a list of units
   systemctl --quiet reset-failed $units 2>/dev/null || true
   restart_foreign_units
+  rm -f "$lock"
+  trap - EXIT
   say "Removed."
 }
 
@@ -608,8 +654,7 @@ remove_file() {
   exists "/$1" || return 0
   if has_line "$state/foreign" "/$1" && is_copy "/$1"; then return 0; fi
   if ! is_as_we_left_it "$1"; then
-    copy "/$1" "/$1.saved"
-    say "/$1 was changed by hand; it stays as /$1.saved"
+    put_aside "/$1"
   fi
   rm -f "/$1"
 }
@@ -697,7 +742,7 @@ fi
 
 for needed in FILES SHA256SUMS bundle.conf root; do
   if [ ! -e "$here/$needed" ]; then
-    fault "there is no $needed beside this script" "run install.sh from the unpacked archive"
+    fault "$here has no $needed" "run install.sh from the unpacked archive"
   fi
 done
 give_up_on_faults

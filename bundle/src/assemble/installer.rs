@@ -37,7 +37,7 @@ pub(super) fn wrap(
 
     let mut files = vec![
         ("install.sh", Mode::EXECUTABLE, INSTALL_SH.to_owned()),
-        ("bundle.conf", Mode::PUBLIC, conf(installed, plan, node, window)),
+        ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
     ];
     let (mut listing, mut sums) = (String::new(), String::new());
     for (path, entry) in installed.iter() {
@@ -66,12 +66,7 @@ pub(super) fn wrap(
     Ok(tree)
 }
 
-fn conf(
-    installed: &Tree,
-    plan: &Plan,
-    node: &NodePlan,
-    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-) -> String {
+fn conf(plan: &Plan, node: &NodePlan, (not_before, not_after): (OffsetDateTime, OffsetDateTime)) -> String {
     let list = |values: &[InstallPath]| values.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ");
     let ports: Vec<_> = node.install.ports.iter().map(ToString::to_string).collect();
     let settings = [
@@ -86,7 +81,6 @@ fn conf(
         ("logs", list(&node.install.logs)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
-        ("kilobytes", installed.size().div_ceil(1024).to_string()),
     ];
     settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }

@@ -27,7 +27,7 @@ fn next(out: &Path, manifest: &crate::manifest::Manifest) -> String {
         "\nThe programs inside are stand-ins: this bundle starts no cluster. Next:\n  \
          look inside one:     kube-bundle inspect {archive}\n  \
          check them again:    kube-bundle verify {}\n  \
-         make a real one:     kube-bundle init && kube-bundle build",
+         make a real one:     kube-bundle init, edit cluster.toml, kube-bundle build",
         out.display()
     )
 }

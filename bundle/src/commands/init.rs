@@ -12,7 +12,10 @@ pub(super) fn init(path: &Path, console: &Console) -> Result<(), Error> {
     std::io::Write::write_all(&mut file, TEMPLATE.as_bytes()).map_err(failed)?;
     out::set_mode(file.path(), crate::target::Mode::PUBLIC).map_err(failed)?;
     // Never over a file that somebody has edited.
-    file.persist_noclobber(path).map_err(|why| failed(why.error))?;
+    file.persist_noclobber(path).map_err(|why| match why.error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::Exists(path.to_owned()),
+        _ => failed(why.error),
+    })?;
     console.note("Edit it, then run `kube-bundle plan` to see what it makes, and `kube-bundle build`.");
     console.result(&path, || path.display().to_string())
 }

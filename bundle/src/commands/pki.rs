@@ -47,6 +47,12 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
 
 pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> Result<(), Error> {
     let cluster = Cluster::load(args, &[], console)?;
+    let nothing = BTreeSet::new();
+    if pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?.is_empty() {
+        return Err(Error::Usage(
+            "there is nothing to renew beside this cluster.toml; `kube-bundle build` makes the first".to_owned(),
+        ));
+    }
     let leaves = cluster.plan.pki.certificates.iter().filter(|(_, wish)| matches!(wish, CertPlan::Leaf { .. }));
     let renew: BTreeSet<_> =
         if ids.is_empty() { leaves.map(|(id, _)| id.clone()).collect() } else { ids.into_iter().collect() };

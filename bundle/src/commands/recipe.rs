@@ -69,6 +69,8 @@ pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console)
 
 pub(super) fn pin(directory: &Path, from: &Path, console: &Console) -> Result<(), Error> {
     let pinned = pinner::pin(directory, from)?;
+    let from = from.display();
+    console.note(&format!("The recipe holds digests, not files; next: `kube-bundle build --offline --from {from}`"));
     console.result(&pinned, || {
         let row = |pin: &pinner::Pinned| vec![pin.component.clone(), pin.size.to_string(), pin.sha256.to_string()];
         table(&["COMPONENT", "SIZE", "SHA256"], &pinned.iter().map(row).collect::<Vec<_>>())

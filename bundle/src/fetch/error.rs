@@ -106,6 +106,9 @@ impl Unobtainable {
 impl std::fmt::Display for Unobtainable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "\n  `{}` ({})", self.file, self.pin)?;
+        if self.tried.is_empty() {
+            return write!(f, "\n    the recipe names no source for it, and no `--from` has it");
+        }
         self.tried.iter().try_for_each(|(place, fault)| write!(f, "\n    {place}: {fault}"))
     }
 }
