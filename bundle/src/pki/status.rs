@@ -3,7 +3,8 @@
 use super::certificate::Authority;
 use super::directory::{self, PkiDir};
 use super::facts::{Facts, day};
-use super::{Error, TOKEN, Workplace, refuse_loss};
+use super::keys::refuse_loss;
+use super::{Error, TOKEN, Workplace};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 
 /// One line of `pki status`.

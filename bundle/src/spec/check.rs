@@ -3,6 +3,8 @@
 //! [`read()`] turns text into values with places, [`RULES`] hold between values, [`Read::into_spec`] drops the
 //! places. Every rule runs, whatever the others found.
 
+mod networks;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -15,28 +17,28 @@ use toml::de::DeTable;
 use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
-use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, network};
+use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec};
 use crate::diagnostic::Diagnostic;
 
 type Rule = fn(&Read, &FaultList);
 
 const RULES: &[Rule] = &[
-    networks_have_no_host_bits,
-    networks_do_not_overlap,
-    service_network_has_a_size_the_api_server_takes,
-    pod_network_has_room_for_every_node,
-    nodes_are_outside_the_cluster_networks,
-    etcd_and_endpoint_are_outside_the_cluster_networks,
+    networks::networks_have_no_host_bits,
+    networks::networks_do_not_overlap,
+    networks::service_network_has_a_size_the_api_server_takes,
+    networks::pod_network_has_room_for_every_node,
+    networks::nodes_are_outside_the_cluster_networks,
+    networks::etcd_and_endpoint_are_outside_the_cluster_networks,
     endpoint_is_a_name_of_the_api_server,
     a_master_is_dialled_at_its_port,
     nodes_are_distinct,
-    addresses_can_be_dialled,
+    networks::addresses_can_be_dialled,
     there_is_a_master,
     every_node_has_a_role,
     etcd_has_members,
     leaves_do_not_outlive_their_ca,
     certificates_outlive_their_own_making,
-    everything_is_ipv4,
+    networks::everything_is_ipv4,
     the_domain_leaves_room_for_a_service,
     there_is_something_to_pack,
 ];
@@ -124,88 +126,6 @@ impl Read {
     }
 }
 
-fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
-    for (key, cidr) in read.networks() {
-        let network = cidr.get_ref().trunc();
-        if network != *cidr.get_ref() {
-            faults.add(
-                Diagnostic::error(
-                    cidr.span(),
-                    format!("`{key}` has host bits set: {}", cidr.get_ref()),
-                    "names an address, not a network",
-                )
-                .help(format!("write `{network}`")),
-            );
-        }
-    }
-}
-
-fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
-    let (Some(pods), Some(services)) = (&read.pod_cidr, &read.service_cidr) else { return };
-    if network::overlap(*pods.get_ref(), *services.get_ref()) {
-        faults.add(
-            Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "services here")
-                .and(pods.span(), "pods here")
-                .help("choose two networks that share no address, such as 10.10.0.0/16 and 10.32.0.0/16"),
-        );
-    }
-}
-
-/// `validateClusterIPFlags` of kube-apiserver v1.16: at most 20 host bits, at least 8 addresses.
-fn service_network_has_a_size_the_api_server_takes(read: &Read, faults: &FaultList) {
-    let Some(cidr) = &read.service_cidr else { return };
-    let bits = network::host_bits(*cidr.get_ref());
-    if bits < 3 {
-        faults.add(
-            Diagnostic::error(cidr.span(), "`service_cidr` is too small", "fewer than 8 addresses")
-                .help("kube-apiserver wants at least 8 addresses: a /29 or wider, better a /16"),
-        );
-    } else if bits > 20 {
-        faults.add(
-            Diagnostic::error(cidr.span(), "`service_cidr` is too large", "more than 2^20 addresses")
-                .help("kube-apiserver v1.16 refuses more than 20 host bits: a /12 or narrower"),
-        );
-    }
-}
-
-/// kube-controller-manager hands each node a /24, and refuses more than 16 bits between the two masks.
-fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
-    // How IPv6 is divided among nodes is another story, and v1.16 does not take it here.
-    let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
-    let capacity = network::node_capacity(*cidr.get_ref());
-    let nodes = read.nodes.len() as u64;
-    if capacity < nodes.max(1) {
-        faults.add(
-            Diagnostic::error(
-                cidr.span(),
-                format!("`pod_cidr` has room for {capacity} nodes, and there are {nodes}"),
-                "too small",
-            )
-            .help(format!("each node takes a /{}: a /16 serves 256 nodes", network::NODE_PREFIX)),
-        );
-    } else if cidr.get_ref().prefix_len() + 16 < network::NODE_PREFIX {
-        faults.add(
-            Diagnostic::error(cidr.span(), "`pod_cidr` is too large", "kube-controller-manager refuses it")
-                .help("a /8 or narrower"),
-        );
-    }
-}
-
-fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
-    for address in read.addresses() {
-        read.refuse_inside(*address.get_ref(), &address.span(), "node address", faults);
-    }
-}
-
-fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
-    let etcd = read.etcd.iter().flatten().map(|endpoint| ("etcd endpoint", endpoint));
-    for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
-        if let Host::Ip(address) = endpoint.get_ref().host {
-            read.refuse_inside(address, &endpoint.span(), who, faults);
-        }
-    }
-}
-
 fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
     // A mistyped address elsewhere may be the one that is meant; it is a fault of its own.
     let (Some(endpoint), Some(sans)) = (&read.endpoint, &read.sans) else { return };
@@ -259,36 +179,6 @@ fn no_twins<'r, T: Ord + Display + 'r>(what: &str, values: impl Iterator<Item = 
             );
         }
     }
-}
-
-fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
-    for address in read.addresses() {
-        let ip = address.get_ref();
-        if ip.is_loopback() || is_nobodys(ip) {
-            faults.add(Diagnostic::error(
-                address.span(),
-                format!("node address `{ip}` can't be reached from another machine"),
-                "expected the machine's own address on its network",
-            ));
-        }
-    }
-    for endpoint in read.etcd.iter().flatten().chain(&read.endpoint) {
-        if let Host::Ip(ip) = endpoint.get_ref().host
-            && is_nobodys(&ip)
-        {
-            let message = format!("nobody has the address `{ip}`");
-            faults.add(Diagnostic::error(endpoint.span(), message, "expected an address that can be dialled"));
-        }
-    }
-}
-
-/// Addresses that no single machine on a network has.
-fn is_nobodys(ip: &IpAddr) -> bool {
-    let special = match ip {
-        IpAddr::V4(ip) => ip.is_broadcast() || ip.is_link_local(),
-        IpAddr::V6(_) => false,
-    };
-    special || ip.is_unspecified() || ip.is_multicast()
 }
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
@@ -355,23 +245,6 @@ fn certificates_outlive_their_own_making(read: &Read, faults: &FaultList) {
                 .help("certificates begin a day before they are made, for the sake of clocks that run behind"),
             );
         }
-    }
-}
-
-/// The known issues of v1.16.0: its etcd client mangles IPv6 literals; dual stack is alpha.
-fn everything_is_ipv4(read: &Read, faults: &FaultList) {
-    let networks = read.networks().map(|(_, cidr)| (cidr.get_ref().addr(), cidr.span()));
-    let endpoints = read.etcd.iter().flatten().chain(&read.endpoint);
-    let endpoints = endpoints.filter_map(|endpoint| match endpoint.get_ref().host {
-        Host::Ip(address) => Some((address, endpoint.span())),
-        Host::Name(_) => None,
-    });
-    let nodes = read.addresses().map(|address| (*address.get_ref(), address.span()));
-    for (address, span) in networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()) {
-        faults.add(
-            Diagnostic::error(span, format!("`{address}` is IPv6"), "expected IPv4")
-                .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
-        );
     }
 }
 

@@ -1,0 +1,139 @@
+//! The rules of networks and addresses: what kube-apiserver and kube-controller-manager v1.16 take, and what can be
+//! dialled.
+
+use std::net::IpAddr;
+
+use crate::diagnostic::Diagnostic;
+use crate::spec::names::Host;
+use crate::spec::network;
+use crate::spec::raw::FaultList;
+use crate::spec::read::Read;
+
+pub(super) fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
+    for (key, cidr) in read.networks() {
+        let network = cidr.get_ref().trunc();
+        if network != *cidr.get_ref() {
+            faults.add(
+                Diagnostic::error(
+                    cidr.span(),
+                    format!("`{key}` has host bits set: {}", cidr.get_ref()),
+                    "names an address, not a network",
+                )
+                .help(format!("write `{network}`")),
+            );
+        }
+    }
+}
+
+pub(super) fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
+    let (Some(pods), Some(services)) = (&read.pod_cidr, &read.service_cidr) else { return };
+    if network::overlap(*pods.get_ref(), *services.get_ref()) {
+        faults.add(
+            Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "services here")
+                .and(pods.span(), "pods here")
+                .help("choose two networks that share no address, such as 10.10.0.0/16 and 10.32.0.0/16"),
+        );
+    }
+}
+
+/// `validateClusterIPFlags` of kube-apiserver v1.16: at most 20 host bits, at least 8 addresses.
+pub(super) fn service_network_has_a_size_the_api_server_takes(read: &Read, faults: &FaultList) {
+    let Some(cidr) = &read.service_cidr else { return };
+    let bits = network::host_bits(*cidr.get_ref());
+    if bits < 3 {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`service_cidr` is too small", "fewer than 8 addresses")
+                .help("kube-apiserver wants at least 8 addresses: a /29 or wider, better a /16"),
+        );
+    } else if bits > 20 {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`service_cidr` is too large", "more than 2^20 addresses")
+                .help("kube-apiserver v1.16 refuses more than 20 host bits: a /12 or narrower"),
+        );
+    }
+}
+
+/// kube-controller-manager hands each node a /24, and refuses more than 16 bits between the two masks.
+pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
+    // How IPv6 is divided among nodes is another story, and v1.16 does not take it here.
+    let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
+    let capacity = network::node_capacity(*cidr.get_ref());
+    let nodes = read.nodes.len() as u64;
+    if capacity < nodes.max(1) {
+        faults.add(
+            Diagnostic::error(
+                cidr.span(),
+                format!("`pod_cidr` has room for {capacity} nodes, and there are {nodes}"),
+                "too small",
+            )
+            .help(format!("each node takes a /{}: a /16 serves 256 nodes", network::NODE_PREFIX)),
+        );
+    } else if cidr.get_ref().prefix_len() + 16 < network::NODE_PREFIX {
+        faults.add(
+            Diagnostic::error(cidr.span(), "`pod_cidr` is too large", "kube-controller-manager refuses it")
+                .help("a /8 or narrower"),
+        );
+    }
+}
+
+pub(super) fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+    for address in read.addresses() {
+        read.refuse_inside(*address.get_ref(), &address.span(), "node address", faults);
+    }
+}
+
+pub(super) fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+    let etcd = read.etcd.iter().flatten().map(|endpoint| ("etcd endpoint", endpoint));
+    for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
+        if let Host::Ip(address) = endpoint.get_ref().host {
+            read.refuse_inside(address, &endpoint.span(), who, faults);
+        }
+    }
+}
+
+pub(super) fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
+    for address in read.addresses() {
+        let ip = address.get_ref();
+        if ip.is_loopback() || is_nobodys(ip) {
+            faults.add(Diagnostic::error(
+                address.span(),
+                format!("node address `{ip}` can't be reached from another machine"),
+                "expected the machine's own address on its network",
+            ));
+        }
+    }
+    for endpoint in read.etcd.iter().flatten().chain(&read.endpoint) {
+        if let Host::Ip(ip) = endpoint.get_ref().host
+            && is_nobodys(&ip)
+        {
+            let message = format!("nobody has the address `{ip}`");
+            faults.add(Diagnostic::error(endpoint.span(), message, "expected an address that can be dialled"));
+        }
+    }
+}
+
+/// Addresses that no single machine on a network has.
+fn is_nobodys(ip: &IpAddr) -> bool {
+    let special = match ip {
+        IpAddr::V4(ip) => ip.is_broadcast() || ip.is_link_local(),
+        IpAddr::V6(_) => false,
+    };
+    special || ip.is_unspecified() || ip.is_multicast()
+}
+
+/// The known issues of v1.16.0: its etcd client mangles IPv6 literals; dual stack is alpha.
+pub(super) fn everything_is_ipv4(read: &Read, faults: &FaultList) {
+    let networks = read.networks().map(|(_, cidr)| (cidr.get_ref().addr(), cidr.span()));
+    let endpoints = read.etcd.iter().flatten().chain(&read.endpoint);
+    let endpoints = endpoints.filter_map(|endpoint| match endpoint.get_ref().host {
+        Host::Ip(address) => Some((address, endpoint.span())),
+        Host::Name(_) => None,
+    });
+    let nodes = read.addresses().map(|address| (*address.get_ref(), address.span()));
+    for (address, span) in networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()) {
+        faults.add(
+            Diagnostic::error(span, format!("`{address}` is IPv6"), "expected IPv4")
+                .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
+        );
+    }
+}
