@@ -92,13 +92,8 @@ fn fetch_all(
     progress: &dyn Progress,
 ) -> Result<Vec<Found>, Error> {
     let client = http::Client::lazy(sources.policy.clone());
-    let outcomes = workers::each(sources.jobs, downloads, |download| {
-        match fetch_one(download, store, sources, &client, progress) {
-            Ok(found) => Ok(Ok(found)),
-            Err(Failure::Unobtainable(failed)) => Ok(Err(failed)),
-            Err(Failure::Error(error)) => Err(error),
-        }
-    });
+    let outcomes =
+        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress));
     let (mut fetched, mut failed) = (Vec::new(), Vec::new());
     for outcome in outcomes.into_iter().flatten() {
         match outcome? {
@@ -109,53 +104,43 @@ fn fetch_all(
     if failed.is_empty() { Ok(fetched) } else { Err(Error::Failed { failed }) }
 }
 
-enum Failure {
-    Unobtainable(Unobtainable),
-    Error(Error),
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::Error(error)
-    }
-}
-
+/// One file, or every place that did not have it; the error is one that concerns all files.
 fn fetch_one(
     download: &Download,
     store: &Store,
     sources: &Sources,
     client: &http::Client,
     progress: &dyn Progress,
-) -> Result<Found, Failure> {
+) -> Result<Result<Found, Unobtainable>, Error> {
     let _lock = store
         .lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {}", download.file)))?;
     // Whoever held the lock may have fetched it.
     if let Some(found) = present(download, store, progress)? {
-        return Ok(found);
+        return Ok(Ok(found));
     }
     let mut tried = Vec::new();
     for place in mirror::places(download, &sources.mirrors, sources.offline) {
         let task = progress.task(&download.file, download.size);
-        match obtain(download, &place, store, client, task.as_ref()) {
+        let obtained = obtain(download, &place, store, client, task.as_ref());
+        drop(task);
+        let fault = match obtained {
             Ok(found) => {
                 let size = bytes(found.iter().map(|(_, blob)| blob.size()).sum());
-                task.finish(&format!("Fetched {} from {place} ({size})", download.file));
-                return check_pins(download, found).map_err(Failure::Error);
+                progress.note(&format!("Fetched {} from {place} ({size})", download.file));
+                return check_pins(download, found).map(Ok);
             }
-            Err(fault) => {
-                task.clear();
-                if !matches!(fault, Fault::Absent(_)) {
-                    progress.warn(&format!("{place}: {fault}"));
-                }
-                let hopeless = matches!(fault, Fault::Disk { .. });
-                tried.push((place.to_string(), fault));
-                if hopeless {
-                    break;
-                }
-            }
+            Err(fault) => fault,
+        };
+        if !matches!(fault, Fault::Absent(_)) {
+            progress.warn(&format!("{place}: {fault}"));
+        }
+        let hopeless = matches!(fault, Fault::Disk { .. });
+        tried.push((place.to_string(), fault));
+        if hopeless {
+            break;
         }
     }
-    Err(Failure::Unobtainable(Unobtainable { file: download.file.clone(), pin: download.pin, tried }))
+    Ok(Err(Unobtainable { file: download.file.clone(), pin: download.pin, tried }))
 }
 
 /// What the store has already, if it has all of it. Contents are hashed again: disks forget.
@@ -206,7 +191,7 @@ fn obtain(
         Place::File(path) => {
             let (file, length) = store::open_local(path)?;
             task.expect(length);
-            take(download, &mut Body::new(file, download, task), store, None)
+            take(download, &mut Body::new(file, download, task), store, Landing::Temporary)
         }
         Place::Url(url) => {
             let resumed = match stream(download, url, store, client, task) {
@@ -230,7 +215,7 @@ fn stream(
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
     let mut body = Body::new(http::Resumable::new(connected, url, part, download.size, task), download, task);
-    let outcome = take(download, &mut body, store, Some(&download.pin));
+    let outcome = take(download, &mut body, store, Landing::Part);
     let spliced = body.source().is_spliced();
     match outcome {
         Err(Fault::Wrong(_)) => store.forget_part(&download.pin),
@@ -240,28 +225,33 @@ fn stream(
     outcome.map_err(|fault| (fault, spliced))
 }
 
-/// Reads a whole body, checks it, and admits what it yields. `part` says that the bytes are in a part file.
+/// Where a body's bytes come to lie while they are read.
+#[derive(Clone, Copy)]
+enum Landing {
+    /// In the part file, by the source's own doing.
+    Part,
+    /// In a temporary file, which has to be written.
+    Temporary,
+}
+
+/// Reads a whole body, checks it, and admits what it yields.
 fn take<R: std::io::Read>(
     download: &Download,
     body: &mut Body<'_, R>,
     store: &Store,
-    part: Option<&Pin>,
+    landing: Landing,
 ) -> Result<Found, Fault> {
     match &download.content {
         Content::Binary(member) => {
-            let kept = match part {
-                Some(_) => body.drain().map(|()| None),
-                None => store.keep(body).map(Some),
+            let kept = match landing {
+                Landing::Part => body.drain().map(|()| store.finished_part(&download.pin)),
+                Landing::Temporary => store.keep(body),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
             let Pin::Sha256(sha256) = body.verify()? else {
                 return Err(Fault::Wrong("a single binary is pinned by sha256 only".to_owned()));
             };
-            let file = match (kept, part) {
-                (Some(file), _) => file,
-                (None, pin) => store.finished_part(pin.unwrap_or(&download.pin)),
-            };
-            let blob = admit(member, store, &file, sha256)?;
+            let blob = admit(member, store, &kept, sha256)?;
             Ok(vec![(member.component.clone(), blob)])
         }
         Content::Archive(members) => {

@@ -129,9 +129,7 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     let mode = match job {
         Job::Artifact { format, tree, path } => {
             let task = progress.task(path.rsplit('/').next().unwrap_or(path), Some(tree.size()));
-            let written = write_artifact(*format, tree, plan, &mut writer, task.as_ref());
-            task.clear();
-            written.map_err(failed)?;
+            write_artifact(*format, tree, plan, &mut writer, task.as_ref()).map_err(failed)?;
             Mode::SECRET
         }
         Job::File { entry, .. } => {

@@ -14,18 +14,14 @@ pub trait Progress: Sync {
     fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task>;
 }
 
-/// One piece of work.
+/// One piece of work. Its bar goes when it is dropped; whoever ends the work says how it ended.
 pub trait Task: Send + Sync {
     /// The total became known.
-    fn expect(&self, size: u64);
+    fn expect(&self, _size: u64) {}
     /// More bytes are done.
-    fn advance(&self, bytes: u64);
+    fn advance(&self, _bytes: u64) {}
     /// Something that happened on the way.
-    fn note(&self, text: &str);
-    /// Done; `text` is what remains on the screen.
-    fn finish(&self, text: &str);
-    /// Takes its bar away; whoever ends the work says how it ended.
-    fn clear(&self);
+    fn note(&self, _text: &str) {}
 }
 
 /// Bytes for people: `52.9 MB`.
@@ -49,13 +45,7 @@ impl Progress for Quiet {
 
 struct NoTask;
 
-impl Task for NoTask {
-    fn expect(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
-    fn note(&self, _: &str) {}
-    fn finish(&self, _: &str) {}
-    fn clear(&self) {}
-}
+impl Task for NoTask {}
 
 /// One line for each event, for logs.
 #[derive(Debug, Default)]
@@ -76,15 +66,9 @@ impl Progress for Plain {
 struct PlainTask;
 
 impl Task for PlainTask {
-    fn expect(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
     fn note(&self, text: &str) {
         line(text);
     }
-    fn finish(&self, text: &str) {
-        line(text);
-    }
-    fn clear(&self) {}
 }
 
 #[expect(clippy::print_stderr, reason = "stderr is where progress goes")]
@@ -130,11 +114,10 @@ impl Task for BarTask {
     fn note(&self, text: &str) {
         self.all.suspend(|| line(text));
     }
-    fn finish(&self, text: &str) {
-        self.bar.finish_and_clear();
-        self.all.suspend(|| line(text));
-    }
-    fn clear(&self) {
+}
+
+impl Drop for BarTask {
+    fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
 }
