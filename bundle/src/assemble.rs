@@ -5,23 +5,46 @@
 mod installer;
 pub mod kubeconfig;
 mod manifests;
+pub mod package;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use flate2::{Compression, GzBuilder};
 
 use crate::fetch::Blobs;
+use crate::package::Package;
 use crate::pki::Pki;
-use crate::plan::{FilePlan, Plan, Source};
+use crate::plan::{FilePlan, NodePlan, OutputKind, Plan, Source};
 use crate::secret::Secret;
-use crate::spec::Format;
 use crate::spec::names::NodeName;
 use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// Everything that will be packed.
 pub struct Trees {
     /// What each output holds, by its path in the output directory.
-    pub outputs: BTreeMap<String, Tree>,
+    pub outputs: BTreeMap<String, Parcel>,
     /// What lies below `operator/`.
     pub operator: Tree,
+}
+
+/// What one artifact is made from.
+#[derive(Debug)]
+pub enum Parcel {
+    /// An archive.
+    Archive(Tree),
+    /// A package.
+    Package(Box<Package>),
+}
+
+impl Parcel {
+    /// The files that are packed.
+    pub fn tree(&self) -> &Tree {
+        match self {
+            Self::Archive(tree) => tree,
+            Self::Package(package) => &package.tree,
+        }
+    }
 }
 
 /// A plan that doesn't add up. Loading a recipe finds most of these earlier.
@@ -49,19 +72,43 @@ pub enum Error {
 pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
     let mut outputs = BTreeMap::new();
     for output in &plan.outputs {
-        let node = plan.nodes.iter().find(|node| node.name == output.node);
-        let node = node.ok_or_else(|| lacking(&output.path, format!("node `{}`", output.node)))?;
-        let installed = tree(&node.name.to_string(), &node.files, blobs, pki)?;
-        let packed = match output.format {
-            Format::Tarball => installer::wrap(&installed, &output.path, plan, node, pki.window())
-                .map_err(|source| conflict(&node.name, source))?,
-            Format::Deb | Format::Nocloud => {
-                return Err(lacking(&output.path, format!("a packer for `{}`", output.format)));
+        let parcel = match &output.kind {
+            OutputKind::Tarball { node } => {
+                let node = node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
+                let installed = tree(node.name.as_str(), &node.files, blobs, pki)?;
+                let packed = installer::wrap(&installed, &output.path, plan, node, pki.window());
+                Parcel::Archive(packed.map_err(|source| conflict(&node.name, source))?)
+            }
+            OutputKind::Deb { node, control, compression, files } => {
+                let own = tree(control.package.as_str(), files, blobs, pki)?;
+                Parcel::Package(Box::new(match node {
+                    None => package::shared(control.clone(), *compression, own),
+                    Some(node) => {
+                        let node = node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
+                        let all = everything(plan, files);
+                        let installed = tree(control.package.as_str(), &all, blobs, pki)?;
+                        package::node(control.clone(), *compression, own, &installed, plan, node, pki.window())
+                            .map_err(|source| conflict(&node.name, source))?
+                    }
+                }))
             }
         };
-        outputs.insert(output.path.clone(), packed);
+        outputs.insert(output.path.clone(), parcel);
     }
     Ok(Trees { outputs, operator: tree("operator", &plan.operator, blobs, pki)? })
+}
+
+fn node_plan<'p>(plan: &'p Plan, name: &NodeName) -> Option<&'p NodePlan> {
+    plan.nodes.iter().find(|node| node.name == *name)
+}
+
+/// A machine's package knows the programs that it works with, though others bring them.
+fn everything(plan: &Plan, own: &[FilePlan]) -> Vec<FilePlan> {
+    let programs = plan.outputs.iter().flat_map(|output| match &output.kind {
+        OutputKind::Deb { node: None, files, .. } => &files[..],
+        _ => &[],
+    });
+    own.iter().chain(programs.filter(|file| matches!(file.source, Source::Component(_)))).cloned().collect()
 }
 
 fn conflict(node: &NodeName, source: Conflict) -> Error {
@@ -91,6 +138,7 @@ fn content(file: &FilePlan, blobs: &Blobs, pki: &Pki) -> Result<Content, Error> 
     Ok(match &file.source {
         Source::Directory => Content::Directory,
         Source::Text(text) => public(text),
+        Source::Gzipped(text) => Content::Bytes(gzipped(text).into()),
         Source::Component(name) => {
             Content::Blob(blobs.get(name).cloned().ok_or_else(|| lacking(format!("component `{name}`")))?)
         }
@@ -111,4 +159,11 @@ fn content(file: &FilePlan, blobs: &Blobs, pki: &Pki) -> Result<Content, Error> 
         Source::BootstrapToken => secret(manifests::bootstrap_token(pki.token()).map_err(lacking)?),
         Source::EncryptionConfig => secret(manifests::encryption_config(pki.encryption_key()).map_err(lacking)?),
     })
+}
+
+/// As `gzip -9n` does it: neither name nor time (Debian Policy 12.7).
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fetch::mirror::Mirror;
-use crate::spec::{Format, RecipeRef};
+use crate::spec::{Compression, DebLayout, Format, RecipeRef};
 
 /// Offline bundles that turn bare machines into a Kubernetes control plane.
 ///
@@ -84,9 +84,17 @@ pub enum Command {
         /// Where to [default: ./out/<cluster>]
         #[arg(short, long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// What to pack, instead of what cluster.toml says: `tarball`
+        /// What to pack, instead of what cluster.toml says: `tarball`, `deb`
         #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
         format: Vec<Format>,
+        /// How files are spread over packages: `split` shares one package for each program among all machines, `fat`
+        /// makes one package for each machine, with everything in it
+        #[arg(long, value_name = "LAYOUT")]
+        deb_layout: Option<DebLayout>,
+        /// How packages are compressed: `gzip`, which every dpkg reads; `zstd`, for Debian 12, Ubuntu 18.04 and later;
+        /// `xz`, which every dpkg reads and which takes ten times as long to write
+        #[arg(long, value_name = "HOW")]
+        deb_compression: Option<Compression>,
     },
     /// Check a bundle, or one archive of it, against its checksums
     Verify {

@@ -10,6 +10,7 @@ mod plan;
 mod recipe;
 mod verify;
 
+use cluster::Overrides;
 pub use console::Console;
 
 use crate::Error;
@@ -21,8 +22,9 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Init { path } => init::init(&path, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, out, format } => {
-            build::build(&cluster, &sources, out.as_deref(), &format, console)
+        Command::Build { cluster, sources, out, format, deb_layout, deb_compression } => {
+            let instead = Overrides { formats: &format, deb_layout, deb_compression };
+            build::build(&cluster, &sources, out.as_deref(), &instead, console)
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
         Command::Inspect { path } => verify::inspect(&path, console),

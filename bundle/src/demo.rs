@@ -36,7 +36,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
         })
         .collect();
     let (spec, _) = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE).map_err(Error::Spec)?;
-    let plan = plan::plan(&spec, &recipe(&programs)?, None)?;
+    let plan = plan::plan(&spec, &recipe(&programs)?, plan::Edition::default())?;
     let served = mirror::Served::start(&programs);
     let mirror = match &served {
         Ok(served) => Mirror::Url(served.url()),

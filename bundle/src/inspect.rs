@@ -1,10 +1,13 @@
-//! Reading our own artifacts back, with a reader that shares no code with the writer.
+//! Reading our own artifacts back, with readers that share no code with the writers.
+
+mod deb;
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
+use md5::{Digest as _, Md5};
 
 use crate::hash::HashingReader;
 use crate::manifest::Member;
@@ -13,37 +16,84 @@ use crate::target::Mode;
 /// Texts worth keeping while an archive streams by; nothing larger than this is one.
 const LONGEST_TEXT: u64 = 4 << 20;
 
+/// What kind of file an artifact is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// A gzipped tar archive.
+    #[default]
+    Tarball,
+    /// A Debian package.
+    Deb,
+}
+
 /// What an archive holds.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// Entries by path.
+    /// What it is.
+    pub kind: Kind,
+    /// Entries by path; a package's control archive lies below `DEBIAN/`.
     pub entries: BTreeMap<String, Member>,
     /// Text of the files that [`read`] was asked to keep, by their last path part.
     pub kept: BTreeMap<String, String>,
+    /// MD5 of each file of a package, which is all that its own list has.
+    pub md5: BTreeMap<String, String>,
 }
 
-/// Lists a `.tar.gz`, hashing every file in it. Files whose name is in `keep` are returned as text as well.
+/// Lists a `.tar.gz` or a `.deb`, whichever it is, hashing every file in it. Files whose name is in `keep` are returned
+/// as text as well.
 #[expect(clippy::disallowed_methods, reason = "reads a file the user named")]
 pub fn read(path: &Path, keep: &[&str]) -> io::Result<Contents> {
-    let file = io::BufReader::with_capacity(256 << 10, std::fs::File::open(path)?);
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(file));
+    let mut file = BufReader::with_capacity(256 << 10, std::fs::File::open(path)?);
     let mut contents = Contents::default();
+    if file.fill_buf()?.starts_with(deb::MAGIC) {
+        contents.kind = Kind::Deb;
+        deb::read(file, keep, &mut contents)?;
+    } else {
+        tar(MultiGzDecoder::new(file), "", keep, &mut contents)?;
+    }
+    Ok(contents)
+}
+
+/// Lists a tar stream to its end; paths are put below `directory`.
+fn tar(stream: impl Read, directory: &str, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+    let mut archive = ::tar::Archive::new(stream);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let name = entry.path()?.to_string_lossy().trim_end_matches('/').to_owned();
+        let path = entry.path()?.to_string_lossy().into_owned();
+        let path = path.trim_start_matches("./").trim_end_matches('/');
+        let name = format!("{directory}{path}");
         let mode: Mode = format!("{:o}", entry.header().mode()? & 0o7777).parse().map_err(io::Error::other)?;
         let member = if entry.header().entry_type().is_dir() {
+            if path.is_empty() || path == "." {
+                continue;
+            }
             Member { mode, size: None, sha256: None }
         } else {
             let last = name.rsplit('/').next().unwrap_or(&name).to_owned();
             let kept = keep.contains(&last.as_str()) && !contents.kept.contains_key(&last);
             let mut reader = HashingReader::new(&mut entry);
-            if kept {
-                let mut text = String::new();
-                reader.by_ref().take(LONGEST_TEXT).read_to_string(&mut text)?;
-                contents.kept.insert(last, text);
+            let mut md5 = (contents.kind == Kind::Deb).then(Md5::new);
+            let mut text = Vec::new();
+            let mut buffer = vec![0; 128 << 10];
+            loop {
+                let count = reader.read(&mut buffer)?;
+                if count == 0 {
+                    break;
+                }
+                if let Some(md5) = &mut md5 {
+                    md5.update(&buffer[..count]);
+                }
+                if kept && (text.len() as u64) < LONGEST_TEXT {
+                    text.extend_from_slice(&buffer[..count]);
+                }
             }
-            io::copy(&mut reader, &mut io::sink())?;
+            if kept {
+                contents.kept.insert(last, String::from_utf8(text).map_err(io::Error::other)?);
+            }
+            if let Some(md5) = md5 {
+                let digest = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+                contents.md5.insert(name.clone(), digest);
+            }
             let (sha256, size) = reader.finish();
             Member { mode, size: Some(size), sha256: Some(sha256) }
         };
@@ -51,5 +101,5 @@ pub fn read(path: &Path, keep: &[&str]) -> io::Result<Contents> {
     }
     // What stands behind the archive's end belongs to nobody, and a cut stream shows only there.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
-    Ok(contents)
+    Ok(())
 }

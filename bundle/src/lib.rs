@@ -23,6 +23,7 @@ pub mod inspect;
 pub mod manifest;
 pub mod out;
 pub mod pack;
+pub mod package;
 pub mod pin;
 pub mod pki;
 pub mod plan;

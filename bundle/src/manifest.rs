@@ -74,8 +74,9 @@ pub struct FileRecord {
 /// A packed file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
-    /// Whose it is.
-    pub node: String,
+    /// Whose it is, unless it is for all.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub node: Option<String>,
     /// How it is packed.
     pub format: String,
     /// What is inside, by path.
@@ -95,14 +96,18 @@ pub struct Member {
     pub sha256: Option<Sha256>,
 }
 
+/// Under this name a package's control archive is listed beside its files, as `dpkg-deb --raw-extract` does it.
+pub const CONTROL: &str = "DEBIAN";
+
 impl Artifact {
-    /// Lists a tree.
-    pub fn describe(tree: &Tree) -> BTreeMap<String, Member> {
+    /// Lists a tree and, for a package, its control archive.
+    pub fn describe(tree: &Tree, control: &Tree) -> BTreeMap<String, Member> {
         let member = |entry: &crate::tree::Entry| {
             let sha256 = entry.sha256();
             Member { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256 }
         };
-        tree.iter().map(|(path, entry)| (path.to_string(), member(entry))).collect()
+        let files = tree.iter().map(|(path, entry)| (path.to_string(), member(entry)));
+        files.chain(control.iter().map(|(path, entry)| (format!("{CONTROL}/{path}"), member(entry)))).collect()
     }
 }
 

@@ -149,6 +149,11 @@ impl Staging {
         Ok(full)
     }
 
+    /// A file without a name, on the same disk; it goes when it is closed, however the process ends.
+    pub fn scratch(&self) -> io::Result<File> {
+        tempfile::tempfile_in(&self.building)
+    }
+
     /// Puts the directory in its place; what was there before goes, unless somebody has put something of their
     /// own into it meanwhile.
     #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]

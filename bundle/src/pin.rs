@@ -64,11 +64,16 @@ pub fn pinned(recipe: &Recipe, name: &str, pins: &[Pinned]) -> Result<Recipe, Er
 fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error> {
     let mut document: DocumentMut =
         text.parse().map_err(|why| Error::Pin { faults: vec![format!("`recipe.toml`: {why}")] })?;
+    let has_changed = |pin: &Pinned| recipe.release.components[&pin.component].sha256 != Some(pin.sha256);
+    if pinned.iter().any(has_changed) {
+        // Packages with other bytes need another version, or apt would take them for the ones it has.
+        document["revision"] = value(i64::from(recipe.release.revision) + 1);
+    }
     for pin in pinned {
         let component = &mut document["components"][&pin.component];
         component["sha256"] = value(pin.sha256.to_string());
         component["size"] = value(i64::try_from(pin.size).unwrap_or(i64::MAX));
-        if recipe.release.components[&pin.component].sha256 != Some(pin.sha256) {
+        if has_changed(pin) {
             // The digest is no longer the publisher's, and must not look like it; nor can the publisher's
             // servers have such a file.
             component["urls"] = value(toml_edit::Array::new());

@@ -10,6 +10,7 @@ mod error;
 pub mod facts;
 mod keys;
 mod pem;
+pub mod revision;
 mod status;
 pub mod token;
 

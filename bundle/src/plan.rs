@@ -7,6 +7,7 @@
 pub mod certificates;
 pub mod downloads;
 pub mod files;
+mod packages;
 
 use std::net::IpAddr;
 
@@ -14,10 +15,11 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
+use crate::package::Control;
 use crate::recipe::Recipe;
 use crate::recipe::layout::Install;
 use crate::spec::names::{ClusterName, Endpoint, NodeName};
-use crate::spec::{ClusterSpec, Format};
+use crate::spec::{ClusterSpec, Compression, Format};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
@@ -70,10 +72,65 @@ pub struct NodePlan {
 pub struct Output {
     /// Path in the output directory.
     pub path: String,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: OutputKind,
+}
+
+/// What an artifact is.
+#[derive(Debug, Serialize)]
+#[serde(tag = "format", rename_all = "lowercase")]
+pub enum OutputKind {
+    /// An archive of one machine, with `install.sh`.
+    Tarball {
+        /// For which machine.
+        node: NodeName,
+    },
+    /// A Debian package.
+    Deb {
+        /// For which machine, unless it is for all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<NodeName>,
+        /// What it says of itself.
+        control: Control,
+        /// How its files are compressed.
+        compression: Compression,
+        /// What it installs, sorted by path.
+        files: Vec<FilePlan>,
+    },
+}
+
+impl OutputKind {
+    /// For which machine it is, unless it is for all.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::Tarball { node } => Some(node),
+            Self::Deb { node, .. } => node.as_ref(),
+        }
+    }
+
     /// How it is packed.
-    pub format: Format,
-    /// For which machine.
-    pub node: NodeName,
+    pub fn format(&self) -> Format {
+        match self {
+            Self::Tarball { .. } => Format::Tarball,
+            Self::Deb { .. } => Format::Deb,
+        }
+    }
+}
+
+/// What sets one build apart from another of the same spec and recipe.
+#[derive(Debug, Clone, Copy)]
+pub struct Edition {
+    /// `SOURCE_DATE_EPOCH`, where the environment has it.
+    pub epoch: Option<OffsetDateTime>,
+    /// Which build of this cluster it is, from 1: the Debian revision of the machines' packages.
+    pub revision: u32,
+}
+
+impl Default for Edition {
+    fn default() -> Self {
+        Self { epoch: None, revision: 1 }
+    }
 }
 
 /// A plan that can't be made, though the spec alone and the recipe alone are right.
@@ -91,8 +148,8 @@ impl Error {
     }
 }
 
-/// Plans a cluster. `epoch` is `SOURCE_DATE_EPOCH`, where the environment has it.
-pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) -> Result<Plan, Error> {
+/// Plans a cluster.
+pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Plan, Error> {
     let refuse = |faults| Error { recipe: recipe.name.clone(), faults };
     let files = files::plan(spec, recipe).map_err(refuse)?;
     let pki = certificates::plan(spec, recipe);
@@ -100,7 +157,15 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) 
     if !unsigned.is_empty() {
         return Err(refuse(unsigned));
     }
-    let outputs = files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)).collect();
+    let timestamp = edition.epoch.unwrap_or(recipe.release.released);
+    let mut outputs = Vec::new();
+    if spec.formats.contains(&Format::Tarball) {
+        outputs.extend(files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)));
+    }
+    if spec.formats.contains(&Format::Deb) {
+        let packages = packages::plan(spec, recipe, spec.deb.revision.unwrap_or(edition.revision), timestamp);
+        outputs.extend(packages.map_err(refuse)?);
+    }
     Ok(Plan {
         cluster: spec.name.clone(),
         endpoint: spec.endpoint.clone(),
@@ -108,7 +173,7 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, epoch: Option<OffsetDateTime>) 
         arch: recipe.release.arch.clone(),
         recipe: recipe.name.clone(),
         recipe_digest: recipe.digest(),
-        timestamp: epoch.unwrap_or(recipe.release.released),
+        timestamp,
         downloads: downloads::plan(recipe),
         pki,
         nodes: files.nodes,
@@ -121,8 +186,7 @@ fn tarball(spec: &ClusterSpec, recipe: &Recipe, node: &NodeName) -> Output {
     let (version, arch) = (&recipe.release.version, &recipe.release.arch);
     Output {
         path: format!("nodes/{node}/{}-{node}-{version}-{arch}.tar.gz", spec.name),
-        format: Format::Tarball,
-        node: node.clone(),
+        kind: OutputKind::Tarball { node: node.clone() },
     }
 }
 
@@ -130,6 +194,16 @@ impl Plan {
     /// The plan as `plan --json` prints it.
     pub fn to_json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"))
+    }
+
+    /// Digest of everything but the outputs: what a build of other formats, or another revision, has in common.
+    pub fn substance(&self) -> Sha256 {
+        let mut plan =
+            serde_json::to_value(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
+        if let Some(plan) = plan.as_object_mut() {
+            plan.remove("outputs");
+        }
+        Sha256::of(plan.to_string().as_bytes())
     }
 
     /// Digest of the printed plan.

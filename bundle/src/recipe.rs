@@ -45,6 +45,9 @@ pub struct Release {
     pub version: String,
     /// Architecture as Go and Debian name it.
     pub arch: String,
+    /// Debian revision of the components' packages: grows whenever their bytes change and `version` does not.
+    #[serde(default = "first")]
+    pub revision: u32,
     /// The embedded recipe that lends the files this directory lacks.
     #[serde(default)]
     pub base: Option<String>,
@@ -98,6 +101,10 @@ pub struct Component {
     /// Who published the digest.
     #[serde(default)]
     pub sources: Vec<String>,
+}
+
+fn first() -> u32 {
+    1
 }
 
 fn timestamp<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {

@@ -111,6 +111,11 @@ impl Tree {
         self.iter().filter(|(_, entry)| !entry.is_directory())
     }
 
+    /// Whether anything in it is for its owner's eyes alone.
+    pub fn holds_secrets(&self) -> bool {
+        self.files().any(|(_, entry)| matches!(entry.content, Content::Secret(_)))
+    }
+
     /// Bytes of all files together.
     pub fn size(&self) -> u64 {
         self.files().map(|(_, entry)| entry.size()).sum()

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::hash::Sha256;
-use crate::inspect;
-use crate::manifest::{FileRecord, MANIFEST, Manifest, Member, SUMS};
+use crate::inspect::{self, Contents, Kind};
+use crate::manifest::{CONTROL, FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out;
 use crate::target::Mode;
 
@@ -159,10 +159,10 @@ fn differences(report: &mut Report, name: &str, expected: &BTreeMap<String, Memb
     }
 }
 
-/// Checks one tarball against the lists it carries.
-pub fn tarball(path: &Path) -> io::Result<Report> {
+/// Checks one archive or package against the lists it carries.
+pub fn file(path: &Path) -> io::Result<Report> {
     let mut report = Report::default();
-    let contents = match inspect::read(path, &[SUMS, "FILES"]) {
+    let contents = match inspect::read(path, &[SUMS, "FILES", "md5sums"]) {
         Ok(contents) => contents,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Err(why),
         Err(why) => {
@@ -170,9 +170,52 @@ pub fn tarball(path: &Path) -> io::Result<Report> {
             return Ok(report);
         }
     };
+    match contents.kind {
+        Kind::Tarball => tarball(&mut report, &contents),
+        Kind::Deb => package(&mut report, &contents),
+    }
+    report.faults.sort();
+    Ok(report)
+}
+
+/// A machine's package lists the sha256 of what is the machine's, keys among it; dpkg's own list has the rest.
+fn package(report: &mut Report, contents: &Contents) {
+    let sums = contents.kept.get("md5sums").map_or("", String::as_str);
+    let sums: BTreeMap<_, _> =
+        sums.lines().filter_map(|line| line.split_once("  ").map(|(md5, path)| (path, md5))).collect();
+    let line = |line| -> Option<(&str, (&str, &str))> {
+        let mut words = str::splitn(line, 3, ' ');
+        let (mode, sha256, path) = (words.next()?, words.next()?, words.next()?);
+        Some((path, (mode, sha256)))
+    };
+    let listed: BTreeMap<_, _> = contents.kept.get("FILES").map_or("", String::as_str).lines().filter_map(line).collect();
+    for (path, member) in contents.entries.iter().filter(|(path, _)| !path.starts_with(&format!("{CONTROL}/"))) {
+        let Some((got, size)) = member.sha256.zip(member.size) else { continue };
+        report.files += 1;
+        report.bytes += size;
+        let (md5, record) = (sums.get(path.as_str()), listed.get(path.as_str()));
+        if md5.is_none() && record.is_none() {
+            report.faults.push(format!("{path}: neither md5sums nor FILES knows it"));
+        }
+        if let Some(expected) = md5.filter(|md5| contents.md5.get(path).map(String::as_str) != Some(**md5)) {
+            report.faults.push(format!("{path}: expected md5 {expected}, got another"));
+        }
+        if let Some((mode, expected)) = record {
+            if got.to_string() != *expected {
+                report.faults.push(format!("{path}: expected sha256 {expected}, got {got}"));
+            }
+            if member.mode.to_string() != *mode {
+                report.faults.push(format!("{path}: expected mode {mode}, got {}", member.mode));
+            }
+        }
+    }
+    let missing = sums.keys().filter(|path| !contents.entries.contains_key(**path));
+    report.faults.extend(missing.map(|path| format!("{path}: missing")));
+}
+
+fn tarball(report: &mut Report, contents: &Contents) {
     let (Some(sums), Some(files)) = (contents.kept.get(SUMS), contents.kept.get("FILES")) else {
-        report.faults.push(format!("it carries no {SUMS} and FILES: it is no node's archive"));
-        return Ok(report);
+        return report.faults.push(format!("it carries no {SUMS} and FILES: it is no node's archive"));
     };
     let top = contents.entries.keys().next().cloned().unwrap_or_default();
     let sums: BTreeMap<_, _> =
@@ -194,9 +237,7 @@ pub fn tarball(path: &Path) -> io::Result<Report> {
     report.faults.extend(
         inside.filter(|name| *name != SUMS && !sums.contains_key(name)).map(|name| format!("{name}: not in {SUMS}")),
     );
-    check_modes(&mut report, &top, files, &contents.entries);
-    report.faults.sort();
-    Ok(report)
+    check_modes(report, &top, files, &contents.entries);
 }
 
 fn check_modes(report: &mut Report, top: &str, files: &str, entries: &BTreeMap<String, Member>) {

@@ -118,12 +118,12 @@ fn an_output_that_cannot_be_written_leaves_the_old_one_whole() {
 #[test]
 fn formats_of_later_versions_are_named_not_skipped_silently() {
     let bench = Bench::small(1000);
-    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"deb\"]\n");
-    bench.build().success().says(&["warning: format `deb` is not written by this version"]);
+    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"nocloud\"]\n");
+    bench.build().success().says(&["warning: format `nocloud` is not written by this version"]);
     bench
-        .run(&["build", "--offline", "--format", "deb"])
+        .run(&["build", "--offline", "--format", "nocloud"])
         .exits(2)
-        .says(&["format `deb` is not written by this version"]);
+        .says(&["format `nocloud` is not written by this version"]);
 }
 
 #[test]

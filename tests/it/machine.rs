@@ -21,7 +21,9 @@ pub(crate) struct Machine {
 const ENTER: &str = r#"
 set -eu
 root=$1; shift
-for directory in /usr /proc /dev; do mount --rbind "$directory" "$root$directory"; done
+for directory in /usr /dev; do mount --rbind "$directory" "$root$directory"; done
+# Its own, or numbers of processes would be looked up among this machine's.
+mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount --bind "$root/local" "$root/usr/local"
 ip link set lo up
 export PATH=/usr/bin:/bin:/usr/sbin:/sbin
@@ -35,7 +37,7 @@ const SYSTEMCTL: &str = r#"#!/bin/sh
 mkdir -p /run/units
 [ "$1" != --quiet ] || shift
 verb=$1; shift
-[ "$verb" = show ] || echo "$verb $*" >>/run/calls
+case $verb in show | is-active) ;; *) echo "$verb $*" >>/run/calls ;; esac
 value=false; properties=
 for word; do
   case $word in
@@ -45,6 +47,7 @@ for word; do
   *) case $verb in
     start | restart) /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
     disable) rm -f /run/units/$word ;;
+    is-active) cat /run/units/$word 2>/dev/null || echo inactive ;;
     show)
       state=$(cat /run/units/$word 2>/dev/null || echo inactive)
       for property in $(echo $properties | tr , ' '); do

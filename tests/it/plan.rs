@@ -1,6 +1,6 @@
 //! A plan says everything that will exist, and no secret.
 
-use kube_bundle::plan::{self, Plan, Source};
+use kube_bundle::plan::{self, Edition, Plan, Source};
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::ClusterSpec;
 
@@ -12,7 +12,7 @@ const THREE: &str = include_str!("../specs/three-masters.toml");
 fn plan_of(text: &str) -> Plan {
     let (spec, _) =
         ClusterSpec::parse("cluster.toml", text).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
-    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), None).unwrap()
+    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), Edition::default()).unwrap()
 }
 
 #[test]

@@ -7,6 +7,7 @@ unset CDPATH
 export LC_ALL=C
 
 # /var/lib/kube-bundle holds
+#   package/     what a Debian package has installed; then this script refuses to
 #   installed/   what is installed: FILES, SHA256SUMS, bundle.conf, install.sh
 #   pending-*/   the same of installations that are under way, or were interrupted
 #   previous/    our own files that the last installation replaced
@@ -23,6 +24,7 @@ action=install
 dry_run=false
 replace=false
 start=true
+no_start=--no-start
 wait=90
 
 usage() {
@@ -44,47 +46,7 @@ Exit status: 0 done; 1 a check failed, nothing was changed; 2 wrong usage;
 END
 }
 
-say() { printf '%s\n' "$*"; }
-warn() { printf 'warning: %s\n' "$*" >&2; }
-
-# fault WHAT FIX: notes a failed check; all of them are shown before the script gives up.
-faults=0
-fault() {
-  printf 'error: %s\n  fix: %s\n' "$1" "$2" >&2
-  faults=$((faults + 1))
-}
-
-give_up_on_faults() {
-  [ "$faults" -eq 0 ] || {
-    printf 'Nothing was changed.\n' >&2
-    exit 1
-  }
-}
-
-# digest FILE: its sha256.
-digest() {
-  sum_read=$(sha256sum <"$1")
-  printf '%s' "${sum_read%% *}"
-}
-
-# setting DIRECTORY KEY: the value of KEY=VALUE in its bundle.conf, which is read and never run.
-setting() {
-  [ -f "$1/bundle.conf" ] || return 0
-  while IFS='=' read -r key value; do
-    [ "$key" != "$2" ] || printf '%s' "$value"
-  done <"$1/bundle.conf"
-}
-
-exists() { [ -e "$1" ] || [ -L "$1" ]; }
-
-# has_line FILE LINE
-has_line() {
-  [ -f "$1" ] || return 1
-  while IFS= read -r line; do
-    [ "$line" != "$2" ] || return 0
-  done <"$1"
-  return 1
-}
+#include common.sh
 
 # note FILE LINE: adds it once.
 note() { has_line "$1" "$2" || printf '%s\n' "$2" >>"$1"; }
@@ -123,8 +85,6 @@ listed() {
   return 1
 }
 
-active_state() { systemctl show --property=ActiveState --value "$1"; }
-
 # --- Checks -------------------------------------------------------------------
 
 check_integrity() {
@@ -156,15 +116,12 @@ check_machine() {
   [ "$(uname -m)" = x86_64 ] || fault "this machine is $(uname -m), and the programs are for x86_64" "install on an x86-64 machine"
 }
 
-check_clock() {
-  clock=$(date +%s)
-  if [ "$clock" -lt "$not_before" ] || [ "$clock" -gt "$not_after" ]; then
-    fault "this machine's clock says $(date -u -d "@$clock" +%FT%TZ), and the certificates are valid from $(date -u -d "@$not_before" +%FT%TZ) to $(date -u -d "@$not_after" +%FT%TZ)" \
-      "set the clock, or, if it is right, build the bundle again after \`kube-bundle pki renew\`"
-  fi
-}
-
 check_identity() {
+  if [ -f "$state/package/bundle.conf" ]; then
+    package="$(setting "$state/package" cluster)-$(setting "$state/package" node)"
+    fault "the package $package has installed a control plane here, and units of an archive would hide its own" \
+      "install the packages of this bundle, or run \`apt-get purge $package\` first; etcd keeps the cluster's objects"
+  fi
   for record in $(records); do
     was="$(setting "$record" node) of cluster $(setting "$record" cluster)"
     [ "$was" = "$node of cluster $cluster" ] || {
@@ -175,43 +132,7 @@ check_identity() {
   done
 }
 
-check_address() {
-  previous=
-  while read -r first second rest; do
-    case "$first $second $rest" in
-    "|-- "* | "+-- "*) previous=$second ;;
-    "/32 host LOCAL"*) [ "$previous" != "$address" ] || return 0 ;;
-    esac
-  done </proc/net/fib_trie
-  what="no interface of this machine has the address $address of $node"
-  if $start; then
-    fault "$what" "install the bundle of this machine, give it the address, or prepare it with --no-start"
-  else
-    warn "$what yet"
-  fi
-}
-
-# Ports that our own units hold are theirs to hold.
-check_ports() {
-  for unit in $units; do
-    case $(active_state "$unit") in active | activating | reloading | deactivating) return 0 ;; esac
-  done
-  for port in $ports; do
-    ! is_listening "$port" || fault "port $port is in use" "stop what listens there; \`ss -ltnp 'sport = :$port'\` names it"
-  done
-}
-
-# is_listening PORT: by the kernel's own tables; state 0A is LISTEN.
-is_listening() {
-  hex=$(printf '%04X' "$1")
-  for table in /proc/net/tcp /proc/net/tcp6; do
-    [ -r "$table" ] || continue
-    while read -r _ local _ connection _; do
-      case "$local $connection" in *":$hex 0A") return 0 ;; esac
-    done <"$table"
-  done
-  return 1
-}
+#include checks.sh
 
 check_paths() {
   while read -r _ sum path; do
@@ -302,14 +223,23 @@ describe() {
 
 # --- Installing ---------------------------------------------------------------
 
-# The lock is a link that names its holder, made in one step.
+# started_at PID: in clock ticks since the machine was booted (proc(5), stat); nothing if there is no such process.
+started_at() {
+  { read -r process <"/proc/$1/stat"; } 2>/dev/null || return 0
+  # The name, which stands in parentheses, may hold anything.
+  # shellcheck disable=SC2086 # fields
+  set -- ${process##*) }
+  printf '%s' "${20}"
+}
+
+# The lock is a link that names its holder, made in one step: "PID-START", since a number alone may have come round.
 take_lock() {
-  until ln -s "$$" "$lock" 2>/dev/null; do
+  until ln -s "$$-$(started_at $$)" "$lock" 2>/dev/null; do
     holder=$(readlink "$lock" || true)
     if [ -z "$holder" ]; then
       fault "$lock can't be made" "look at /run: is it full?"
-    elif [ -d "/proc/$holder" ]; then
-      fault "process $holder is installing or removing already" "wait for it"
+    elif [ "$(started_at "${holder%-*}")" = "${holder#*-}" ]; then
+      fault "process ${holder%-*} is installing or removing already" "wait for it"
     fi
     give_up_on_faults
     rm -f "$lock"

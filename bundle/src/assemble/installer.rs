@@ -20,6 +20,14 @@ use crate::tree::{Conflict, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
+/// What scripts include by name.
+const PARTS: [(&str, &str); 2] = [("common.sh", include_str!("common.sh")), ("checks.sh", include_str!("checks.sh"))];
+
+/// A script with the parts that it includes.
+pub(super) fn whole(script: &str) -> String {
+    let include = |text: String, (name, part): &(&str, &str)| text.replace(&format!("#include {name}\n"), part);
+    PARTS.iter().fold(script.to_owned(), include)
+}
 
 pub(super) fn wrap(
     installed: &Tree,
@@ -36,19 +44,15 @@ pub(super) fn wrap(
     let root = path("root").below(&top);
 
     let mut files = vec![
-        ("install.sh", Mode::EXECUTABLE, INSTALL_SH.to_owned()),
+        ("install.sh", Mode::EXECUTABLE, whole(INSTALL_SH)),
         ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
     ];
-    let (mut listing, mut sums) = (String::new(), String::new());
-    for (path, entry) in installed.iter() {
-        let digest = entry.sha256().map(|digest| digest.to_string());
+    let mut sums = String::new();
+    for (path, digest) in installed.files().filter_map(|(path, entry)| Some((path, entry.sha256()?))) {
         // Writing to a string can't fail.
-        let _ = writeln!(listing, "{} {} {path}", entry.mode, digest.as_deref().unwrap_or("-"));
-        if let Some(digest) = digest {
-            let _ = writeln!(sums, "{digest}  root/{path}");
-        }
+        let _ = writeln!(sums, "{digest}  root/{path}");
     }
-    files.push(("FILES", Mode::PUBLIC, listing));
+    files.push(("FILES", Mode::PUBLIC, listing(installed)));
     for (name, _, text) in &files {
         let _ = writeln!(sums, "{}  {name}", Sha256::of(text.as_bytes()));
     }
@@ -66,10 +70,28 @@ pub(super) fn wrap(
     Ok(tree)
 }
 
-fn conf(plan: &Plan, node: &NodePlan, (not_before, not_after): (OffsetDateTime, OffsetDateTime)) -> String {
+fn conf(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> String {
+    settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+}
+
+/// Mode, sha256 (`-` for a directory) and path of each entry, a line each.
+pub(super) fn listing(installed: &Tree) -> String {
+    let line = |(path, entry): (&InstallPath, &Entry)| match entry.sha256() {
+        Some(digest) => format!("{} {digest} {path}\n", entry.mode),
+        None => format!("{} - {path}\n", entry.mode),
+    };
+    installed.iter().map(line).collect()
+}
+
+/// What a machine's scripts need to know of it. No value has a quote or a line's end in it.
+pub(super) fn settings(
+    plan: &Plan,
+    node: &NodePlan,
+    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+) -> [(&'static str, String); 11] {
     let list = |values: &[InstallPath]| values.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ");
     let ports: Vec<_> = node.install.ports.iter().map(ToString::to_string).collect();
-    let settings = [
+    [
         ("cluster", plan.cluster.to_string()),
         ("node", node.name.to_string()),
         ("address", node.address.to_string()),
@@ -81,6 +103,5 @@ fn conf(plan: &Plan, node: &NodePlan, (not_before, not_after): (OffsetDateTime, 
         ("logs", list(&node.install.logs)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
-    ];
-    settings.iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+    ]
 }

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Console;
-use super::cluster::{Cluster, sources, store};
+use super::cluster::{Cluster, Overrides, sources, store};
 use super::console::table;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;
 use crate::progress::bytes;
-use crate::spec::Format;
 use crate::{Error, Workplace, pack};
 
 /// What `fetch` prints for each component.
@@ -25,7 +24,7 @@ struct Fetched {
 }
 
 pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
-    let plan = Cluster::load(args, &[], console)?.plan;
+    let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
     let blobs = crate::fetch::fetch(&plan.downloads, &store()?, &sources(from)?, console.progress())?;
     let members = plan.downloads.iter().flat_map(Download::members);
     let fetched: Vec<_> = members
@@ -49,10 +48,10 @@ pub(super) fn build(
     args: &ClusterArgs,
     from: &SourceArgs,
     out: Option<&Path>,
-    formats: &[Format],
+    instead: &Overrides<'_>,
     console: &Console,
 ) -> Result<(), Error> {
-    let cluster = Cluster::load(args, formats, console)?;
+    let cluster = Cluster::load(args, instead, console)?;
     let sources = sources(from)?;
     let jobs = sources.jobs;
     let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
@@ -64,8 +63,9 @@ pub(super) fn build(
         destination: pack::Destination { out: &out, jobs },
     };
     let manifest = crate::build(&cluster.plan, &workplace, console.progress())?;
+    cluster.count()?;
     console.note(&format!(
-        "Built {}; next: `kube-bundle verify {}`, then carry each archive to its machine",
+        "Built {}; next: `kube-bundle verify {}`, then carry to each machine what is its own",
         out.display(),
         out.display()
     ));

@@ -7,10 +7,11 @@ use std::time::Duration;
 use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::fetch::{Policy, Sources, Store};
-use crate::plan::{self, Plan};
+use crate::hash::Sha256;
+use crate::plan::{self, Edition, Plan};
 use crate::recipe::{self, Recipe};
-use crate::spec::{ClusterSpec, Format, RecipeRef};
-use crate::{Error, clock, pki};
+use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef};
+use crate::{Error, assemble, clock, pki};
 
 /// A cluster that can be built.
 pub(super) struct Cluster {
@@ -19,11 +20,23 @@ pub(super) struct Cluster {
     base: PathBuf,
     /// Beside it.
     pki: PathBuf,
+    /// Which build of this cluster it is, if that is counted.
+    revision: Option<u32>,
+    layout: DebLayout,
+}
+
+/// What the command line says instead of the file.
+#[derive(Debug, Default)]
+pub(super) struct Overrides<'a> {
+    pub(super) formats: &'a [Format],
+    pub(super) deb_layout: Option<DebLayout>,
+    pub(super) deb_compression: Option<Compression>,
 }
 
 impl Cluster {
-    /// Reads and plans; warnings are shown. `formats` replaces what the file says.
-    pub(super) fn load(args: &ClusterArgs, formats: &[Format], console: &Console) -> Result<Self, Error> {
+    /// Reads and plans; warnings are shown.
+    pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
+        let formats = instead.formats;
         let epoch = clock::source_date_epoch().map_err(Error::Usage)?;
         let text = read(&args.cluster)?;
         let name = args.cluster.display().to_string();
@@ -35,14 +48,39 @@ impl Cluster {
         if !formats.is_empty() {
             spec.formats = formats.iter().copied().collect();
         }
+        spec.deb.layout = instead.deb_layout.unwrap_or(spec.deb.layout);
+        spec.deb.compression = instead.deb_compression.unwrap_or(spec.deb.compression);
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
         // On the command line a directory is relative to where the user stands; in the file, to the file.
         let recipe = match &args.recipe {
             Some(reference) => load_recipe(reference, Path::new(""))?,
             None => load_recipe(&spec.recipe, &base)?,
         };
-        let plan = plan::plan(&spec, &recipe, epoch)?;
-        Ok(Self { plan, pki: base.join("pki"), base })
+        let plan = plan::plan(&spec, &recipe, Edition { epoch, revision: 1 })?;
+        let counts = spec.formats.contains(&Format::Deb) && spec.deb.revision.is_none();
+        let mut cluster =
+            Self { plan, pki: base.join("pki"), base, revision: None, layout: spec.deb.layout };
+        if counts {
+            let revision = pki::revision::number(&cluster.pki, cluster.content()?)?;
+            cluster.plan = plan::plan(&spec, &recipe, Edition { epoch, revision })?;
+            cluster.revision = Some(revision);
+        }
+        Ok(cluster)
+    }
+
+    /// A digest over all that the packages of this cluster are made of.
+    fn content(&self) -> Result<Sha256, Error> {
+        let layout = Sha256::of(format!("{:?}", self.layout).as_bytes());
+        let rest = [self.plan.substance(), assemble::package::scripts_digest(), layout];
+        Ok(pki::revision::content(&self.plan.pki, &self.pki, &self.base, &rest)?)
+    }
+
+    /// Remembers that this was built.
+    pub(super) fn count(&self) -> Result<(), Error> {
+        match self.revision {
+            Some(revision) => Ok(pki::revision::record(&self.pki, revision, self.content()?)?),
+            None => Ok(()),
+        }
     }
 
     /// What [`pki`] works with.

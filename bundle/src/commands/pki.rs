@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Console;
-use super::cluster::{Cluster, jobs};
+use super::cluster::{Cluster, Overrides, jobs};
 use super::console::table;
 use crate::cli::ClusterArgs;
 use crate::pki::facts::day;
@@ -11,7 +11,7 @@ use crate::plan::certificates::CertPlan;
 use crate::{Error, clock, pki};
 
 pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &[], console)?;
+    let cluster = Cluster::load(args, &Overrides::default(), console)?;
     let nothing = BTreeSet::new();
     let all = pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?;
     if all.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
 }
 
 pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &[], console)?;
+    let cluster = Cluster::load(args, &Overrides::default(), console)?;
     let nothing = BTreeSet::new();
     if pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?.is_empty() {
         return Err(Error::Usage(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Console;
-use super::cluster::Cluster;
+use super::cluster::{Cluster, Overrides};
 use super::console::{print, table};
 use crate::Error;
 use crate::cli::ClusterArgs;
@@ -12,7 +12,7 @@ use crate::plan::{FilePlan, Plan, Source};
 use crate::progress::bytes;
 
 pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
-    let plan = Cluster::load(args, &[], console)?.plan;
+    let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
     if console.json() { print(&plan.to_json()) } else { print(&text(&plan)) }
 }
 
@@ -63,7 +63,7 @@ fn files(files: &[FilePlan], root: &str) -> String {
         .map(|file| {
             let source = match &file.source {
                 Source::Directory => "directory".to_owned(),
-                Source::Text(text) => format!("text, {}", bytes(text.len() as u64)),
+                Source::Text(text) | Source::Gzipped(text) => format!("text, {}", bytes(text.len() as u64)),
                 Source::Component(name) => format!("component {name}"),
                 Source::Certificate(id) => format!("certificate {id}"),
                 Source::Key(id) => format!("key {id}"),

@@ -9,7 +9,7 @@ use crate::progress::bytes;
 use crate::{Error, inspect as reader, verify as verifier};
 
 pub(super) fn verify(path: &Path, deep: bool, console: &Console) -> Result<(), Error> {
-    let report = if path.is_dir() { verifier::directory(path, deep) } else { verifier::tarball(path) };
+    let report = if path.is_dir() { verifier::directory(path, deep) } else { verifier::file(path) };
     let report = report.map_err(|source| Error::Io { verb: "read", path: path.to_owned(), source })?;
     report.warnings.iter().for_each(|warning| console.progress().warn(warning));
     if console.json() {

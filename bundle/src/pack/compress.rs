@@ -1,20 +1,50 @@
-//! Compression of a segment stream. One gzip member, with neither name nor time in its header, so the same
-//! stream gives the same bytes.
+//! Compression of a segment stream: one gzip member, one zstd frame or one xz stream, with neither name nor time in
+//! it, so the same stream gives the same bytes. Never several joined: dpkg stops after the first.
 
 use std::io::{self, Read, Write};
 
-use flate2::{Compression, GzBuilder};
+use flate2::{Compression as Level, GzBuilder};
+use liblzma::stream::{Check, Stream};
+use liblzma::write::XzEncoder;
 
 use super::tar::Segment;
 use crate::hash::Sha256;
 use crate::progress::Task;
+use crate::spec::Compression;
 
 /// gzip's own default: on release binaries, 9 takes three times as long to save 3 %.
-const LEVEL: Compression = Compression::new(6);
+const GZIP: Level = Level::new(6);
+/// dpkg-deb's own default for zstd.
+const ZSTD: i32 = 3;
+/// The default of xz and of dpkg-deb.
+const XZ: u32 = 6;
 
-/// Writes `segments` as one gzip member (RFC 1952).
-pub fn gzip(segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Result<()> {
-    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(writer, LEVEL);
+/// Writes `segments`, compressed.
+pub fn write(how: Compression, segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Result<()> {
+    match how {
+        Compression::Gzip => {
+            let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(writer, GZIP);
+            copy_all(segments, &mut encoder, task)?;
+            encoder.finish()?.flush()
+        }
+        Compression::Zstd => {
+            let mut encoder = zstd::Encoder::new(writer, ZSTD)?;
+            // One worker of its own gives the same bytes as many would; none gives others.
+            encoder.multithread(1)?;
+            encoder.include_checksum(true)?;
+            copy_all(segments, &mut encoder, task)?;
+            encoder.finish()?.flush()
+        }
+        Compression::Xz => {
+            // dpkg-deb's own check; liblzma's default is unknown to small decoders.
+            let mut encoder = XzEncoder::new_stream(writer, Stream::new_easy_encoder(XZ, Check::Crc32)?);
+            copy_all(segments, &mut encoder, task)?;
+            encoder.finish()?.flush()
+        }
+    }
+}
+
+fn copy_all(segments: &[Segment], encoder: &mut impl Write, task: &dyn Task) -> io::Result<()> {
     for segment in segments {
         match segment {
             Segment::Bytes(bytes) => {
@@ -27,7 +57,7 @@ pub fn gzip(segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Re
             }
             Segment::Blob(blob) => {
                 let mut reader = crate::hash::HashingReader::new(blob.open()?);
-                copy(&mut reader, &mut encoder, task)?;
+                copy(&mut reader, encoder, task)?;
                 let got: (Sha256, u64) = reader.finish();
                 // The header with the length is written already; a file that changed since would corrupt the archive.
                 if got != (blob.sha256(), blob.size()) {
@@ -36,7 +66,7 @@ pub fn gzip(segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Re
             }
         }
     }
-    encoder.finish()?.flush()
+    Ok(())
 }
 
 fn copy(reader: &mut impl Read, writer: &mut impl Write, task: &dyn Task) -> io::Result<()> {

@@ -9,7 +9,7 @@ use tar::{EntryType, Header};
 
 use crate::fetch::Blob;
 use crate::secret::Secret;
-use crate::target::InstallPath;
+use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
 
 const BLOCK: usize = 512;
@@ -24,12 +24,28 @@ pub enum Segment {
     Blob(Blob),
 }
 
+/// How entries are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// `usr/bin/kubectl`.
+    Bare,
+    /// `./usr/bin/kubectl` behind an entry for `./` itself, as dpkg-deb(1) does it.
+    Dotted,
+}
+
 /// The whole stream of `tree`, every entry dated `mtime` (seconds since 1970) and owned by root.
-pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
+pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment>> {
     let mtime = u64::try_from(mtime).map_err(|_| io::Error::other("tar has no time before 1970"))?;
-    let mut segments = Vec::new();
+    let (mut segments, prefix) = match names {
+        Names::Bare => (Vec::new(), ""),
+        Names::Dotted => {
+            let root = header("./", &Entry::directory(Mode::EXECUTABLE), mtime)?;
+            (vec![Segment::Bytes(root)], "./")
+        }
+    };
     for (path, entry) in tree.iter() {
-        segments.push(Segment::Bytes(header(path, entry, mtime)?));
+        let slash = if entry.is_directory() { "/" } else { "" };
+        segments.push(Segment::Bytes(header(&format!("{prefix}{path}{slash}"), entry, mtime)?));
         match &entry.content {
             Content::Directory => continue,
             Content::Bytes(bytes) => segments.push(Segment::Bytes(bytes.to_vec())),
@@ -43,21 +59,22 @@ pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
     Ok(segments)
 }
 
-fn header(path: &InstallPath, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
-    let (name, kind) = match entry.content {
-        Content::Directory => (format!("{path}/"), EntryType::Directory),
-        _ => (path.to_string(), EntryType::Regular),
-    };
-    let mut bytes = Vec::new();
+fn header(name: &str, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
+    let kind = if entry.is_directory() { EntryType::Directory } else { EntryType::Regular };
     let mut header = blank(kind, entry.mode.bits(), entry.size(), mtime)?;
-    if header.set_path(&name).is_err() {
-        bytes.extend(long_name(&name, mtime)?);
-        // Readers take the name from the entry before; the first 100 bytes are for those that don't.
-        header.as_old_mut().name.copy_from_slice(&name.as_bytes()[..100]);
-    }
+    // Readers take a longer name from the entry before; its first 100 bytes are for those that don't.
+    let mut bytes = if set_name(&mut header, name) { Vec::new() } else { long_name(name, mtime)? };
     header.set_cksum();
     bytes.extend_from_slice(header.as_bytes());
     Ok(bytes)
+}
+
+/// Writes as much of the name as a header holds, byte for byte; `Header::set_path` would drop a leading `./`.
+fn set_name(header: &mut Header, name: &str) -> bool {
+    let field = &mut header.as_old_mut().name;
+    let length = name.len().min(field.len());
+    field[..length].copy_from_slice(&name.as_bytes()[..length]);
+    length == name.len()
 }
 
 fn blank(kind: EntryType, mode: u32, size: u64, mtime: u64) -> io::Result<Header> {
@@ -79,11 +96,7 @@ fn long_name(name: &str, mtime: u64) -> io::Result<Vec<u8>> {
     content.push(0);
     let size = content.len() as u64;
     let mut header = blank(EntryType::GNULongName, 0o644, size, mtime)?;
-    header.set_path("././@LongLink").or_else(|_| {
-        let link = b"././@LongLink";
-        header.as_old_mut().name[..link.len()].copy_from_slice(link);
-        Ok::<_, io::Error>(())
-    })?;
+    set_name(&mut header, "././@LongLink");
     header.set_cksum();
     Ok([header.as_bytes().to_vec(), content, padding(size)].concat())
 }
@@ -96,11 +109,10 @@ fn padding(size: u64) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Mode;
     use std::io::Read as _;
 
     fn bytes(tree: &Tree) -> Vec<u8> {
-        let segments = segments(tree, 1_568_764_800).expect("a tree that can be packed");
+        let segments = segments(tree, 1_568_764_800, Names::Bare).expect("a tree that can be packed");
         segments
             .into_iter()
             .flat_map(|segment| match segment {

@@ -5,19 +5,24 @@
 //! etcd/10.200.16.79.pem …     etcd members
 //! bootstrap-token.json        0600
 //! encryption-key              0600, base64
+//! revision.json               how many different bundles were built
 //! replaced/                   certificates that were reissued
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use super::certificate::Key;
 use super::facts::{Facts, day};
 use super::pem;
 use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
-use super::{Error, TOKEN};
+use super::{Error, TOKEN, revision};
+use crate::hash::Sha256;
 use crate::out;
 use crate::secret::Secret;
 use crate::target::Mode;
@@ -137,6 +142,26 @@ impl PkiDir {
         Ok(Secret::new(key.as_bytes()))
     }
 
+    /// A digest over every key, certificate and token here.
+    pub(super) fn fingerprint(&self) -> Result<Sha256, Error> {
+        let names = out::list(&self.root).map_err(failed("list", &self.root))?;
+        let kept = |name: &&String| !name.starts_with("replaced/") && !name.starts_with('.') && *name != revision::FILE;
+        let mut digests = BTreeMap::new();
+        for name in names.iter().filter(kept) {
+            if let Some(bytes) = read_if_there(&self.root.join(name))? {
+                digests.insert(name, Sha256::of(bytes.expose()));
+            }
+        }
+        let listing: String = digests.iter().map(|(name, digest)| format!("{digest} {name}\n")).collect();
+        Ok(Sha256::of(listing.as_bytes()))
+    }
+
+    pub(super) fn write_revision(&self, counted: &impl Serialize) -> Result<(), Error> {
+        let text =
+            serde_json::to_vec_pretty(counted).unwrap_or_else(|why| unreachable!("a number and a digest: {why}"));
+        self.write(&self.root.join(revision::FILE), &text, Mode::PUBLIC)
+    }
+
     fn write(&self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Error> {
         if let Some(parent) = path.parent().filter(|parent| *parent != self.root) {
             DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(failed("create", parent))?;
@@ -146,7 +171,7 @@ impl PkiDir {
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the room that touches the pki directory")]
-fn read_if_there(path: &Path) -> Result<Option<Secret>, Error> {
+pub(super) fn read_if_there(path: &Path) -> Result<Option<Secret>, Error> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(Secret::new(bytes))),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(None),

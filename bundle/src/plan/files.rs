@@ -10,7 +10,7 @@ use crate::recipe::Recipe;
 use crate::recipe::flags::unknown_flags;
 use crate::recipe::layout::{Credential, FileRule, FileSource, Kubeconfig, Server};
 use crate::recipe::template::Renderer;
-use crate::spec::names::Host;
+use crate::spec::names::{Host, NodeName};
 use crate::spec::{API_PORT, ClusterSpec, Node};
 use crate::target::{InstallPath, Mode, Owner};
 
@@ -35,6 +35,8 @@ pub enum Source {
     Directory,
     /// This text.
     Text(String),
+    /// This text, as `gzip -9n` writes it.
+    Gzipped(String),
     /// A verified binary.
     Component(String),
     /// A certificate, or the public half of a key pair.
@@ -79,8 +81,13 @@ struct Directories {
     units: &'static str,
 }
 
-const TARBALL: Directories =
+const LOCAL: Directories =
     Directories { bin: "usr/local/bin", lib: "usr/local/lib/kube-bundle", units: "etc/systemd/system" };
+
+/// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`,
+/// it is the same place.
+const PACKAGED: Directories =
+    Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
 
 /// What templates may name.
 #[derive(Serialize)]
@@ -116,7 +123,7 @@ pub(super) struct Planned {
 }
 
 pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> Result<Planned, Vec<String>> {
-    let planner = Planner { spec, recipe, renderer: Renderer::new(&recipe.files).map_err(|why| vec![why])? };
+    let planner = Planner::new(spec, recipe, LOCAL)?;
     let mut faults = Vec::new();
     let nodes = spec.nodes.iter().map(|node| NodePlan {
         name: node.name.clone(),
@@ -128,19 +135,38 @@ pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> Result<Planned, Vec<S
     let mut operator = planner.files(&recipe.layout.operator, None, &mut faults);
     operator.extend(etcd_hosts(spec).into_iter().flat_map(etcd_files));
     operator.sort_by(|one, other| one.path.cmp(&other.path));
+    unless_faulty(faults, Planned { nodes, operator })
+}
+
+/// The files of each machine, where packages put them.
+pub(super) fn packaged(spec: &ClusterSpec, recipe: &Recipe) -> Result<Vec<(NodeName, Vec<FilePlan>)>, Vec<String>> {
+    let planner = Planner::new(spec, recipe, PACKAGED)?;
+    let mut faults = Vec::new();
+    let files = |node: &Node| (node.name.clone(), planner.files(&recipe.layout.files, Some(node), &mut faults));
+    let nodes = spec.nodes.iter().map(files).collect();
+    unless_faulty(faults, nodes)
+}
+
+fn unless_faulty<T>(mut faults: Vec<String>, planned: T) -> Result<T, Vec<String>> {
     // Three masters have the same fault three times.
     faults.sort();
     faults.dedup();
-    if faults.is_empty() { Ok(Planned { nodes, operator }) } else { Err(faults) }
+    if faults.is_empty() { Ok(planned) } else { Err(faults) }
 }
 
 struct Planner<'a> {
     spec: &'a ClusterSpec,
     recipe: &'a Recipe,
+    directories: Directories,
     renderer: Renderer<'a>,
 }
 
-impl Planner<'_> {
+impl<'p> Planner<'p> {
+    fn new(spec: &'p ClusterSpec, recipe: &'p Recipe, directories: Directories) -> Result<Self, Vec<String>> {
+        let renderer = Renderer::new(&recipe.files).map_err(|why| vec![why])?;
+        Ok(Self { spec, recipe, directories, renderer })
+    }
+
     fn files(&self, rules: &[FileRule], node: Option<&Node>, faults: &mut Vec<String>) -> Vec<FilePlan> {
         let values = self.values(node);
         let mut files = Vec::new();
@@ -183,7 +209,7 @@ impl Planner<'_> {
     fn values<'a>(&'a self, node: Option<&'a Node>) -> Values<'a> {
         let spec = self.spec;
         Values {
-            directories: TARBALL,
+            directories: self.directories,
             cluster: ClusterValues {
                 name: spec.name.as_str(),
                 version: &self.recipe.release.version,

@@ -15,6 +15,7 @@ const RECIPES: &[(&str, Texts)] = &[
     recipe!("v1.16.0":
         "config/audit-policy.yaml",
         "config/kube-scheduler.yaml",
+        "deb/copyright",
         "flags/kube-apiserver.tsv",
         "flags/kube-controller-manager.tsv",
         "flags/kube-proxy.tsv",

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Recipe, template};
+use crate::package::Line;
 use crate::target::{InstallPath, Mode};
 
 /// What lies where, and which certificates it takes.
@@ -13,6 +14,8 @@ use crate::target::{InstallPath, Mode};
 pub struct Layout {
     /// Units and ports.
     pub install: Install,
+    /// What Debian packages say of themselves.
+    pub deb: Deb,
     /// Files on every master.
     pub files: Vec<FileRule>,
     /// Files for people, below `operator/`.
@@ -41,6 +44,39 @@ pub struct Install {
     pub state: Vec<InstallPath>,
     /// Directories of logs, which stay until a purge.
     pub logs: Vec<InstallPath>,
+    /// What units write into these directories; the last part may be a pattern of glob(7). A package's purge removes
+    /// it and nothing else.
+    pub writes: Vec<InstallPath>,
+}
+
+/// What Debian packages say of themselves.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deb {
+    /// Who answers for them: a name and an address in angle brackets (Debian Policy 5.6.2).
+    pub maintainer: Line,
+    /// Where more is to be read.
+    pub homepage: Line,
+    /// The file of this recipe that is their copyright file.
+    pub copyright: String,
+    /// What is said of each component.
+    #[serde(default)]
+    pub components: BTreeMap<String, DebComponent>,
+}
+
+/// The package of one component.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DebComponent {
+    /// What it is, in a phrase.
+    #[serde(default)]
+    pub synopsis: Option<Line>,
+    /// What it is, at length: paragraphs.
+    #[serde(default)]
+    pub description: Vec<Line>,
+    /// Packages of others that own the same files.
+    #[serde(default)]
+    pub conflicts: Vec<String>,
 }
 
 /// One file or directory.
@@ -202,6 +238,12 @@ impl Layout {
             {
                 faults.push(format!("kubeconfig `{name}` uses certificate `{id}`, which is not there"));
             }
+        }
+        if recipe.files.get(&self.deb.copyright).is_none() {
+            faults.push(format!("packages want file `{}`, which is not there", self.deb.copyright));
+        }
+        for name in self.deb.components.keys().filter(|name| !recipe.release.components.contains_key(*name)) {
+            faults.push(format!("`[deb.components.{name}]` describes a component that is not there"));
         }
         if let Err(why) = template::compile(&recipe.files) {
             faults.push(why);

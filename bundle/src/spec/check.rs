@@ -101,7 +101,8 @@ impl Read {
                 subject: self.pki.subject,
                 existing_ca: self.pki.existing_ca,
             },
-            formats: self.formats?.into_iter().map(Spanned::into_inner).collect(),
+            formats: self.output.formats?.into_iter().map(Spanned::into_inner).collect(),
+            deb: self.output.deb,
         })
     }
 
@@ -261,14 +262,14 @@ fn the_domain_leaves_room_for_a_service(read: &Read, faults: &FaultList) {
 }
 
 fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
-    if let (Some(span), Some([])) = (&read.formats_span, read.formats.as_deref()) {
+    if let (Some(span), Some([])) = (&read.output.formats_span, read.output.formats.as_deref()) {
         faults.add(
             Diagnostic::error(span.clone(), "there is nothing to pack", "no format")
                 .help("write `formats = [\"tarball\"]`"),
         );
     }
     let (ready, later): (Vec<_>, Vec<_>) =
-        read.formats.iter().flatten().partition(|format| format.get_ref().is_available());
+        read.output.formats.iter().flatten().partition(|format| format.get_ref().is_available());
     for format in later {
         let message = format!("format `{}` is not written by this version", format.get_ref());
         if ready.is_empty() {

@@ -110,7 +110,18 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// The same, and a fault if the key is missing; `example` is what the user could write.
+    /// A whole number of at least 1, if the key is there.
+    pub(super) fn count(&self, key: &'static str) -> Option<u32> {
+        let value = self.get(key)?;
+        let number = value.get_ref().as_integer();
+        let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
+        if number.filter(|number| *number > 0).is_none() {
+            self.expected(key, value, "a whole number of at least 1");
+        }
+        number
+    }
+
+    /// The same as [`Self::parse`], and a fault if the key is missing; `example` is what the user could write.
     pub(super) fn require<T: FromStr<Err: Display>>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
         if self.get(key).is_none() {
             self.missing(key, &format!("for example `{key} = {example}`"));

@@ -10,7 +10,7 @@ use toml::Spanned;
 
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
 use super::raw::{FaultList, Table};
-use super::{ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, RecipeRef, Role, Subject};
+use super::{DebSpec, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, RecipeRef, Role, Subject};
 use crate::diagnostic::Diagnostic;
 
 /// The file with its places. `None` is a value whose fault has been noted already.
@@ -28,8 +28,13 @@ pub(super) struct Read {
     pub(super) nodes_span: Option<Range<usize>>,
     pub(super) nodes: Vec<ReadNode>,
     pub(super) pki: ReadPki,
+    pub(super) output: ReadOutput,
+}
+
+pub(super) struct ReadOutput {
     pub(super) formats_span: Option<Range<usize>>,
     pub(super) formats: Option<Vec<Spanned<Format>>>,
+    pub(super) deb: DebSpec,
 }
 
 pub(super) struct ReadNode {
@@ -55,7 +60,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     let nodes_span = root.span_of("nodes");
     let nodes = root.tables("nodes").into_iter().map(read_node).collect();
     let pki = read_pki(root.table("pki"), faults);
-    let (formats_span, formats) = read_formats(root.table("output"));
+    let output = read_output(root.table("output"));
     let mut read = Read {
         name: None,
         recipe: None,
@@ -70,8 +75,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         nodes_span,
         nodes,
         pki,
-        formats_span,
-        formats,
+        output,
     };
     if let Some(cluster) = cluster {
         read.name = cluster.require("name", "\"roc\"");
@@ -95,15 +99,27 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     read
 }
 
-fn read_formats(output: Option<Table<'_>>) -> (Option<Range<usize>>, Option<Vec<Spanned<Format>>>) {
-    let Some(output) = output else { return (None, Some(vec![Spanned::new(0..0, Format::Tarball)])) };
-    let span = output.span_of("formats");
-    let formats = match span {
-        Some(_) => output.list("formats"),
-        None => Some(vec![Spanned::new(0..0, Format::Tarball)]),
+fn read_output(table: Option<Table<'_>>) -> ReadOutput {
+    let mut output = ReadOutput {
+        formats_span: None,
+        formats: Some(vec![Spanned::new(0..0, Format::Tarball)]),
+        deb: DebSpec::default(),
     };
-    output.finish();
-    (span, formats)
+    let Some(table) = table else { return output };
+    output.formats_span = table.span_of("formats");
+    if output.formats_span.is_some() {
+        output.formats = table.list("formats");
+    }
+    if let Some(deb) = table.table("deb") {
+        output.deb = DebSpec {
+            layout: deb.parse("layout").map(Spanned::into_inner).unwrap_or_default(),
+            compression: deb.parse("compression").map(Spanned::into_inner).unwrap_or_default(),
+            revision: deb.count("revision"),
+        };
+        deb.finish();
+    }
+    table.finish();
+    output
 }
 
 fn read_node(table: Table<'_>) -> ReadNode {

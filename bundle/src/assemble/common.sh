@@ -1,0 +1,46 @@
+# What install.sh and the packages' scripts have in common.
+
+say() { printf '%s\n' "$*"; }
+warn() { printf 'warning: %s\n' "$*" >&2; }
+
+# fault WHAT FIX: notes a failed check; all of them are shown before the script gives up.
+faults=0
+fault() {
+  printf 'error: %s\n  fix: %s\n' "$1" "$2" >&2
+  faults=$((faults + 1))
+}
+
+give_up_on_faults() {
+  [ "$faults" -eq 0 ] || {
+    printf 'Nothing was changed.\n' >&2
+    exit 1
+  }
+}
+
+# digest FILE: its sha256.
+digest() {
+  sum_read=$(sha256sum <"$1")
+  printf '%s' "${sum_read%% *}"
+}
+
+# setting DIRECTORY KEY: the value of KEY=VALUE in its bundle.conf, which is read and never run.
+setting() {
+  [ -f "$1/bundle.conf" ] || return 0
+  while IFS='=' read -r key value; do
+    [ "$key" != "$2" ] || printf '%s' "$value"
+  done <"$1/bundle.conf"
+}
+
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# has_line FILE LINE
+has_line() {
+  [ -f "$1" ] || return 1
+  while IFS= read -r line; do
+    [ "$line" != "$2" ] || return 0
+  done <"$1"
+  return 1
+}
+
+# active_state UNIT: systemd's word for it.
+active_state() { systemctl is-active "$1" 2>/dev/null || true; }

@@ -1,0 +1,15 @@
+# Stops the units before their files go. An upgrade lets them run: the new version restarts what has changed.
+
+if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
+  if [ -d /run/systemd/system ]; then
+    last_first=
+    for unit in $units; do last_first="$unit $last_first"; done
+    # shellcheck disable=SC2086 # a list of units
+    if command -v deb-systemd-invoke >/dev/null; then
+      deb-systemd-invoke stop $last_first >/dev/null || true
+    else
+      systemctl --quiet stop $last_first || true
+    fi
+  fi
+  rm -rf /var/lib/kube-bundle/started
+fi

@@ -1,0 +1,86 @@
+//! A package as dpkg reads it: three members in this order, and in each one compressed stream that ends with it.
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::GzDecoder;
+use liblzma::bufread::XzDecoder;
+
+use super::{Contents, tar};
+use crate::manifest::CONTROL;
+
+/// What a package, as any ar archive, begins with.
+pub(super) const MAGIC: &[u8] = b"!<arch>\n";
+
+pub(super) fn read(mut file: impl BufRead, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+    let mut magic = [0; 8];
+    file.read_exact(&mut magic)?;
+    let mut version = String::new();
+    let (name, size) = header(&mut file)?;
+    let mut member = (&mut file).take(size);
+    member.read_to_string(&mut version)?;
+    if name != "debian-binary" || version != "2.0\n" {
+        return Err(broken(format!("it begins with `{name}` of format {version:?} instead of `debian-binary` 2.0")));
+    }
+    for (stem, directory) in [("control.tar", format!("{CONTROL}/")), ("data.tar", String::new())] {
+        let (name, size) = header(&mut file)?;
+        let Some(ending) = name.strip_prefix(stem) else {
+            return Err(broken(format!("`{name}` stands where `{stem}.*` is expected")));
+        };
+        let member = BufReader::new((&mut file).take(size));
+        stream(&name, ending, member, &directory, keep, contents)?;
+        if size % 2 == 1 {
+            file.read_exact(&mut [0])?;
+        }
+    }
+    match file.fill_buf()?.len() {
+        0 => Ok(()),
+        _ => Err(broken("something stands behind `data.tar.*`".to_owned())),
+    }
+}
+
+/// dpkg stops where the first gzip member, frame or stream ends, and so does this; what is left is an error.
+fn stream(
+    name: &str,
+    ending: &str,
+    member: BufReader<impl Read>,
+    directory: &str,
+    keep: &[&str],
+    contents: &mut Contents,
+) -> io::Result<()> {
+    let mut rest = match ending {
+        ".gz" => {
+            let mut decoder = GzDecoder::new(member);
+            tar(&mut decoder, directory, keep, contents)?;
+            decoder.into_inner()
+        }
+        ".zst" => {
+            let mut decoder = zstd::Decoder::with_buffer(member)?.single_frame();
+            tar(&mut decoder, directory, keep, contents)?;
+            decoder.finish()
+        }
+        ".xz" => {
+            let mut decoder = XzDecoder::new(member);
+            tar(&mut decoder, directory, keep, contents)?;
+            decoder.into_inner()
+        }
+        _ => return Err(broken(format!("`{name}` is compressed in a way that is not known here"))),
+    };
+    match rest.fill_buf()?.len() {
+        0 => Ok(()),
+        _ => Err(broken(format!("`{name}` goes on behind its first stream, where dpkg stops reading"))),
+    }
+}
+
+/// Name and size of the next member.
+fn header(file: &mut impl Read) -> io::Result<(String, u64)> {
+    let mut bytes = [0; 60];
+    file.read_exact(&mut bytes)?;
+    let field = |range: std::ops::Range<usize>| String::from_utf8_lossy(&bytes[range]).trim_end().to_owned();
+    let size = field(48..58).parse().ok().filter(|_| &bytes[58..] == b"`\n");
+    let size = size.ok_or_else(|| broken("a member's header is damaged".to_owned()))?;
+    Ok((field(0..16).trim_end_matches('/').to_owned(), size))
+}
+
+fn broken(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}

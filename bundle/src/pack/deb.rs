@@ -1,0 +1,105 @@
+//! A package as deb(5) describes it: `debian-binary`, `control.tar.gz`, `data.tar.*` in an ar archive.
+//!
+//! The writer knows what Debian Policy wants of any package and nothing of what is in this one. Whatever lies below
+//! `etc/` is a conffile (10.7); a [`Content::Secret`] leaves no digest in `md5sums`, which everybody may read.
+
+use std::io::{self, Read, Seek, Write};
+
+use md5::{Digest as _, Md5};
+
+use super::compress;
+use super::tar::{self, Names};
+use super::ar;
+use crate::package::Package;
+use crate::progress::Task;
+use crate::spec::Compression;
+use crate::target::{InstallPath, Mode};
+use crate::tree::{Content, Entry, Tree};
+
+/// What the control archive holds. Programs are read once, for their MD5.
+pub fn control(package: &Package) -> io::Result<Tree> {
+    let mut members = Tree::default();
+    let mut add = |name: &str, mode, text: String| {
+        let path: InstallPath = name.parse().map_err(io::Error::other)?;
+        members.insert(path, Entry::text(mode, text)).map_err(io::Error::other)
+    };
+    add("control", Mode::PUBLIC, package.control.stanza(installed_size(&package.tree)))?;
+    let sums = md5sums(&package.tree)?;
+    if !sums.is_empty() {
+        add("md5sums", Mode::PUBLIC, sums)?;
+    }
+    let conffiles: String =
+        package.tree.files().filter(|(path, _)| is_conffile(path)).map(|(path, _)| format!("/{path}\n")).collect();
+    if !conffiles.is_empty() {
+        add("conffiles", Mode::PUBLIC, conffiles)?;
+    }
+    for (script, text) in &package.scripts {
+        add(script.name(), Mode::EXECUTABLE, text.clone())?;
+    }
+    Ok(members)
+}
+
+fn is_conffile(path: &InstallPath) -> bool {
+    path.as_str().starts_with("etc/")
+}
+
+/// KiB as dpkg-gencontrol(1) counts them: each file rounded up, each directory, the root among them, as one.
+fn installed_size(tree: &Tree) -> u64 {
+    let sizes = tree.iter().map(|(_, entry)| if entry.is_directory() { 1 } else { entry.size().div_ceil(1024) });
+    1 + sizes.sum::<u64>()
+}
+
+/// `md5sums` as dh_md5sums(1) writes it, for dpkg --verify and debsums(1).
+fn md5sums(tree: &Tree) -> io::Result<String> {
+    let mut lines = String::new();
+    for (path, entry) in tree.files().filter(|(path, _)| !is_conffile(path)) {
+        let digest = match &entry.content {
+            Content::Directory | Content::Secret(_) => continue,
+            Content::Bytes(bytes) => Md5::digest(bytes),
+            Content::Blob(blob) => {
+                let mut hasher = Md5::new();
+                let mut reader = blob.open()?;
+                let mut buffer = vec![0; 256 << 10];
+                loop {
+                    match reader.read(&mut buffer)? {
+                        0 => break hasher.finalize(),
+                        count => hasher.update(&buffer[..count]),
+                    }
+                }
+            }
+        };
+        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        lines += &format!("{digest}  {path}\n");
+    }
+    Ok(lines)
+}
+
+/// Writes a package with the given [`control`] archive. A member's length stands before it, so the compressed files
+/// wait in `spool`, which is empty and may be anything that can be read again.
+pub fn write(
+    package: &Package,
+    control: &Tree,
+    mtime: i64,
+    spool: &mut (impl Read + Write + Seek),
+    writer: &mut impl Write,
+    task: &dyn Task,
+) -> io::Result<()> {
+    let compression = package.compression;
+    // dpkg 1.17 takes no other control archive.
+    let mut head = Vec::new();
+    compress::write(Compression::Gzip, &tar::segments(control, mtime, Names::Dotted)?, &mut head, task)?;
+    compress::write(compression, &tar::segments(&package.tree, mtime, Names::Dotted)?, &mut *spool, task)?;
+    let size = spool.stream_position()?;
+    spool.rewind()?;
+
+    let mtime = u64::try_from(mtime).map_err(io::Error::other)?;
+    ar::begin(writer)?;
+    ar::member(writer, "debian-binary", mtime, 4, &mut &b"2.0\n"[..])?;
+    ar::member(writer, "control.tar.gz", mtime, head.len() as u64, &mut &head[..])?;
+    let data = match compression {
+        Compression::Gzip => "data.tar.gz",
+        Compression::Zstd => "data.tar.zst",
+        Compression::Xz => "data.tar.xz",
+    };
+    ar::member(writer, data, mtime, size, spool)
+}

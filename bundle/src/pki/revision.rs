@@ -1,0 +1,65 @@
+//! `pki/revision.json`: how many different bundles were built with these keys.
+//!
+//! A package is newer for apt only if its version is greater, and the same input must give the same version. So builds
+//! are counted where the keys are, since both are what a rebuild needs: an unchanged cluster keeps its number, a
+//! changed one gets the next, and a change taken back is a change too.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use super::directory::{PkiDir, read_if_there};
+use crate::hash::Sha256;
+use crate::plan::certificates::{CertPlan, PkiPlan};
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Counted {
+    revision: u32,
+    content: Sha256,
+}
+
+/// What a bundle would be made of: `rest`, and every key and certificate as it is now. `base` is where `cluster.toml`
+/// lies.
+pub fn content(plan: &PkiPlan, directory: &Path, base: &Path, rest: &[Sha256]) -> Result<Sha256, Error> {
+    let mut digests = rest.to_vec();
+    if let Some(directory) = PkiDir::existing(directory)? {
+        digests.push(directory.fingerprint()?);
+    }
+    for given in plan.certificates.values() {
+        let CertPlan::Given { cert, key } = given else { continue };
+        for path in [Some(cert), key.as_ref()].into_iter().flatten() {
+            if let Some(bytes) = read_if_there(&base.join(path))? {
+                digests.push(Sha256::of(bytes.expose()));
+            }
+        }
+    }
+    Ok(Sha256::of(digests.iter().map(ToString::to_string).collect::<String>().as_bytes()))
+}
+
+/// The number that a bundle of this content has or would get.
+pub fn number(directory: &Path, content: Sha256) -> Result<u32, Error> {
+    Ok(match read(directory)? {
+        Some(last) if last.content == content => last.revision,
+        Some(last) => last.revision.saturating_add(1),
+        None => 1,
+    })
+}
+
+/// Notes that a bundle of this content was built under this number.
+pub fn record(directory: &Path, revision: u32, content: Sha256) -> Result<(), Error> {
+    if read(directory)?.is_some_and(|last| last.revision == revision && last.content == content) {
+        return Ok(());
+    }
+    PkiDir::open(directory)?.write_revision(&Counted { revision, content })
+}
+
+fn read(directory: &Path) -> Result<Option<Counted>, Error> {
+    let path = directory.join(FILE);
+    let Some(text) = read_if_there(&path)? else { return Ok(None) };
+    let counted = serde_json::from_slice(text.expose());
+    counted.map(Some).map_err(|why| Error::Unreadable { path, why: format!("it counts no builds: {why}") })
+}
+
+/// Its name in `pki/`.
+pub(super) const FILE: &str = "revision.json";
