@@ -84,7 +84,8 @@ pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
                 Parcel::Package(Box::new(match node {
                     None => package::shared(control.clone(), *compression, own),
                     Some(node) => {
-                        let node = node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
+                        let node =
+                            node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
                         let all = everything(plan, files);
                         let installed = tree(control.package.as_str(), &all, blobs, pki)?;
                         package::node(control.clone(), *compression, own, &installed, plan, node, pki.window())

@@ -134,10 +134,8 @@ fn write_repository(
         .iter()
         .filter_map(|(path, file)| Some((path.rsplit('/').next()?, stanza(file)?, &file.record)))
         .collect();
-    let indexed: Vec<_> = packages
-        .iter()
-        .map(|(file_name, stanza, record)| apt::Indexed { file_name, stanza, record })
-        .collect();
+    let indexed: Vec<_> =
+        packages.iter().map(|(file_name, stanza, record)| apt::Indexed { file_name, stanza, record }).collect();
     if indexed.is_empty() {
         return Ok(Vec::new());
     }

@@ -31,8 +31,7 @@ impl FromStr for PackageName {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
-        let good =
-            text.len() >= 2 && text.chars().all(inner) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let good = text.len() >= 2 && text.chars().all(inner) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
         good.then(|| Self(text.to_owned())).ok_or_else(|| Malformed {
             what: "package name",
             expected: "two or more lower-case letters, digits, `+`, `-` and `.`, beginning with a letter or digit",

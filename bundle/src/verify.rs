@@ -188,7 +188,8 @@ fn package(report: &mut Report, contents: &Contents) {
         let (mode, sha256, path) = (words.next()?, words.next()?, words.next()?);
         Some((path, (mode, sha256)))
     };
-    let listed: BTreeMap<_, _> = contents.kept.get("FILES").map_or("", String::as_str).lines().filter_map(line).collect();
+    let listed: BTreeMap<_, _> =
+        contents.kept.get("FILES").map_or("", String::as_str).lines().filter_map(line).collect();
     for (path, member) in contents.entries.iter().filter(|(path, _)| !path.starts_with(&format!("{CONTROL}/"))) {
         let Some((got, size)) = member.sha256.zip(member.size) else { continue };
         report.files += 1;

@@ -1,7 +1,8 @@
-//! The chores of this repository: `cargo xtask ci`, `cargo xtask docs`. One file for each.
+//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`. One file for each.
 
 mod ci;
 mod docs;
+mod e2e;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -16,10 +17,15 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["e2e", ref wanted @ ..] => e2e::run(wanted),
         _ => {
             eprintln!("usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass");
             eprintln!("       cargo xtask docs          write man pages and completions");
             eprintln!("       cargo xtask docs --check  say whether they are current");
+            eprintln!("       cargo xtask e2e [SCENARIO]... --binaries DIR [--suite NAME]");
+            eprintln!(
+                "                                 install on systemd machines, as root; --list names the scenarios"
+            );
             return ExitCode::from(2);
         }
     };

@@ -66,12 +66,8 @@ pub(super) fn node(
     scripts.push(("paths", paths(&tree)));
     scripts.push(("writes", list(writes)));
     scripts.push(("directories", list(&[&state[..], logs].concat())));
-    let bodies = [
-        (Script::Preinst, PREINST),
-        (Script::Postinst, POSTINST),
-        (Script::Prerm, PRERM),
-        (Script::Postrm, POSTRM),
-    ];
+    let bodies =
+        [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     let bodies = bodies.map(|(kind, body)| (kind, script(&scripts, body)));
 
     let conf = settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
@@ -79,7 +75,8 @@ pub(super) fn node(
     if let Some(parent) = record.parent() {
         tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
     }
-    for (name, text) in [("bundle.conf", conf), ("FILES", listing(installed)), ("TRIGGERS", triggers(installed, units))] {
+    for (name, text) in [("bundle.conf", conf), ("FILES", listing(installed)), ("TRIGGERS", triggers(installed, units))]
+    {
         let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
         tree.insert(path.below(&record), Entry::text(Mode::PUBLIC, text))?;
     }

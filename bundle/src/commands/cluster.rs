@@ -58,8 +58,7 @@ impl Cluster {
         };
         let plan = plan::plan(&spec, &recipe, Edition { epoch, revision: 1 })?;
         let counts = spec.formats.contains(&Format::Deb) && spec.deb.revision.is_none();
-        let mut cluster =
-            Self { plan, pki: base.join("pki"), base, revision: None, layout: spec.deb.layout };
+        let mut cluster = Self { plan, pki: base.join("pki"), base, revision: None, layout: spec.deb.layout };
         if counts {
             let revision = pki::revision::number(&cluster.pki, cluster.content()?)?;
             cluster.plan = plan::plan(&spec, &recipe, Edition { epoch, revision })?;

@@ -13,13 +13,7 @@ pub fn begin(writer: &mut impl Write) -> io::Result<()> {
 }
 
 /// Writes one member of exactly `size` bytes, dated `mtime` (seconds since 1970), owned by root.
-pub fn member(
-    writer: &mut impl Write,
-    name: &str,
-    mtime: u64,
-    size: u64,
-    content: &mut impl Read,
-) -> io::Result<()> {
+pub fn member(writer: &mut impl Write, name: &str, mtime: u64, size: u64, content: &mut impl Read) -> io::Result<()> {
     writer.write_all(header(name, mtime, size)?.as_bytes())?;
     let copied = io::copy(&mut content.take(size), writer)?;
     if copied != size {

@@ -7,9 +7,9 @@ use std::io::{self, Read, Seek, Write};
 
 use md5::{Digest as _, Md5};
 
+use super::ar;
 use super::compress;
 use super::tar::{self, Names};
-use super::ar;
 use crate::package::Package;
 use crate::progress::Task;
 use crate::spec::Compression;

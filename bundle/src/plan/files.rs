@@ -86,8 +86,7 @@ const LOCAL: Directories =
 
 /// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`,
 /// it is the same place.
-const PACKAGED: Directories =
-    Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
+const PACKAGED: Directories = Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
 
 /// What templates may name.
 #[derive(Serialize)]

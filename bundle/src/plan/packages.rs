@@ -106,10 +106,8 @@ impl Packager<'_> {
     fn node_control(&self, node: &NodeName, revision: u32, fat: bool) -> Result<Control, Malformed> {
         let (release, deb) = (&self.recipe.release, &self.recipe.layout.deb);
         let cluster = &self.spec.name;
-        let exactly = |control: &Control| Relation {
-            package: control.package.clone(),
-            exactly: Some(control.version.clone()),
-        };
+        let exactly =
+            |control: &Control| Relation { package: control.package.clone(), exactly: Some(control.version.clone()) };
         let any = |control: &Control| Relation::any(control.package.clone());
         let all = |relation: &dyn Fn(&Control) -> Relation| {
             self.components.iter().map(|(_, control)| relation(control)).collect::<Vec<_>>()
@@ -138,7 +136,9 @@ impl Packager<'_> {
                 paragraph(format!(
                     "Units, configuration, certificates and keys of one machine, which alone may install them. {what}"
                 ))?,
-                paragraph("It holds private keys: keep the file from others, and delete it once installed.".to_owned())?,
+                paragraph(
+                    "It holds private keys: keep the file from others, and delete it once installed.".to_owned(),
+                )?,
             ],
         })
     }
@@ -173,7 +173,11 @@ fn overrides(files: &[FilePlan], control: &Control) -> String {
     let secret = files.iter().any(|file| file.source.is_secret());
     let private = files.iter().any(|file| file.mode == Mode::PRIVATE);
     let reasons = [
-        (control.version.to_string().ends_with("-1"), "no bug of Debian asked for this package", "initial-upload-closes-no-bugs"),
+        (
+            control.version.to_string().ends_with("-1"),
+            "no bug of Debian asked for this package",
+            "initial-upload-closes-no-bugs",
+        ),
         (program, "Kubernetes is released as static Go programs", "statically-linked-binary"),
         (program, "and without manual pages", "no-manual-page"),
         (secret, "keys are for root alone", "non-standard-file-perm"),

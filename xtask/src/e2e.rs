@@ -1,0 +1,110 @@
+//! `cargo xtask e2e`: bundles installed on systemd machines that nobody touched by hand.
+//!
+//! The machines are systemd-nspawn containers on one Debian root. All of it happens inside namespaces of its own (mounts,
+//! processes, network), so nothing leaves them, the guide's own addresses can be used, and whatever ends the run, a
+//! failure or Ctrl-C, ends the machines with it. Needs root.
+
+mod cluster;
+mod ground;
+mod machine;
+mod scenarios;
+mod shell;
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use ground::Ground;
+use scenarios::{SCENARIOS, Scenario};
+
+/// Set for the process inside the namespaces.
+const INSIDE: &str = "KUBE_BUNDLE_E2E_INSIDE";
+
+/// What was asked for.
+#[derive(Debug)]
+struct Wanted {
+    scenarios: Vec<&'static Scenario>,
+    binaries: PathBuf,
+    suite: String,
+}
+
+/// Runs the scenarios that `arguments` name, or all.
+#[expect(clippy::disallowed_methods, reason = "chores look at their environment")]
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    if arguments == ["--list"] {
+        return list();
+    }
+    let wanted = parse(arguments)?;
+    if std::env::var_os(INSIDE).is_some() {
+        return play(&wanted);
+    }
+    ground::install_what_is_missing()?;
+    crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle"])?;
+    ground::make_root(&wanted.suite)?;
+    let program = std::env::current_exe().context("could not find this program")?;
+    let program = program.display().to_string();
+    let namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"];
+    let inside = format!("{INSIDE}=1");
+    let again = [&namespaces[..], &["env", &inside, &program, "e2e"], arguments].concat();
+    shell::run("unshare", &again)
+}
+
+fn parse(arguments: &[&str]) -> Result<Wanted> {
+    let (mut scenarios, mut binaries, mut suite) = (Vec::new(), None, "bookworm".to_owned());
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().copied().with_context(|| format!("`{word}` wants a value"));
+        match *word {
+            "--binaries" => binaries = Some(PathBuf::from(value()?)),
+            "--suite" => value()?.clone_into(&mut suite),
+            name => {
+                let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+                scenarios.push(found.with_context(|| format!("there is no scenario `{name}`; `--list` names them"))?);
+            }
+        }
+    }
+    let Some(binaries) = binaries else { bail!("`--binaries DIR` must name Kubernetes v1.16.0 components") };
+    let binaries = std::path::absolute(&binaries).context("could not find the binaries")?;
+    if scenarios.is_empty() {
+        scenarios = SCENARIOS.iter().collect();
+    }
+    Ok(Wanted { scenarios, binaries, suite })
+}
+
+#[expect(clippy::print_stdout, reason = "this is the result")]
+fn list() -> Result<()> {
+    for scenario in SCENARIOS {
+        println!("{:24} {}", scenario.name, scenario.about);
+    }
+    Ok(())
+}
+
+/// Inside the namespaces.
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a report with times is what this makes")]
+fn play(wanted: &Wanted) -> Result<()> {
+    let ground = Ground::prepare(&wanted.suite, &wanted.binaries)?;
+    println!("Components: {} ({})", wanted.binaries.display(), ground.what_runs()?);
+    println!("Machines: Debian {}", wanted.suite);
+    let mut failed = Vec::new();
+    for scenario in &wanted.scenarios {
+        let begin = Instant::now();
+        println!("\n== {}: {}", scenario.name, scenario.about);
+        match (scenario.play)(&ground.scene(scenario.name)?) {
+            Ok(()) => println!("passed in {:.0?}", begin.elapsed()),
+            Err(why) => {
+                println!("FAILED after {:.0?}: {why:#}", begin.elapsed());
+                failed.push(scenario.name);
+            }
+        }
+    }
+    let passed = wanted.scenarios.len() - failed.len();
+    println!("\n{passed} passed, {} failed", failed.len());
+    if failed.is_empty() { Ok(()) } else { bail!("failed: {}; `target/e2e` keeps their journals", failed.join(", ")) }
+}
+
+/// Something that was shown.
+#[expect(clippy::print_stdout, reason = "a report is what this makes")]
+fn proved(what: &str) {
+    println!("  {what}");
+}

@@ -1,0 +1,112 @@
+//! What all scenarios stand on: tools, a Debian root, a bridge, and a directory to work in.
+#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::shell::{must, outcome, run};
+
+/// The bridge that the machines hang on.
+pub(super) const BRIDGE: &str = "kb0";
+/// This side's address on it.
+const HERE: &str = "10.200.0.1/16";
+
+/// Commands that are needed, and the packages that bring them.
+const TOOLS: &[(&str, &str)] = &[
+    ("mmdebstrap", "mmdebstrap"),
+    ("systemd-nspawn", "systemd-container"),
+    ("ip", "iproute2"),
+    ("unshare", "util-linux"),
+    ("curl", "curl"),
+    ("tar", "tar"),
+];
+
+/// What a machine has besides the essentials.
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,etcd-server,etcd-client,libnss-myhostname";
+
+/// Installs, by name, what this machine lacks.
+pub(super) fn install_what_is_missing() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_there = |tool: &str| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
+    let missing: Vec<_> = TOOLS.iter().filter(|(tool, _)| !is_there(tool)).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run("apt-get", &["update", "-q"])?;
+    run("apt-get", &[&["install", "-q", "-y", "--no-install-recommends"], &missing[..]].concat())
+}
+
+fn directory() -> PathBuf {
+    crate::root().join("target/e2e")
+}
+
+/// Makes the root that machines of this suite begin with, unless it is there.
+pub(super) fn make_root(suite: &str) -> Result<()> {
+    let root = directory().join("roots").join(suite);
+    let whole = root.with_extension("whole");
+    if whole.exists() {
+        return Ok(());
+    }
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).context("could not make the directory of the roots")?;
+    let include = format!("--include={PACKAGES}");
+    // etcd starts when it has its certificates; the network is up when an address is told.
+    let settle =
+        "--customize-hook=chroot \"$1\" systemctl disable etcd && chroot \"$1\" systemctl enable systemd-networkd";
+    let target = root.display().to_string();
+    run("mmdebstrap", &["--quiet", "--variant=minbase", &include, settle, suite, &target])?;
+    fs::write(&whole, "").with_context(|| format!("could not write `{}`", whole.display()))
+}
+
+/// What all scenarios share.
+pub(super) struct Ground {
+    root: PathBuf,
+    binaries: PathBuf,
+    work: PathBuf,
+}
+
+/// Where one scenario plays.
+pub(super) struct Scene {
+    /// The Debian root, which no machine changes.
+    pub(super) root: PathBuf,
+    /// Kubernetes components.
+    pub(super) binaries: PathBuf,
+    /// A directory of its own.
+    pub(super) work: PathBuf,
+}
+
+impl Ground {
+    /// Makes the bridge. The namespaces are entered already.
+    pub(super) fn prepare(suite: &str, binaries: &Path) -> Result<Self> {
+        for line in [
+            "link set lo up".to_owned(),
+            format!("link add {BRIDGE} type bridge"),
+            format!("link set {BRIDGE} up"),
+            format!("address add {HERE} dev {BRIDGE}"),
+        ] {
+            must("ip", &line.split(' ').collect::<Vec<_>>())?;
+        }
+        let directory = fs::canonicalize(directory()).context("could not find target/e2e")?;
+        let work = directory.join("work");
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work).context("could not make a directory to work in")?;
+        Ok(Self { root: directory.join("roots").join(suite), binaries: binaries.to_owned(), work })
+    }
+
+    /// What the components say that they are.
+    pub(super) fn what_runs(&self) -> Result<String> {
+        let program = self.binaries.join("kube-apiserver").display().to_string();
+        let said = outcome(&program, &["--version"])?;
+        ensure!(said.code == Some(0), "`{program} --version` failed: {}", said.text);
+        Ok(said.stdout.trim().to_owned())
+    }
+
+    /// A place for one scenario.
+    pub(super) fn scene(&self, name: &str) -> Result<Scene> {
+        let work = self.work.join(name);
+        fs::create_dir_all(&work).with_context(|| format!("could not make `{}`", work.display()))?;
+        Ok(Scene { root: self.root.clone(), binaries: self.binaries.clone(), work })
+    }
+}
