@@ -15,7 +15,7 @@ use flate2::{Compression, GzBuilder};
 use crate::fetch::Blobs;
 use crate::package::Package;
 use crate::pki::Pki;
-use crate::plan::{FilePlan, NodePlan, OutputKind, Plan, Source};
+use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
 use crate::spec::names::NodeName;
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -79,20 +79,7 @@ pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
                 let packed = installer::wrap(&installed, &output.path, plan, node, pki.window());
                 Parcel::Archive(packed.map_err(|source| conflict(&node.name, source))?)
             }
-            OutputKind::Deb { node, control, compression, files } => {
-                let own = tree(control.package.as_str(), files, blobs, pki)?;
-                Parcel::Package(Box::new(match node {
-                    None => package::shared(control.clone(), *compression, own),
-                    Some(node) => {
-                        let node =
-                            node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
-                        let all = everything(plan, files);
-                        let installed = tree(control.package.as_str(), &all, blobs, pki)?;
-                        package::node(control.clone(), *compression, own, &installed, plan, node, pki.window())
-                            .map_err(|source| conflict(&node.name, source))?
-                    }
-                }))
-            }
+            OutputKind::Deb(package) => Parcel::Package(Box::new(assemble_package(plan, package, blobs, pki)?)),
         };
         outputs.insert(output.path.clone(), parcel);
     }
@@ -103,13 +90,20 @@ fn node_plan<'p>(plan: &'p Plan, name: &NodeName) -> Option<&'p NodePlan> {
     plan.nodes.iter().find(|node| node.name == *name)
 }
 
-/// A machine's package knows the programs that it works with, though others bring them.
-fn everything(plan: &Plan, own: &[FilePlan]) -> Vec<FilePlan> {
+fn assemble_package(plan: &Plan, package: &PackagePlan, blobs: &Blobs, pki: &Pki) -> Result<Package, Error> {
+    let name = package.control.package.as_str();
+    let own = tree(name, &package.files, blobs, pki)?;
+    let Some(node) = &package.node else { return Ok(package::shared(package, own)) };
+    let node = node_plan(plan, node).ok_or_else(|| lacking(name, format!("node `{node}`")))?;
+    // It knows the programs that it works with, though others bring them.
     let programs = plan.outputs.iter().flat_map(|output| match &output.kind {
-        OutputKind::Deb { node: None, files, .. } => &files[..],
+        OutputKind::Deb(other) if other.node.is_none() => &other.files[..],
         _ => &[],
     });
-    own.iter().chain(programs.filter(|file| matches!(file.source, Source::Component(_)))).cloned().collect()
+    let programs = programs.filter(|file| matches!(file.source, Source::Component(_)));
+    let everything: Vec<_> = package.files.iter().chain(programs).cloned().collect();
+    let installed = tree(name, &everything, blobs, pki)?;
+    package::node(package, own, &installed, plan, node, pki.window()).map_err(|source| conflict(&node.name, source))
 }
 
 fn conflict(node: &NodeName, source: Conflict) -> Error {

@@ -15,14 +15,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
-use crate::package::Control;
 use crate::recipe::Recipe;
 use crate::recipe::layout::Install;
 use crate::spec::names::{ClusterName, Endpoint, NodeName};
-use crate::spec::{ClusterSpec, Compression, Format};
+use crate::spec::{ClusterSpec, Format};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
+pub use packages::PackagePlan;
 
 /// Everything a build will do.
 #[derive(Debug, Serialize)]
@@ -87,17 +87,7 @@ pub enum OutputKind {
         node: NodeName,
     },
     /// A Debian package.
-    Deb {
-        /// For which machine, unless it is for all.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        node: Option<NodeName>,
-        /// What it says of itself.
-        control: Control,
-        /// How its files are compressed.
-        compression: Compression,
-        /// What it installs, sorted by path.
-        files: Vec<FilePlan>,
-    },
+    Deb(Box<PackagePlan>),
 }
 
 impl OutputKind {
@@ -105,7 +95,7 @@ impl OutputKind {
     pub fn node(&self) -> Option<&NodeName> {
         match self {
             Self::Tarball { node } => Some(node),
-            Self::Deb { node, .. } => node.as_ref(),
+            Self::Deb(package) => package.node.as_ref(),
         }
     }
 
@@ -113,7 +103,7 @@ impl OutputKind {
     pub fn format(&self) -> Format {
         match self {
             Self::Tarball { .. } => Format::Tarball,
-            Self::Deb { .. } => Format::Deb,
+            Self::Deb(_) => Format::Deb,
         }
     }
 }

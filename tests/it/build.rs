@@ -12,8 +12,10 @@ fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
         "[pki]",
         "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
     );
+    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"deb\"]\n");
     bench.build().success();
     let one = files(&bench.path("out/small"));
+    assert!(one.contains_key("deb/small-second_1.16.0-1_all.deb"), "{:?}", one.keys());
     let directories = crate::harness::directories(&bench.path("out/small"));
     let args = ["build", "--offline", "--from", "files", "-o", "again", "-j"];
     for (umask, zone, lang, jobs) in

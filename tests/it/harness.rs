@@ -106,6 +106,19 @@ impl Bench {
     /// The one archive of [`SMALL`].
     pub(crate) const ARCHIVE: &'static str = "out/small/nodes/only/small-only-v1.16.0-amd64.tar.gz";
 
+    /// Builds packages from `files/`, offline.
+    pub(crate) fn build_packages(&self, more: &[&str]) -> Run {
+        self.run(&[&["build", "--offline", "--from", "files", "--format", "deb", "-q"], more].concat())
+    }
+
+    /// The package of this name in the output directory `out`.
+    pub(crate) fn package(&self, out: &str, name: &str) -> PathBuf {
+        let prefix = format!("{name}_");
+        let mut packages = fs::read_dir(self.path(out).join("deb")).unwrap().map(|entry| entry.unwrap().path());
+        let is_it = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(&prefix);
+        packages.find(is_it).unwrap_or_else(|| panic!("no package {name} in {out}"))
+    }
+
     /// Unpacks [`Self::ARCHIVE`] into `unpacked/` and returns what is inside.
     pub(crate) fn unpack(&self) -> PathBuf {
         fs::create_dir_all(self.path("unpacked")).unwrap();
@@ -200,16 +213,20 @@ pub(crate) fn directories(root: &Path) -> BTreeMap<String, u32> {
     found
 }
 
-/// Every file below `root` with mode and bytes.
+/// Every file below `root` with mode and bytes; a link's bytes are where it leads.
 pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     fn walk(root: &Path, directory: &Path, found: &mut BTreeMap<String, (u32, Vec<u8>)>) {
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            if kind.is_dir() {
                 walk(root, &path, found);
-            } else {
-                let name = path.strip_prefix(root).unwrap().display().to_string();
-                let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
+                continue;
+            }
+            let name = path.strip_prefix(root).unwrap().display().to_string();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
+            if kind.is_symlink() {
+                found.insert(name, (mode, fs::read_link(&path).unwrap().display().to_string().into_bytes()));
+            } else if kind.is_file() {
                 found.insert(name, (mode, fs::read(&path).unwrap()));
             }
         }

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Bench, Run, files};
+use crate::harness::{Bench, Run, files, has};
 
 /// A machine with the address of [`crate::harness::SMALL`]'s only node.
 pub(crate) struct Machine {
@@ -21,7 +21,16 @@ pub(crate) struct Machine {
 const ENTER: &str = r#"
 set -eu
 root=$1; shift
-for directory in /usr /dev; do mount --rbind "$directory" "$root$directory"; done
+mount --rbind /dev "$root/dev"
+if [ -d "$root/usr-changes" ]; then
+  # What a package manager changes in /usr stays with the machine, and programs of the tests' own machine are not seen.
+  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-changes,workdir=$root/usr-work" "$root/usr"
+  for other in bin/kube-apiserver bin/kube-controller-manager bin/kube-scheduler bin/kubectl sbin/policy-rc.d; do
+    [ -e "$root/usr-changes/$other" ] || rm -f "$root/usr/$other"
+  done
+else
+  mount --rbind /usr "$root/usr"
+fi
 # Its own, or numbers of processes would be looked up among this machine's.
 mount -t proc proc "$root/proc" 2>/dev/null || mount --rbind /proc "$root/proc"
 mount --bind "$root/local" "$root/usr/local"
@@ -35,19 +44,21 @@ exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@
 /// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 mkdir -p /run/units
-[ "$1" != --quiet ] || shift
+while case $1 in --*) ;; *) false ;; esac; do shift; done
 verb=$1; shift
-case $verb in show | is-active) ;; *) echo "$verb $*" >>/run/calls ;; esac
+case $verb in show | is-active | is-enabled) ;; *) echo "$verb $*" >>/run/calls ;; esac
 value=false; properties=
 for word; do
   case $word in
-  --now | --no-block) ;;
+  --now | --no-block | --quiet | --) ;;
   --value) value=true ;;
   --property=*) properties=${word#--property=} ;;
   *) case $verb in
     start | restart) /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
-    disable) rm -f /run/units/$word ;;
-    is-active) cat /run/units/$word 2>/dev/null || echo inactive ;;
+    disable | stop) rm -f /run/units/$word ;;
+    preset) mkdir -p /etc/systemd/system/multi-user.target.wants; ln -sf /lib/systemd/system/$word /etc/systemd/system/multi-user.target.wants ;;
+    is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] && echo enabled || echo disabled ;;
+    is-active) cat /run/units/$word 2>/dev/null || { echo inactive; exit 3; } ;;
     show)
       state=$(cat /run/units/$word 2>/dev/null || echo inactive)
       for property in $(echo $properties | tr , ' '); do
@@ -82,6 +93,43 @@ echo $(($(/usr/bin/date +%s) + looks + $(cat /run/clock-is-off-by 2>/dev/null ||
 "#;
 
 impl Machine {
+    /// With a dpkg that has nothing installed, and packages in `/one`. `None` where this machine can't make another, or
+    /// has no dpkg.
+    pub(crate) fn with_dpkg() -> Option<Self> {
+        if !has("dpkg") || !has("deb-systemd-helper") {
+            return None;
+        }
+        let machine = Self::new()?;
+        for directory in ["usr-changes", "usr-work", "var/lib/dpkg/info", "var/lib/dpkg/updates"] {
+            fs::create_dir_all(machine.path(directory)).unwrap();
+        }
+        machine.write("var/lib/dpkg/status", "");
+        machine.write("var/lib/dpkg/available", "");
+        if machine.run("true").code != Some(0) {
+            eprintln!("left out: no overlay can be mounted here");
+            return None;
+        }
+        machine.carry_packages("one", |_| {});
+        Some(machine)
+    }
+
+    /// Builds packages as `change` leaves the bundle, and copies them to `/NAME` on the machine.
+    pub(crate) fn carry_packages(&self, name: &str, change: impl FnOnce(&Bench)) {
+        change(&self.bench);
+        self.bench.build_packages(&["-o", name]).success();
+        let from = self.bench.path(name).join("deb").display().to_string();
+        crate::harness::tool("cp", &["-a", &from, &self.path(name).display().to_string()]);
+    }
+
+    /// Every file that packages may touch, without what dpkg itself keeps.
+    pub(crate) fn owned_files(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
+        let mut found = self.files();
+        found.retain(|name, _| !name.starts_with("var/lib/dpkg/") && name != "var/log/dpkg.log");
+        let usr = files(&self.path("usr-changes"));
+        found.extend(usr.into_iter().map(|(name, content)| (format!("usr/{name}"), content)));
+        found
+    }
+
     /// `None` where this machine can't make another.
     pub(crate) fn new() -> Option<Self> {
         let machine = Self { bench: Bench::small(3000) };

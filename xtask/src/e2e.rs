@@ -33,7 +33,8 @@ struct Wanted {
 #[expect(clippy::disallowed_methods, reason = "chores look at their environment")]
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if arguments == ["--list"] {
-        return list();
+        list();
+        return Ok(());
     }
     let wanted = parse(arguments)?;
     if std::env::var_os(INSIDE).is_some() {
@@ -73,11 +74,10 @@ fn parse(arguments: &[&str]) -> Result<Wanted> {
 }
 
 #[expect(clippy::print_stdout, reason = "this is the result")]
-fn list() -> Result<()> {
+fn list() {
     for scenario in SCENARIOS {
         println!("{:24} {}", scenario.name, scenario.about);
     }
-    Ok(())
 }
 
 /// Inside the namespaces.

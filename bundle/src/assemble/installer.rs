@@ -21,7 +21,11 @@ use crate::tree::{Conflict, Entry, Tree};
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
 /// What scripts include by name.
-const PARTS: [(&str, &str); 2] = [("common.sh", include_str!("common.sh")), ("checks.sh", include_str!("checks.sh"))];
+const PARTS: [(&str, &str); 3] = [
+    ("common.sh", include_str!("common.sh")),
+    ("checks.sh", include_str!("checks.sh")),
+    ("paths.sh", include_str!("package/paths.sh")),
+];
 
 /// A script with the parts that it includes.
 pub(super) fn whole(script: &str) -> String {

@@ -17,13 +17,14 @@ use time::OffsetDateTime;
 
 use super::installer::{listing, settings, whole};
 use crate::hash::Sha256;
-use crate::package::{Control, Package, Script};
-use crate::plan::{NodePlan, Plan};
+use crate::package::{Package, Script};
+use crate::plan::{NodePlan, PackagePlan, Plan};
 use crate::recipe::layout::Install;
-use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Content, Entry, Tree};
 
+/// The `preinst` of a program's package.
+const PROGRAM: &str = include_str!("package/program.sh");
 const PREINST: &str = include_str!("package/preinst.sh");
 const POSTINST: &str = include_str!("package/postinst.sh");
 const PRERM: &str = include_str!("package/prerm.sh");
@@ -34,25 +35,18 @@ const RECORD: &str = "var/lib/kube-bundle/package";
 
 /// A digest over the scripts, which a build's revision has to grow with.
 pub fn scripts_digest() -> Sha256 {
-    Sha256::of([PREINST, POSTINST, PRERM, POSTRM].map(whole).concat().as_bytes())
+    Sha256::of([PROGRAM, PREINST, POSTINST, PRERM, POSTRM].map(whole).concat().as_bytes())
 }
 
 /// A program, the same for every machine. All it runs is a look at what is in its way.
-pub(super) fn shared(control: Control, compression: Compression, tree: Tree) -> Package {
-    let settings = [
-        ("package", control.package.to_string()),
-        ("node", String::new()),
-        ("cluster", String::new()),
-        ("paths", paths(&tree)),
-    ];
-    let scripts = BTreeMap::from([(Script::Preinst, script(&settings, PREINST))]);
-    Package { control, compression, scripts, tree }
+pub(super) fn shared(of: &PackagePlan, tree: Tree) -> Package {
+    let scripts = BTreeMap::from([(Script::Preinst, script(&[("paths", paths(&tree))], PROGRAM))]);
+    Package { control: of.control.clone(), compression: of.compression, scripts, tree }
 }
 
 /// A machine's own. `installed` is all that is to lie there, whichever package brings it.
 pub(super) fn node(
-    control: Control,
-    compression: Compression,
+    of: &PackagePlan,
     mut tree: Tree,
     installed: &Tree,
     plan: &Plan,
@@ -61,7 +55,7 @@ pub(super) fn node(
 ) -> Result<Package, Conflict> {
     let Install { units, state, logs, writes, .. } = &node.install;
     let record: InstallPath = RECORD.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
-    let mut scripts = vec![("package", control.package.to_string())];
+    let mut scripts = vec![("package", of.control.package.to_string())];
     scripts.extend(settings(plan, node, window).into_iter().filter(|(key, _)| !matches!(*key, "state" | "logs")));
     scripts.push(("paths", paths(&tree)));
     scripts.push(("writes", list(writes)));
@@ -80,7 +74,7 @@ pub(super) fn node(
         let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
         tree.insert(path.below(&record), Entry::text(Mode::PUBLIC, text))?;
     }
-    Ok(Package { control, compression, scripts: bodies.into(), tree })
+    Ok(Package { control: of.control.clone(), compression: of.compression, scripts: bodies.into(), tree })
 }
 
 /// `#!/bin/sh`, those of the settings that it uses, and what is the same everywhere.

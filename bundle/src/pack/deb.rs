@@ -49,7 +49,7 @@ fn installed_size(tree: &Tree) -> u64 {
     1 + sizes.sum::<u64>()
 }
 
-/// `md5sums` as dh_md5sums(1) writes it, for dpkg --verify and debsums(1).
+/// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
 fn md5sums(tree: &Tree) -> io::Result<String> {
     let mut lines = String::new();
     for (path, entry) in tree.files().filter(|(path, _)| !is_conffile(path)) {

@@ -4,6 +4,7 @@
 //! theirs would replace ours at the next `apt-get upgrade`; nobody else offers `kube-bundle-kubectl`. What takes the
 //! same places on disk is in conflict with it, so neither is ever overwritten.
 
+use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
@@ -13,11 +14,25 @@ use crate::package::{Architecture, Control, Line, Malformed, Relation, Version};
 use crate::plan::files::packaged;
 use crate::recipe::Recipe;
 use crate::spec::names::NodeName;
-use crate::spec::{ClusterSpec, DebLayout};
+use crate::spec::{ClusterSpec, Compression, DebLayout};
 use crate::target::{InstallPath, Mode, Owner};
 
 /// What the name of every component's package begins with.
 const PREFIX: &str = "kube-bundle-";
+
+/// One package.
+#[derive(Debug, Serialize)]
+pub struct PackagePlan {
+    /// For which machine, unless it is for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeName>,
+    /// What it says of itself.
+    pub control: Control,
+    /// How its files are compressed.
+    pub compression: Compression,
+    /// What it installs, sorted by path.
+    pub files: Vec<FilePlan>,
+}
 
 struct Packager<'a> {
     spec: &'a ClusterSpec,
@@ -39,7 +54,7 @@ pub(super) fn plan(
     let components = components(recipe).map_err(fault)?;
     let packager = Packager { spec, recipe, timestamp, components };
     let shared = match spec.deb.layout {
-        DebLayout::Split => packager.shared(nodes.first().map_or(&[], |(_, files)| files)).map_err(fault)?,
+        DebLayout::Split => packager.shared(nodes.first().map_or(&[], |(_, files)| files)),
         DebLayout::Fat => Vec::new(),
     };
     let nodes = nodes.into_iter().map(|(node, files)| packager.node(node, files, revision));
@@ -76,17 +91,18 @@ impl Packager<'_> {
     fn output(&self, node: Option<NodeName>, control: Control, files: Vec<FilePlan>) -> Output {
         let files = self.documented(files, &control);
         let path = format!("deb/{}", control.file_name());
-        Output { path, kind: OutputKind::Deb { node, control, compression: self.spec.deb.compression, files } }
+        let package = PackagePlan { node, control, compression: self.spec.deb.compression, files };
+        Output { path, kind: OutputKind::Deb(Box::new(package)) }
     }
 
     /// One package for each component. Its files are the same on every node.
-    fn shared(&self, files: &[FilePlan]) -> Result<Vec<Output>, Malformed> {
+    fn shared(&self, files: &[FilePlan]) -> Vec<Output> {
         let package = |(name, control): &(&str, Control)| {
             let own = files.iter().filter(|file| matches!(&file.source, Source::Component(of) if of == name));
             let own = own.cloned().collect();
             self.output(None, control.clone(), own)
         };
-        Ok(self.components.iter().map(package).collect())
+        self.components.iter().map(package).collect()
     }
 
     /// What is a machine's own: its units, which carry its address, its configuration and its keys.

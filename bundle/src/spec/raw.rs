@@ -115,7 +115,8 @@ impl<'a> Table<'a> {
         let value = self.get(key)?;
         let number = value.get_ref().as_integer();
         let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
-        if number.filter(|number| *number > 0).is_none() {
+        let number = number.filter(|number| *number > 0);
+        if number.is_none() {
             self.expected(key, value, "a whole number of at least 1");
         }
         number

@@ -4,6 +4,8 @@
 
 #include checks.sh
 
+#include paths.sh
+
 state=/var/lib/kube-bundle
 start=true
 no_start=KUBE_BUNDLE_START=no
@@ -25,37 +27,17 @@ check_identity() {
       "install this machine's own package, or purge that of $was first"
 }
 
-# Files that no package owns are somebody's.
-check_paths() {
-  there=
-  for path in $paths; do
-    if exists "/$path"; then there="$there /$path"; fi
-  done
-  [ -n "$there" ] || return 0
-  # shellcheck disable=SC2086 # a list of paths
-  owned=$(dpkg-query --search $there 2>/dev/null || true)
-  for path in $there; do
-    case "$owned
-" in
-    *": $path
-"*) ;;
-    *) fault "$path is in the way: no package put it there" "move it away" ;;
-    esac
-  done
-}
-
 case ${1-} in
 install | upgrade) ;;
 *) exit 0 ;;
 esac
-if [ -n "$node" ]; then
-  check_identity
-  # The rest is about a machine that runs, not about an image in the making.
-  if [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ]; then
-    check_clock
-    check_address
-    check_ports
-  fi
+check_identity
+# The rest is about a machine that runs, not about an image in the making.
+if [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ]; then
+  check_clock
+  check_address
+  check_ports
 fi
-check_paths
+# When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
+[ "$1" != install ] || check_paths
 give_up_on_faults

@@ -1,0 +1,420 @@
+//! Packages are what Debian's own tools expect, and say what is in them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use kube_bundle::hash::Sha256;
+
+use crate::harness::{Bench, Run, files, has, tool};
+
+const NAMES: [&str; 5] = [
+    "kube-bundle-kube-apiserver",
+    "kube-bundle-kube-controller-manager",
+    "kube-bundle-kube-scheduler",
+    "kube-bundle-kubectl",
+    "small-only",
+];
+
+fn built() -> Bench {
+    let bench = Bench::small(50_000);
+    bench.build_packages(&[]).success();
+    bench
+}
+
+fn manifest(bench: &Bench) -> serde_json::Value {
+    serde_json::from_slice(&bench.read("out/small/manifest.json")).unwrap()
+}
+
+#[test]
+fn every_file_that_dpkg_finds_has_the_manifests_digest_and_mode() {
+    if !has("dpkg-deb") {
+        return;
+    }
+    let bench = built();
+    let manifest = manifest(&bench);
+    for name in NAMES {
+        let package = bench.package("out/small", name);
+        let raw = bench.path("raw").join(name);
+        std::fs::create_dir_all(&raw).unwrap();
+        tool("dpkg-deb", &["--raw-extract", &package.display().to_string(), &raw.display().to_string()]);
+        let artifact = format!("deb/{}", package.file_name().unwrap().to_string_lossy());
+        let entries = manifest["artifacts"][&artifact]["entries"].as_object().unwrap();
+        let listed: BTreeMap<_, _> = entries.iter().filter(|(_, entry)| entry["sha256"].is_string()).collect();
+        let found = files(&raw);
+        assert_eq!(found.keys().collect::<Vec<_>>(), listed.keys().copied().collect::<Vec<_>>(), "{name}");
+        for (path, (mode, bytes)) in found {
+            assert_eq!(listed[&path]["sha256"], Sha256::of(&bytes).to_string(), "{name}: {path}");
+            assert_eq!(listed[&path]["mode"], format!("{mode:04o}"), "{name}: {path}");
+        }
+        let json = bench.run(&["inspect", "--json", &package.display().to_string()]).success().stdout;
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap(),
+            manifest["artifacts"][&artifact]["entries"]
+        );
+        assert_eq!(tool("ar", &["t", &package.display().to_string()]), "debian-binary\ncontrol.tar.gz\ndata.tar.gz\n");
+    }
+}
+
+#[test]
+fn dpkg_reads_the_control_file_that_was_meant() {
+    if !has("dpkg-deb") {
+        return;
+    }
+    let bench = built();
+    let field = |name: &str, field: &str| {
+        tool("dpkg-deb", &["--field", &bench.package("out/small", name).display().to_string(), field]).trim().to_owned()
+    };
+    assert_eq!(field("small-only", "Architecture"), "all");
+    let needed: Vec<_> = NAMES[..4].iter().map(|name| format!("{name} (= 1.16.0-1)")).collect();
+    assert_eq!(field("small-only", "Depends"), needed.join(", "));
+    assert_eq!(field("small-only", "Conflicts"), "", "or apt would offer to remove a node for another");
+    assert_eq!(field("kube-bundle-kubectl", "Architecture"), "amd64");
+    assert_eq!(field("kube-bundle-kubectl", "Conflicts"), "kubectl, kubernetes-client");
+    assert_eq!(field("kube-bundle-kubectl", "Provides"), "kubectl (= 1.16.0-1)");
+    assert_eq!(field("kube-bundle-kubectl", "Depends"), "");
+    // 50,000 bytes are 49 KiB; 4 small files of a KiB each, or less, and 8 directories.
+    let size: u64 = field("kube-bundle-kubectl", "Installed-Size").parse().unwrap();
+    assert!((55..=65).contains(&size), "{size}");
+    let list = tool("dpkg-deb", &["--contents", &bench.package("out/small", "small-only").display().to_string()]);
+    assert!(list.lines().all(|line| line.contains(" root/root ") && line.contains(" 2019-09-18 ")), "{list}");
+    assert!(list.contains("-rw------- root/root") && list.contains("./var/lib/kubernetes/ca-key.pem"));
+    assert!(list.lines().next().unwrap().ends_with(" ./"));
+}
+
+/// Policy 10.7 and 10.9, and what lintian knows of scripts, change logs and copyright.
+#[test]
+fn lintian_finds_no_error_and_no_warning() {
+    if !has("lintian") {
+        return;
+    }
+    let bench = built();
+    for layout in ["split", "fat"] {
+        bench.build_packages(&["--deb-layout", layout, "-o", layout]).success();
+        for package in std::fs::read_dir(bench.path(layout).join("deb")).unwrap().flatten().map(|entry| entry.path()) {
+            if package.extension().is_some_and(|ending| ending == "deb") {
+                let output =
+                    Command::new("lintian").args(["--allow-root", "--fail-on", "error,warning"]).arg(&package).output();
+                let run = Run::from(output.unwrap());
+                // The stand-ins here have an ELF header and no program behind it; the rest is judged.
+                let said: Vec<_> =
+                    run.stdout.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:")).collect();
+                let said: Vec<_> = said
+                    .into_iter()
+                    .filter(|line| !line.contains("elf-error") && !line.contains("binary-from-other-architecture"))
+                    .collect();
+                assert!(said.is_empty(), "{}: {said:?}", package.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_are_in_one_package_that_only_its_owner_reads_and_in_no_list() {
+    let bench = built();
+    let found = files(&bench.path("out/small/deb"));
+    for (name, (mode, _)) in &found {
+        assert_eq!(*mode, if name.starts_with("small-only_") { 0o600 } else { 0o644 }, "{name}");
+    }
+    assert_eq!(crate::harness::directories(&bench.path("out/small"))["deb"], 0o700);
+    if !has("dpkg-deb") {
+        return;
+    }
+    let control = bench.path("control");
+    tool(
+        "dpkg-deb",
+        &["--control", &bench.package("out/small", "small-only").display().to_string(), &control.display().to_string()],
+    );
+    let lists: String =
+        ["md5sums", "conffiles"].map(|name| std::fs::read_to_string(control.join(name)).unwrap()).concat();
+    for secret in ["-key.pem", ".kubeconfig", "bootstrap-token.yaml", "encryption-config.yaml"] {
+        assert!(!lists.contains(secret), "{secret} in:\n{lists}");
+    }
+    for (name, (_, bytes)) in files(&control) {
+        assert!(!String::from_utf8_lossy(&bytes).contains("PRIVATE KEY"), "{name}");
+    }
+}
+
+#[test]
+fn maintainer_scripts_are_plain_posix_shell() {
+    if !has("shellcheck") || !has("dpkg-deb") {
+        return;
+    }
+    let bench = built();
+    for name in NAMES {
+        let control = bench.path("scripts").join(name);
+        std::fs::create_dir_all(control.parent().unwrap()).unwrap();
+        tool(
+            "dpkg-deb",
+            &["--control", &bench.package("out/small", name).display().to_string(), &control.display().to_string()],
+        );
+        for script in ["preinst", "postinst", "prerm", "postrm"].map(|script| control.join(script)) {
+            if script.exists() {
+                tool("shellcheck", &["--shell=sh", &script.display().to_string()]);
+                tool("dash", &["-n", &script.display().to_string()]);
+            }
+        }
+    }
+}
+
+/// apt with directories of its own, which needs no root and touches nothing of this machine's.
+fn apt(bench: &Bench, program: &str, arguments: &[&str]) -> Run {
+    for directory in
+        ["state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/apt.conf.d", "etc/trusted.gpg.d"]
+    {
+        std::fs::create_dir_all(bench.path("apt").join(directory)).unwrap();
+    }
+    bench.write("apt/status", "");
+    let root = bench.path("apt").display().to_string();
+    bench.write("apt/sources", format!("deb [trusted=yes] file:{} ./\n", bench.path("out/small/deb").display()));
+    let options = [
+        format!("Dir::State={root}/state"),
+        format!("Dir::State::status={root}/status"),
+        format!("Dir::Cache={root}/cache"),
+        format!("Dir::Etc={root}/etc"),
+        format!("Dir::Etc::sourcelist={root}/sources"),
+        "Dir::Etc::sourceparts=-".to_owned(),
+        "APT::Architecture=amd64".to_owned(),
+        "APT::Sandbox::User=".to_owned(),
+    ];
+    let mut command = Command::new(program);
+    command.args(options.iter().flat_map(|option| ["-o", option])).args(arguments).env("LC_ALL", "C");
+    Run::from(command.output().unwrap())
+}
+
+#[test]
+fn apt_takes_the_directory_for_a_repository() {
+    if !has("apt-get") {
+        return;
+    }
+    let bench = built();
+    let update = apt(&bench, "apt-get", &["update"]).success();
+    assert!(!update.stdout.contains("Err:") && update.stderr.is_empty(), "{update:?}");
+    let policy = apt(&bench, "apt-cache", &["policy", "small-only"]).success().stdout;
+    assert!(policy.contains("Candidate: 1.16.0-1"), "{policy}");
+    let plan = apt(&bench, "apt-get", &["--simulate", "install", "small-only"]).success().stdout;
+    for name in NAMES {
+        assert!(plan.contains(&format!("Inst {name} (1.16.0-")), "{plan}");
+    }
+    // apt compares every file with the lists, and the lists with Release.
+    let changed = bench.text("out/small/deb/Packages").replace("Priority: optional", "Priority: required");
+    bench.write("out/small/deb/Packages", changed);
+    std::fs::remove_file(bench.path("out/small/deb/Packages.gz")).unwrap();
+    std::fs::remove_dir_all(bench.path("out/small/deb/by-hash")).unwrap();
+    std::fs::remove_dir_all(bench.path("apt")).unwrap();
+    assert_ne!(apt(&bench, "apt-get", &["update", "-o", "APT::Update::Error-Mode=any"]).code, Some(0));
+}
+
+#[test]
+fn the_lists_name_each_package_with_its_size_and_digest() {
+    let bench = built();
+    let packages = bench.text("out/small/deb/Packages");
+    assert_eq!(packages.matches("Package: ").count(), 5);
+    for name in NAMES {
+        let package = bench.package("out/small", name);
+        let bytes = std::fs::read(&package).unwrap();
+        let file = package.file_name().unwrap().to_string_lossy().into_owned();
+        let lines = format!("Filename: ./{file}\nSize: {}\nSHA256: {}\n", bytes.len(), Sha256::of(&bytes));
+        assert!(packages.contains(&lines), "{lines} in:\n{packages}");
+    }
+    let release = bench.text("out/small/deb/Release");
+    for list in ["Packages", "Packages.gz"] {
+        let bytes = bench.read(&format!("out/small/deb/{list}"));
+        let digest = Sha256::of(&bytes).to_string();
+        assert!(release.contains(&format!(" {digest} {} {list}\n", bytes.len())), "{release}");
+        assert_eq!(bench.read(&format!("out/small/deb/by-hash/SHA256/{digest}")), bytes);
+    }
+}
+
+#[test]
+fn every_compression_is_read_by_dpkg_tar_and_ourselves() {
+    let bench = built();
+    for (how, ending) in [("gzip", "gz"), ("zstd", "zst"), ("xz", "xz")] {
+        bench.build_packages(&["--deb-compression", how, "-o", how]).success();
+        bench.run(&["verify", "--deep", how]).success();
+        let package = bench.package(how, "kube-bundle-kubectl").display().to_string();
+        assert_eq!(tool("ar", &["t", &package]), format!("debian-binary\ncontrol.tar.gz\ndata.tar.{ending}\n"));
+        bench.run(&["verify", &package]).success();
+        // dpkg reads zstd from 1.21.18 on.
+        let contents = Command::new("dpkg-deb").args(["--fsys-tarfile", &package]).output().unwrap();
+        if how != "zstd" || contents.status.success() {
+            let expected = tool(
+                "dpkg-deb",
+                &["--fsys-tarfile", &bench.package("gzip", "kube-bundle-kubectl").display().to_string()],
+            );
+            assert_eq!(String::from_utf8_lossy(&contents.stdout), expected, "{how}");
+        }
+    }
+}
+
+/// Puts an ar archive together again, with another last member.
+fn with_data(package: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
+    let bytes = std::fs::read(package).unwrap();
+    let mut position = 8;
+    let size = |at: usize| -> usize { String::from_utf8_lossy(&bytes[at + 48..at + 58]).trim().parse().unwrap() };
+    for _ in 0..2 {
+        position += 60 + size(position).next_multiple_of(2);
+    }
+    let data = change(bytes[position + 60..position + 60 + size(position)].to_vec());
+    let mut whole = bytes[..position + 48].to_vec();
+    whole.extend(format!("{:<10}`\n", data.len()).bytes());
+    whole.extend(&data);
+    if data.len() % 2 == 1 {
+        whole.push(b'\n');
+    }
+    whole
+}
+
+#[test]
+fn a_damaged_package_is_found_out_alone_and_in_its_bundle() {
+    let bench = built();
+    let package = bench.package("out/small", "small-only");
+    let name = package.display().to_string();
+    bench.run(&["verify", &name]).success();
+    let whole = std::fs::read(&package).unwrap();
+    for position in [3, 57, 70, 74, 160, whole.len() / 2, whole.len() - 10] {
+        let mut bytes = whole.clone();
+        bytes[position] ^= 1;
+        std::fs::write(&package, bytes).unwrap();
+        bench.run(&["verify", &name]).exits(3);
+        bench.run(&["verify", "out/small"]).exits(3).says(&["small-only_1.16.0-1_all.deb: expected sha256"]);
+    }
+    std::fs::write(&package, &whole[..whole.len() - 100]).unwrap();
+    bench.run(&["verify", &name]).exits(3);
+    std::fs::write(&package, [&whole[..], b"more"].concat()).unwrap();
+    bench.run(&["verify", &name]).exits(3).says(&["something stands behind"]);
+    // dpkg would take the first half for the whole, and say nothing.
+    std::fs::write(&package, &whole).unwrap();
+    let joined = with_data(&package, |data| [&data[..], &data[..]].concat());
+    bench.write("joined.deb", joined);
+    bench.run(&["verify", "joined.deb"]).exits(3).says(&["goes on behind its first stream, where dpkg stops reading"]);
+    bench.run(&["inspect", "joined.deb"]).exits(1);
+}
+
+#[test]
+fn a_package_packed_again_with_another_key_is_found_out() {
+    if !has("dpkg-deb") {
+        return;
+    }
+    let bench = built();
+    let raw = bench.path("raw");
+    tool(
+        "dpkg-deb",
+        &["--raw-extract", &bench.package("out/small", "small-only").display().to_string(), &raw.display().to_string()],
+    );
+    std::fs::write(raw.join("var/lib/kubernetes/ca-key.pem"), "another").unwrap();
+    std::fs::write(raw.join("etc/surprise"), "x").unwrap();
+    std::fs::write(raw.join("usr/lib/kube-bundle/kube-bootstrap"), "#!/bin/sh\n").unwrap();
+    let forged = bench.path("forged.deb").display().to_string();
+    tool("dpkg-deb", &["-Zgzip", "--root-owner-group", "--build", &raw.display().to_string(), &forged]);
+    bench.run(&["verify", &forged]).exits(3).says(&[
+        "var/lib/kubernetes/ca-key.pem: expected sha256",
+        "etc/surprise: neither md5sums nor FILES knows it",
+        "usr/lib/kube-bundle/kube-bootstrap: expected md5",
+    ]);
+}
+
+#[test]
+fn programs_are_packed_once_for_all_machines_and_all_clusters() {
+    let bench = built();
+    let shared = |out: &str| {
+        let found = files(&bench.path(out).join("deb"));
+        found.into_iter().filter(|(name, _)| name.starts_with("kube-bundle-")).collect::<BTreeMap<_, _>>()
+    };
+    let one = shared("out/small");
+    assert_eq!(one.len(), 4);
+    let second = "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]";
+    bench.edit("cluster.toml", "[pki]", second);
+    bench.edit("cluster.toml", "name = \"small\"", "name = \"another\"");
+    bench.build_packages(&["-o", "other"]).success();
+    assert_eq!(shared("other"), one, "the same bytes");
+    // A machine's own is small: its bytes are not the programs'.
+    assert!(std::fs::metadata(bench.package("other", "another-second")).unwrap().len() < 60_000);
+}
+
+#[test]
+fn a_fat_package_has_everything_and_takes_the_place_of_the_others() {
+    if !has("dpkg-deb") {
+        return;
+    }
+    let bench = Bench::small(50_000);
+    bench.build_packages(&["--deb-layout", "fat"]).success();
+    let debs = files(&bench.path("out/small/deb")).into_keys().filter(|name| name.ends_with(".deb"));
+    assert_eq!(debs.collect::<Vec<_>>(), ["small-only_1.16.0-1_amd64.deb"]);
+    let package = bench.package("out/small", "small-only").display().to_string();
+    let field = |name: &str| tool("dpkg-deb", &["--field", &package, name]).trim().to_owned();
+    assert_eq!(field("Depends"), "");
+    assert!(field("Conflicts").starts_with("kube-bundle-kube-apiserver, "));
+    assert!(field("Conflicts").ends_with(", kubectl, kubernetes-client"), "{}", field("Conflicts"));
+    let list = tool("dpkg-deb", &["--contents", &package]);
+    assert!(list.contains("./usr/bin/kubectl") && list.contains("./var/lib/kubernetes/ca-key.pem"));
+    bench.run(&["verify", "--deep", "out/small"]).success();
+    bench.run(&["verify", &package]).success();
+}
+
+#[test]
+fn versions_grow_with_every_change_and_stay_without_one() {
+    let bench = Bench::small(1000);
+    let version = |out: &str| {
+        bench.build_packages(&["-o", out]).success();
+        let name = bench.package(out, "small-only").file_name().unwrap().to_string_lossy().into_owned();
+        name.trim_start_matches("small-only_1.16.0-").trim_end_matches("_all.deb").to_owned()
+    };
+    assert_eq!(version("a"), "1");
+    assert_eq!(version("b"), "1");
+    assert_eq!(files(&bench.path("a")), files(&bench.path("b")));
+    let planned: serde_json::Value = serde_json::from_str(&bench.run(&["plan", "--json"]).success().stdout).unwrap();
+    assert_eq!(planned["cluster"], "small");
+    bench.edit("cluster.toml", "10.32.0.0/16", "10.33.0.0/16");
+    assert_eq!(version("c"), "2", "another configuration (and certificate)");
+    bench.run(&["pki", "renew", "kube-scheduler"]).success();
+    assert_eq!(version("d"), "3", "another certificate");
+    bench.edit("cluster.toml", "10.33.0.0/16", "10.32.0.0/16");
+    assert_eq!(version("e"), "4", "a change taken back is a change");
+    // Somebody else counts.
+    bench.write("cluster.toml", bench.text("cluster.toml") + "[output.deb]\nrevision = 17\n");
+    assert_eq!(version("f"), "17");
+    assert_eq!(bench.text("pki/revision.json").matches("\"revision\": 4").count(), 1);
+}
+
+#[test]
+fn programs_that_were_pinned_anew_get_a_greater_version() {
+    let bench = Bench::small(1000);
+    bench.build_packages(&["-o", "one"]).success();
+    let same = bench.text("recipe/recipe.toml");
+    bench.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
+    assert_eq!(bench.text("recipe/recipe.toml"), same, "the same programs, the same pins");
+    bench.write("files/kubectl", crate::harness::program("another", 1000));
+    bench.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
+    bench.build_packages(&["-o", "two"]).success();
+    assert!(bench.package("one", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-1_amd64.deb"));
+    assert!(bench.package("two", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-2_amd64.deb"));
+    if has("dpkg") {
+        for (older, newer) in [("1.16.0-1", "1.16.0-2"), ("1.16.0-9", "1.16.15-1"), ("1.17.0~rc.1-4", "1.17.0-1")] {
+            tool("dpkg", &["--compare-versions", older, "lt", newer]);
+        }
+    }
+}
+
+#[test]
+fn what_would_break_a_package_is_refused_when_planning() {
+    let bench = Bench::small(1000);
+    let plan = ["plan", "--json"];
+    let deb = bench.text("cluster.toml") + "[output]\nformats = [\"deb\"]\n";
+    bench.write("cluster.toml", deb.replace("\"small\"", "\"kube-bundle\"").replace("\"only\"", "\"kubectl\""));
+    bench.run(&plan).exits(2).says(&["would have the name of kubectl's, `kube-bundle-kubectl`; choose another name"]);
+    bench.write("cluster.toml", &deb);
+    bench.run(&plan).success();
+    let recipe = bench.text("recipe/recipe.toml");
+    bench.write("recipe/recipe.toml", recipe.clone() + &crate::harness::component("Kube_Proxy", "", b"x"));
+    bench.run(&plan).exits(2).says(&["`kube-bundle-Kube_Proxy` is no package name: expected"]);
+    bench.write("recipe/recipe.toml", recipe.replace("v1.16.0\"\narch", "vX.16.0\"\narch"));
+    bench.run(&plan).exits(2).says(&["`vX.16.0` is no version of a package: expected a digit"]);
+    bench.write("recipe/recipe.toml", &recipe);
+    bench.run(&["recipe", "export", "v1.16.0", "exported"]).success();
+    let layout = bench.text("exported/layout.toml");
+    bench.write("recipe/layout.toml", layout.replace("\"kube-bundle <packages", "\"kube\\nDepends: x <packages"));
+    bench.run(&plan).exits(2).says(&["is no line of a control file"]);
+    bench.write("recipe/layout.toml", layout.replace("[\"kubectl\", ", "[\"kubectl, libc6\", "));
+    bench.run(&plan).exits(2).says(&["`kubectl, libc6` is no package name"]);
+}
