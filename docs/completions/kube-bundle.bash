@@ -167,7 +167,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__subcmd__bundle__subcmd__build)
-            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --json --quiet --color --help"
+            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -214,6 +214,14 @@ _kube__bundle() {
                     return 0
                     ;;
                 --format)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deb-layout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deb-compression)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -75,7 +75,9 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l j
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'For how long a server may send nothing' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Where to [default: ./out/<cluster>]' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`, `deb`' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-layout -d 'How files are spread over packages: `split` shares one package for each program among all machines, `fat` makes one package for each machine, with everything in it' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-compression -d 'How packages are compressed: `gzip`, which every dpkg reads; `zstd`, for Debian 12, Ubuntu 18.04 and later; `xz`, which every dpkg reads and which takes ten times as long to write' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"

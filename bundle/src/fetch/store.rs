@@ -59,6 +59,12 @@ impl Blob {
         &self.path
     }
 
+    /// A file whose digest a test knows.
+    #[cfg(test)]
+    pub(crate) fn known(path: PathBuf, size: u64, sha256: Sha256) -> Self {
+        Self { path, size, sha256 }
+    }
+
     /// Opens it for reading.
     #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
     pub fn open(&self) -> io::Result<File> {

@@ -103,3 +103,61 @@ pub fn write(
     };
     ar::member(writer, data, mtime, size, spool)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fetch::Blob;
+    use crate::hash::Sha256;
+    use crate::package::{Architecture, Control, Version};
+    use crate::progress::{Progress as _, Quiet};
+    use std::collections::BTreeMap;
+
+    fn package(tree: Tree) -> Package {
+        let line = |text: &str| text.parse().expect("a line");
+        let control = Control {
+            package: "large".parse().expect("a name"),
+            version: Version::of_release("v1", 1).expect("a version"),
+            architecture: Architecture::All,
+            maintainer: line("a <a@b.invalid>"),
+            homepage: line("https://b.invalid/"),
+            depends: Vec::new(),
+            provides: Vec::new(),
+            conflicts: Vec::new(),
+            replaces: Vec::new(),
+            synopsis: line("a file"),
+            description: vec![line("A file.")],
+        };
+        Package { control, compression: Compression::Gzip, scripts: BTreeMap::new(), tree }
+    }
+
+    /// Sizes stand in a tar header (33 bits of octal digits), in `Installed-Size` and in what a reader counts with.
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "tests make files")]
+    fn a_member_of_5_gib_is_whole() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let size = 5 << 30;
+        let path = directory.path().join("large");
+        std::fs::File::create(&path).and_then(|file| file.set_len(size)).expect("a file of holes");
+        let (sha256, _) = Sha256::of_reader(std::fs::File::open(&path).expect("the file")).expect("its digest");
+        let mut tree = Tree::default();
+        let entry = Entry {
+            mode: Mode::EXECUTABLE,
+            owner: crate::target::Owner::Root,
+            content: Content::Blob(Blob::known(path, size, sha256)),
+        };
+        tree.insert("usr/bin/large".parse().expect("a path"), entry).expect("free");
+        let package = package(tree);
+        let control = control(&package).expect("a control archive");
+        let target = directory.path().join("large.deb");
+        let mut spool = tempfile::tempfile().expect("a spool");
+        let mut writer = std::fs::File::create(&target).expect("a package");
+        let task = Quiet.task("", None);
+        write(&package, &control, 0, &mut spool, &mut writer, task.as_ref()).expect("a package");
+
+        let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
+        let member = &contents.entries["usr/bin/large"];
+        assert_eq!((member.size, member.sha256), (Some(size), Some(sha256)));
+        assert!(contents.kept["control"].contains(&format!("Installed-Size: {}\n", size / 1024 + 3)));
+    }
+}
