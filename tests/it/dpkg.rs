@@ -150,8 +150,12 @@ fn one_machine_has_one_identity() {
         "fix: install this machine's own package, or purge that of only of cluster small first",
     ]);
     assert!(states(&machine).contains(&"ii small-only".to_owned()));
-    machine.run("dpkg --purge small-only").success();
+    machine.run("dpkg --remove small-only").success();
     machine.run("dpkg -i /two/*.deb").success();
+    machine.write("var/log/kubernetes/audit.log", "the other's");
+    let other = machine.owned_files();
+    machine.run("dpkg --purge small-only").success();
+    assert_eq!(machine.owned_files(), other, "what is left of one node's package is not the other's");
     machine.run("dpkg --purge small-other").success();
     machine.carry("archive", |bench| bench.edit("cluster.toml", "name = \"other\"", "name = \"only\""));
     machine.run("/archive/install.sh --no-start").success();

@@ -7,6 +7,10 @@ remove)
   fi
   ;;
 purge)
+  # The units may be somebody else's by now: another node's package, or an archive's.
+  for record in /var/lib/kube-bundle/package /var/lib/kube-bundle/installed; do
+    [ ! -f "$record/bundle.conf" ] || exit 0
+  done
   if command -v deb-systemd-helper >/dev/null; then
     # shellcheck disable=SC2086 # a list of units
     deb-systemd-helper purge $units >/dev/null || true

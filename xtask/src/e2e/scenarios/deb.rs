@@ -78,6 +78,18 @@ pub(super) fn three_masters(scene: &Scene) -> Result<()> {
     bundle.healthy(second)?;
     proved("apt-get install roc-master-2 from the repository in a directory: API server well");
 
+    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    let rebuilt = cluster.build("two", &[])?;
+    second.sh("rm -r /srv/deb")?;
+    second.carry(&rebuilt.out.join("deb"), "srv")?;
+    second.sh(&format!("apt-get {offline} update && apt-get {offline} upgrade -y -q"))?;
+    ensure!(
+        second.sh("dpkg-query -W -f '${Version}' roc-master-2")? == "1.16.0-2",
+        "the rebuilt bundle was not installed"
+    );
+    bundle.healthy(second)?;
+    proved("apt-get upgrade with the rebuilt bundle in the same place: 1.16.0-2, API server well");
+
     bundle.carry_packages(third, "one")?;
     third.sh("apt-get install -y -q /root/one/*.deb")?;
     bundle.healthy(third)?;
