@@ -44,6 +44,8 @@ pub struct ClusterSpec {
     pub domain: DnsName,
     /// Further names of the API server.
     pub apiserver_sans: Vec<Host>,
+    /// Whether pods must be allowed by a policy (the admission plugin of that name).
+    pub pod_security_policy: bool,
     /// The etcd that the API servers store in.
     pub etcd: Etcd,
     /// The machines, in the order of the file.

@@ -4,11 +4,13 @@
 //! processes, network), so nothing leaves them, the guide's own addresses can be used, and whatever ends the run, a
 //! failure or Ctrl-C, ends the machines with it. Needs root.
 
+mod balancer;
 mod cluster;
 mod ground;
 mod machine;
 mod scenarios;
 mod shell;
+mod units;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -25,7 +27,8 @@ const INSIDE: &str = "KUBE_BUNDLE_E2E_INSIDE";
 #[derive(Debug)]
 struct Wanted {
     scenarios: Vec<&'static Scenario>,
-    binaries: PathBuf,
+    /// Kubernetes v1.16.0 components; stand-ins where there are none.
+    binaries: Option<PathBuf>,
     suite: String,
 }
 
@@ -41,7 +44,8 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
         return play(&wanted);
     }
     ground::install_what_is_missing()?;
-    crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle"])?;
+    crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
+    ground::make_stand_ins()?;
     ground::make_root(&wanted.suite)?;
     let program = std::env::current_exe().context("could not find this program")?;
     let program = program.display().to_string();
@@ -65,8 +69,7 @@ fn parse(arguments: &[&str]) -> Result<Wanted> {
             }
         }
     }
-    let Some(binaries) = binaries else { bail!("`--binaries DIR` must name Kubernetes v1.16.0 components") };
-    let binaries = std::path::absolute(&binaries).context("could not find the binaries")?;
+    let binaries = binaries.map(std::path::absolute).transpose().context("could not find the binaries")?;
     if scenarios.is_empty() {
         scenarios = SCENARIOS.iter().collect();
     }
@@ -83,8 +86,8 @@ fn list() {
 /// Inside the namespaces.
 #[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a report with times is what this makes")]
 fn play(wanted: &Wanted) -> Result<()> {
-    let ground = Ground::prepare(&wanted.suite, &wanted.binaries)?;
-    println!("Components: {} ({})", wanted.binaries.display(), ground.what_runs()?);
+    let ground = Ground::prepare(&wanted.suite, wanted.binaries.as_deref())?;
+    println!("Components: {}", ground.what_runs()?);
     println!("Machines: Debian {}", wanted.suite);
     let mut failed = Vec::new();
     for scenario in &wanted.scenarios {
@@ -101,6 +104,12 @@ fn play(wanted: &Wanted) -> Result<()> {
     let passed = wanted.scenarios.len() - failed.len();
     println!("\n{passed} passed, {} failed", failed.len());
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}; `target/e2e` keeps their journals", failed.join(", ")) }
+}
+
+/// Something that only real components can show.
+#[expect(clippy::print_stdout, reason = "a report is what this makes")]
+fn left_out(what: &str) {
+    println!("  left out with stand-ins: {what}");
 }
 
 /// Something that was shown.

@@ -8,7 +8,7 @@ use super::NodePlan;
 use super::certificates::{CertId, etcd_hosts, etcd_member_id};
 use crate::recipe::Recipe;
 use crate::recipe::flags::unknown_flags;
-use crate::recipe::layout::{Credential, FileRule, FileSource, Kubeconfig, Server};
+use crate::recipe::layout::{Condition, Credential, FileRule, FileSource, Kubeconfig, Server};
 use crate::recipe::template::Renderer;
 use crate::spec::names::{Host, NodeName};
 use crate::spec::{API_PORT, ClusterSpec, Node};
@@ -108,6 +108,7 @@ struct ClusterValues<'a> {
     pod_cidr: String,
     service_cidr: String,
     domain: &'a str,
+    pod_security_policy: bool,
 }
 
 #[derive(Serialize)]
@@ -169,7 +170,7 @@ impl<'p> Planner<'p> {
     fn files(&self, rules: &[FileRule], node: Option<&Node>, faults: &mut Vec<String>) -> Vec<FilePlan> {
         let values = self.values(node);
         let mut files = Vec::new();
-        for rule in rules {
+        for rule in rules.iter().filter(|rule| self.is_wanted(rule)) {
             match self.file(rule, &values) {
                 Ok(file) => files.push(file),
                 Err(more) => faults.extend(more),
@@ -177,6 +178,13 @@ impl<'p> Planner<'p> {
         }
         files.sort_by(|one, other| one.path.cmp(&other.path));
         files
+    }
+
+    fn is_wanted(&self, rule: &FileRule) -> bool {
+        match rule.when {
+            None => true,
+            Some(Condition::PodSecurityPolicy) => self.spec.pod_security_policy,
+        }
     }
 
     fn file(&self, rule: &FileRule, values: &Values<'_>) -> Result<FilePlan, Vec<String>> {
@@ -216,6 +224,7 @@ impl<'p> Planner<'p> {
                 pod_cidr: spec.pod_cidr.to_string(),
                 service_cidr: spec.service_cidr.to_string(),
                 domain: spec.domain.as_str(),
+                pod_security_policy: spec.pod_security_policy,
             },
             etcd: EtcdValues { endpoints: spec.etcd.endpoints.iter().map(ToString::to_string).collect() },
             vars: &self.recipe.release.vars,

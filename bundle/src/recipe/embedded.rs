@@ -24,6 +24,7 @@ const RECIPES: &[(&str, Texts)] = &[
         "layout.toml",
         "manifests/kube-apiserver-to-kubelet.yaml",
         "manifests/kubelet-bootstrap.yaml",
+        "manifests/pod-security-policies.yaml",
         "recipe.toml",
         "scripts/kube-bootstrap",
         "units/kube-apiserver.service",

@@ -89,6 +89,17 @@ pub struct FileRule {
     pub mode: Mode,
     /// What is in it.
     pub source: FileSource,
+    /// Only then is it there.
+    #[serde(default)]
+    pub when: Option<Condition>,
+}
+
+/// Options of `cluster.toml` that a file can hang on.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// `pod_security_policy = true`.
+    PodSecurityPolicy,
 }
 
 /// What a file is made from.

@@ -88,6 +88,7 @@ impl Read {
             service_cidr: self.service_cidr?.into_inner(),
             domain: self.domain?.into_inner(),
             apiserver_sans: self.sans?.into_iter().map(Spanned::into_inner).collect(),
+            pod_security_policy: self.pod_security_policy,
             etcd: Etcd {
                 endpoints: self.etcd?.into_iter().map(Spanned::into_inner).collect(),
                 existing: self.existing_etcd,

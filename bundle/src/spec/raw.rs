@@ -110,6 +110,16 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// `true` or `false`, if the key is there.
+    pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.expected(key, value, "`true` or `false`");
+        }
+        flag
+    }
+
     /// A whole number of at least 1, if the key is there.
     pub(super) fn count(&self, key: &'static str) -> Option<u32> {
         let value = self.get(key)?;

@@ -22,6 +22,7 @@ pub(super) struct Read {
     pub(super) service_cidr: Option<Spanned<IpNet>>,
     pub(super) domain: Option<Spanned<DnsName>>,
     pub(super) sans: Option<Vec<Spanned<Host>>>,
+    pub(super) pod_security_policy: bool,
     pub(super) etcd_span: Option<Range<usize>>,
     pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
     pub(super) existing_etcd: Option<ExistingEtcd>,
@@ -69,6 +70,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         service_cidr: None,
         domain: "cluster.local".parse().ok().map(|domain| Spanned::new(0..0, domain)),
         sans: None,
+        pod_security_policy: false,
         etcd_span: None,
         etcd: None,
         existing_etcd: None,
@@ -87,6 +89,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
             read.domain = cluster.parse("domain");
         }
         read.sans = cluster.list("apiserver_sans");
+        read.pod_security_policy = cluster.flag("pod_security_policy").unwrap_or_default();
         cluster.finish();
     }
     if let Some(etcd) = etcd {

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube_bundle::manifest::Manifest;
 
 use super::ground::Scene;
 use super::machine::{Machine, wait};
-use super::shell::Outcome;
+use super::shell::{Outcome, must};
 
 /// The guide's own machines.
 pub(super) const MASTERS: [(&str, &str); 3] =
@@ -28,8 +31,14 @@ pub(super) struct Bundle {
 }
 
 impl Cluster {
-    /// Writes `cluster.toml` for the first `count` masters, and a recipe pinned to the components.
+    /// Writes `cluster.toml` for the first `count` masters, and a recipe pinned to the components. The first master is
+    /// the endpoint.
     pub(super) fn new(scene: &Scene, count: usize) -> Result<Self> {
+        Self::with_endpoint(scene, count, MASTERS[0].1)
+    }
+
+    /// The same with another endpoint, such as a load balancer.
+    pub(super) fn with_endpoint(scene: &Scene, count: usize, endpoint: &str) -> Result<Self> {
         let masters = MASTERS[..count].to_vec();
         let nodes: String = masters
             .iter()
@@ -39,9 +48,8 @@ impl Cluster {
             .collect();
         let etcd: Vec<_> = masters.iter().map(|(_, address)| format!("\"https://{address}:2379\"")).collect();
         let text = format!(
-            "[cluster]\nname = \"roc\"\nrecipe = \"./recipe\"\nendpoint = \"https://{}:6443\"\n\
-             pod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n[etcd]\nendpoints = [{}]\n{nodes}",
-            masters[0].1,
+            "[cluster]\nname = \"roc\"\nrecipe = \"./recipe\"\nendpoint = \"https://{endpoint}:6443\"\n\
+             apiserver_sans = [\"{endpoint}\"]\npod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n[etcd]\nendpoints = [{}]\n{nodes}",
             etcd.join(", ")
         );
         let directory = scene.work.join("engineer");
@@ -129,11 +137,67 @@ fn give_etcd(machine: &Machine, masters: &[(&str, &str)], out: &Path) -> Result<
         ),
     )?;
     // Only inside the root are its users known.
-    super::shell::must("chroot", &[&machine.path("").display().to_string(), "chown", "-R", "etcd:etcd", "/etc/etcd"])
-        .map(drop)
+    must("chroot", &[&machine.path("").display().to_string(), "chown", "-R", "etcd:etcd", "/etc/etcd"]).map(drop)
 }
 
 impl Bundle {
+    /// The Kubernetes version that its manifest names, with its `v`.
+    pub(super) fn version(&self) -> Result<String> {
+        Ok(Manifest::read(&self.out).context("could not read the manifest")?.version)
+    }
+
+    /// The administrator's certificate and key as files below `directory`.
+    pub(super) fn admin_certificate(&self, directory: &Path) -> Result<(String, String)> {
+        // The engineer has them in pki/; an attacker would take them out of a kubeconfig.
+        let pki = self.out.with_file_name("pki");
+        let copy = |name: &str| -> Result<String> {
+            let to = directory.join(name);
+            fs::copy(pki.join(name), &to).with_context(|| format!("could not copy `{name}`"))?;
+            Ok(to.display().to_string())
+        };
+        Ok((copy("admin.pem")?, copy("admin-key.pem")?))
+    }
+
+    /// What a new worker's kubelet does: a key, a signing request with the bootstrap token, and the subject of the
+    /// certificate that comes back without anybody's hand.
+    pub(super) fn kubelet_certificate(&self, machine: &Machine, node: &str) -> Result<String> {
+        machine.carry(&self.out.join("operator/bootstrap-kubeconfig"), "root")?;
+        let subject = format!("/O=system:nodes/CN=system:node:{node}");
+        let key = self.out.with_file_name("kubelet-key.pem").display().to_string();
+        let request = must(
+            "openssl",
+            &[
+                "req",
+                "-new",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-keyout",
+                &key,
+                "-subj",
+                &subject,
+            ],
+        )?;
+        let object = format!(
+            "apiVersion: certificates.k8s.io/v1beta1\nkind: CertificateSigningRequest\nmetadata:\n  name: {node}\nspec:\n  \
+             request: {}\n  usages: [digital signature, key encipherment, client auth]\n",
+            STANDARD.encode(request)
+        );
+        machine.write("root/csr.yaml", &object)?;
+        machine.sh("kubectl --kubeconfig=/root/bootstrap-kubeconfig create -f /root/csr.yaml")?;
+        let mut certificate = String::new();
+        wait("a kubelet's certificate", 30, || {
+            certificate = self.kubectl(machine, &format!("get csr {node} -o jsonpath={{.status.certificate}}"))?.stdout;
+            Ok(!certificate.is_empty())
+        })?;
+        let path = self.out.with_file_name("kubelet.pem");
+        fs::write(&path, STANDARD.decode(certificate).context("no base64")?)
+            .context("could not write a certificate")?;
+        must("openssl", &["x509", "-noout", "-subject", "-in", &path.display().to_string()])
+    }
+
     /// The one package of this name.
     pub(super) fn package(&self, name: &str) -> Result<PathBuf> {
         let prefix = format!("{name}_");

@@ -20,6 +20,8 @@ const TOOLS: &[(&str, &str)] = &[
     ("ip", "iproute2"),
     ("unshare", "util-linux"),
     ("curl", "curl"),
+    ("openssl", "openssl"),
+    ("etcdctl", "etcd-client"),
     ("tar", "tar"),
 ];
 
@@ -40,6 +42,22 @@ pub(super) fn install_what_is_missing() -> Result<()> {
 
 fn directory() -> PathBuf {
     crate::root().join("target/e2e")
+}
+
+const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
+
+fn stand_ins() -> PathBuf {
+    directory().join("stand-ins")
+}
+
+/// One program under the name of every component.
+pub(super) fn make_stand_ins() -> Result<()> {
+    fs::create_dir_all(stand_ins()).context("could not make the directory of the stand-ins")?;
+    for name in COMPONENTS {
+        fs::copy(crate::root().join("target/release/stand-in"), stand_ins().join(name))
+            .context("could not copy a stand-in")?;
+    }
+    Ok(())
 }
 
 /// Makes the root that machines of this suite begin with, unless it is there.
@@ -64,6 +82,7 @@ pub(super) fn make_root(suite: &str) -> Result<()> {
 pub(super) struct Ground {
     root: PathBuf,
     binaries: PathBuf,
+    real: bool,
     work: PathBuf,
 }
 
@@ -71,15 +90,17 @@ pub(super) struct Ground {
 pub(super) struct Scene {
     /// The Debian root, which no machine changes.
     pub(super) root: PathBuf,
-    /// Kubernetes components.
+    /// Kubernetes components, or stand-ins.
     pub(super) binaries: PathBuf,
+    /// Whether they are Kubernetes.
+    pub(super) real: bool,
     /// A directory of its own.
     pub(super) work: PathBuf,
 }
 
 impl Ground {
     /// Makes the bridge. The namespaces are entered already.
-    pub(super) fn prepare(suite: &str, binaries: &Path) -> Result<Self> {
+    pub(super) fn prepare(suite: &str, binaries: Option<&Path>) -> Result<Self> {
         for line in [
             "link set lo up".to_owned(),
             format!("link add {BRIDGE} type bridge"),
@@ -92,7 +113,12 @@ impl Ground {
         let work = directory.join("work");
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).context("could not make a directory to work in")?;
-        Ok(Self { root: directory.join("roots").join(suite), binaries: binaries.to_owned(), work })
+        let real = binaries.is_some();
+        let binaries = match binaries {
+            Some(binaries) => binaries.to_owned(),
+            None => fs::canonicalize(stand_ins()).context("could not find the stand-ins")?,
+        };
+        Ok(Self { root: directory.join("roots").join(suite), binaries, real, work })
     }
 
     /// What the components say that they are.
@@ -100,13 +126,14 @@ impl Ground {
         let program = self.binaries.join("kube-apiserver").display().to_string();
         let said = outcome(&program, &["--version"])?;
         ensure!(said.code == Some(0), "`{program} --version` failed: {}", said.text);
-        Ok(said.stdout.trim().to_owned())
+        let what = if self.real { "real" } else { "stand-ins" };
+        Ok(format!("{what}: {} ({})", said.stdout.trim(), self.binaries.display()))
     }
 
     /// A place for one scenario.
     pub(super) fn scene(&self, name: &str) -> Result<Scene> {
         let work = self.work.join(name);
         fs::create_dir_all(&work).with_context(|| format!("could not make `{}`", work.display()))?;
-        Ok(Scene { root: self.root.clone(), binaries: self.binaries.clone(), work })
+        Ok(Scene { root: self.root.clone(), binaries: self.binaries.clone(), real: self.real, work })
     }
 }

@@ -1,6 +1,9 @@
 //! What is shown, each by its name.
 
+mod cis;
 mod deb;
+mod live;
+mod tarball;
 
 use anyhow::Result;
 
@@ -15,6 +18,42 @@ pub(super) struct Scenario {
 }
 
 pub(super) const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "tarball-one-master",
+        about: "tar -x and install.sh on a bare machine; uninstalled, it is as it was, and etcd's data untouched",
+        play: tarball::one_master,
+    },
+    Scenario {
+        name: "tarball-three-masters",
+        about: "three healthy masters from three archives; a kubelet gets its certificate without a hand",
+        play: tarball::three_masters,
+    },
+    Scenario {
+        name: "tarball-upgrade",
+        about: "a changed flag, another recipe version, a renewed certificate, and back: what changed restarts",
+        play: tarball::upgrade,
+    },
+    Scenario {
+        name: "tarball-refusals",
+        about: "a flipped byte, a full disk, a wrong clock, a port in use: refused before anything changes",
+        play: tarball::refusals,
+    },
+    Scenario {
+        name: "health",
+        about: "behind a load balancer a master is powered off, and comes back",
+        play: live::health,
+    },
+    Scenario { name: "security", about: "what can be reached and read by those who should not", play: live::security },
+    Scenario {
+        name: "reboot",
+        about: "everything returns by itself, whichever machine is first, and though etcd comes a minute later",
+        play: live::reboot,
+    },
+    Scenario {
+        name: "cis",
+        about: "the scored master items of the CIS benchmark, on a running machine",
+        play: cis::check,
+    },
     Scenario {
         name: "deb-three-masters",
         about: "dpkg in any order, apt-get from the repository and from files: three healthy masters",

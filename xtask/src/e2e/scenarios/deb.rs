@@ -5,7 +5,8 @@ use anyhow::{Result, ensure};
 use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
 use crate::e2e::ground::Scene;
 use crate::e2e::machine::{Machine, same_files};
-use crate::e2e::proved;
+use crate::e2e::units::{UNITS, all_active, restarted, starts};
+use crate::e2e::{left_out, proved};
 
 /// What an operator types with the machine's packages in /root/one.
 const DPKG: &str = "dpkg -i /root/one/*.deb";
@@ -13,7 +14,6 @@ const PURGE: &str = "apt-get purge -y -q 'roc-master-*' 'kube-bundle-*'";
 /// Names of the packages that are there.
 const OURS: &str =
     "$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\\n' 'roc-*' 'kube-bundle-*' | sed -n 's/^ii *//p')";
-const UNITS: &str = "kube-apiserver kube-controller-manager kube-scheduler kube-bootstrap";
 
 /// One machine with one etcd member and the bundle's packages in /root/one.
 fn one_master(scene: &Scene) -> Result<(Cluster, Bundle, Machine)> {
@@ -22,35 +22,6 @@ fn one_master(scene: &Scene) -> Result<(Cluster, Bundle, Machine)> {
     let machine = cluster.machines(scene, &bundle)?.remove(0);
     bundle.carry_packages(&machine, "one")?;
     Ok((cluster, bundle, machine))
-}
-
-/// A number that changes when a unit is started again.
-fn starts(machine: &Machine) -> Result<Vec<(String, String)>> {
-    let start = |unit: &str| {
-        let id = machine.sh(&format!("systemctl show --property=InvocationID {unit}"))?;
-        Ok((unit.to_owned(), id.trim().to_owned()))
-    };
-    UNITS.split(' ').map(start).collect()
-}
-
-/// The units that were started between two looks.
-fn restarted(before: &[(String, String)], after: &[(String, String)]) -> String {
-    let other = before.iter().zip(after).filter(|(was, is)| was != is);
-    other.map(|((unit, _), _)| unit.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-/// Up is what listens and stays: before a component has the API server's answer it dies and is started again.
-fn all_active(machine: &Machine) -> Result<()> {
-    let up = format!(
-        "for port in 6443 10257 10259; do ss -ltn | grep -q \":$port \" || exit 1; done\n\
-         now=$(cut -d. -f1 /proc/uptime)\n\
-         for unit in {UNITS}; do\n\
-         systemctl is-active $unit || exit 1\n\
-         since=$(systemctl show --property=ActiveEnterTimestampMonotonic --value $unit)\n\
-         [ $((now - ${{since%??????}})) -gt 4 ] || exit 1\n\
-         done"
-    );
-    machine.until("its units", 60, &up)
 }
 
 pub(super) fn three_masters(scene: &Scene) -> Result<()> {
@@ -108,6 +79,10 @@ pub(super) fn three_masters(scene: &Scene) -> Result<()> {
         "all units active on all three; debsums and dpkg --verify find nothing; keys 0600, none in dpkg's files or a log",
     );
     bundle.healthy(first)?;
+    if !scene.real {
+        left_out("the bootstrap objects are there once");
+        return Ok(());
+    }
     let roles = bundle.kubectl(first, "get clusterrolebindings -o name")?.stdout;
     for name in ["create-csrs-for-bootstrapping", "auto-approve-csrs-for-group", "auto-approve-renewals-for-nodes"] {
         ensure!(roles.matches(name).count() == 1, "{name} in:\n{roles}");
@@ -222,7 +197,8 @@ pub(super) fn removal(scene: &Scene) -> Result<()> {
 
     machine.sh(DPKG)?;
     bundle.healthy(&machine)?;
-    ensure!(bundle.kubectl(&machine, "get configmap -n default kept -o name")?.code == Some(0), "the object is lost");
+    let kept = machine.sh(&format!("{ETCDCTL} get --prefix --keys-only /registry/configmaps/default"))?;
+    ensure!(kept.contains("/registry/configmaps/default/kept"), "etcd lost it: {kept}");
     machine.reboot()?;
     bundle.healthy(&machine)?;
     all_active(&machine)?;

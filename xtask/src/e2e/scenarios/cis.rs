@@ -1,0 +1,169 @@
+//! The scored master items of the CIS Kubernetes Benchmark 1.5 (1.6 demands the same), by what runs: command lines from
+//! /proc, modes and owners from the disk.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, ensure};
+
+use super::tarball::unpack;
+use crate::e2e::cluster::Cluster;
+use crate::e2e::ground::Scene;
+use crate::e2e::machine::Machine;
+use crate::e2e::proved;
+use crate::e2e::units::all_active;
+
+/// What an item demands of a flag.
+enum Demand {
+    Is(&'static str),
+    IsOrAbsent(&'static str),
+    Absent,
+    Set,
+    Has(&'static str),
+    Lacks(&'static str),
+    AtLeast(u64),
+}
+
+use Demand::{Absent, AtLeast, Has, Is, IsOrAbsent, Lacks, Set};
+
+const API: &str = "kube-apiserver";
+const MANAGER: &str = "kube-controller-manager";
+const SCHEDULER: &str = "kube-scheduler";
+
+/// Item, component, flag, demand.
+const FLAGS: &[(&str, &str, &str, Demand)] = &[
+    ("1.2.2", API, "basic-auth-file", Absent),
+    ("1.2.3", API, "token-auth-file", Absent),
+    ("1.2.4", API, "kubelet-https", IsOrAbsent("true")),
+    ("1.2.5", API, "kubelet-client-certificate", Set),
+    ("1.2.5", API, "kubelet-client-key", Set),
+    ("1.2.6", API, "kubelet-certificate-authority", Set),
+    ("1.2.7", API, "authorization-mode", Lacks("AlwaysAllow")),
+    ("1.2.8", API, "authorization-mode", Has("Node")),
+    ("1.2.9", API, "authorization-mode", Has("RBAC")),
+    ("1.2.11", API, "enable-admission-plugins", Lacks("AlwaysAdmit")),
+    ("1.2.14", API, "disable-admission-plugins", Lacks("ServiceAccount")),
+    ("1.2.15", API, "disable-admission-plugins", Lacks("NamespaceLifecycle")),
+    ("1.2.17", API, "enable-admission-plugins", Has("NodeRestriction")),
+    ("1.2.18", API, "insecure-bind-address", Absent),
+    ("1.2.19", API, "insecure-port", Is("0")),
+    ("1.2.20", API, "secure-port", AtLeast(1)),
+    ("1.2.21", API, "profiling", Is("false")),
+    ("1.2.22", API, "audit-log-path", Set),
+    ("1.2.23", API, "audit-log-maxage", AtLeast(30)),
+    ("1.2.24", API, "audit-log-maxbackup", AtLeast(10)),
+    ("1.2.25", API, "audit-log-maxsize", AtLeast(100)),
+    ("1.2.27", API, "service-account-lookup", IsOrAbsent("true")),
+    ("1.2.28", API, "service-account-key-file", Set),
+    ("1.2.29", API, "etcd-certfile", Set),
+    ("1.2.29", API, "etcd-keyfile", Set),
+    ("1.2.30", API, "tls-cert-file", Set),
+    ("1.2.30", API, "tls-private-key-file", Set),
+    ("1.2.31", API, "client-ca-file", Set),
+    ("1.2.32", API, "etcd-cafile", Set),
+    ("1.3.2", MANAGER, "profiling", Is("false")),
+    ("1.3.3", MANAGER, "use-service-account-credentials", Is("true")),
+    ("1.3.4", MANAGER, "service-account-private-key-file", Set),
+    ("1.3.5", MANAGER, "root-ca-file", Set),
+    ("1.3.6", MANAGER, "feature-gates", Lacks("RotateKubeletServerCertificate=false")),
+    ("1.3.7", MANAGER, "bind-address", IsOrAbsent("127.0.0.1")),
+    ("1.4.1", SCHEDULER, "profiling", Is("false")),
+    ("1.4.2", SCHEDULER, "bind-address", IsOrAbsent("127.0.0.1")),
+    ("3.2.1", API, "audit-policy-file", Set),
+];
+
+const POD_SECURITY_POLICY: (&str, &str, &str, Demand) =
+    ("1.2.16", API, "enable-admission-plugins", Has("PodSecurityPolicy"));
+
+/// Items, files (patterns), most rights.
+const FILES: &[(&str, &str, u32)] = &[
+    ("1.1.1, 1.1.2", "/etc/systemd/system/kube-apiserver.service", 0o644),
+    ("1.1.3, 1.1.4", "/etc/systemd/system/kube-controller-manager.service", 0o644),
+    ("1.1.5, 1.1.6", "/etc/systemd/system/kube-scheduler.service", 0o644),
+    ("1.1.5, 1.1.6", "/etc/kubernetes/config/kube-scheduler.yaml", 0o644),
+    ("1.1.15, 1.1.16", "/var/lib/kubernetes/kube-scheduler.kubeconfig", 0o600),
+    ("1.1.17, 1.1.18", "/var/lib/kubernetes/kube-controller-manager.kubeconfig", 0o600),
+    ("1.1.19", "/var/lib/kubernetes", 0o700),
+    ("1.1.19, 1.1.20", "/var/lib/kubernetes/*.pem", 0o644),
+    ("1.1.21", "/var/lib/kubernetes/*-key.pem", 0o600),
+];
+
+type Flags = BTreeMap<String, String>;
+
+fn flags(machine: &Machine, component: &str) -> Result<Flags> {
+    let read = format!("tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value {component})/cmdline");
+    let words = machine.sh(&read)?;
+    let flag = |word: &str| {
+        let flag = word.strip_prefix("--")?;
+        let (name, value) = flag.split_once('=').unwrap_or((flag, "true"));
+        Some((name.to_owned(), value.to_owned()))
+    };
+    Ok(words.lines().filter_map(flag).collect())
+}
+
+fn meets(value: Option<&str>, demand: &Demand) -> bool {
+    let has = |wanted: &str| value.is_some_and(|value| value.split(',').any(|part| part == wanted));
+    match demand {
+        Is(wanted) => value == Some(wanted),
+        IsOrAbsent(wanted) => value.is_none_or(|value| value == *wanted),
+        Absent => value.is_none(),
+        Set => value.is_some_and(|value| !value.is_empty()),
+        Has(wanted) => has(wanted),
+        Lacks(unwanted) => !has(unwanted),
+        AtLeast(least) => value.and_then(|value| value.parse::<u64>().ok()).is_some_and(|value| value >= *least),
+    }
+}
+
+fn judge(
+    running: &BTreeMap<&str, Flags>,
+    (item, component, flag, demand): &(&str, &str, &str, Demand),
+    failed: &mut Vec<String>,
+) {
+    let value = running[component].get(*flag).map(String::as_str);
+    let passes = meets(value, demand);
+    let evidence = value.map_or_else(|| format!("no --{flag}"), |value| format!("--{flag}={value}"));
+    proved(&format!("{item:14} {} {component} {evidence}", if passes { "pass" } else { "FAIL" }));
+    if !passes {
+        failed.push((*item).to_owned());
+    }
+}
+
+pub(super) fn check(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let bundle = cluster.build("one", &[])?;
+    let machine = cluster.machines(scene, &bundle)?.remove(0);
+    let there = unpack(&bundle, &machine, "one")?;
+    machine.sh(&format!("{there}/install.sh"))?;
+    all_active(&machine)?;
+
+    let look = || -> Result<BTreeMap<&str, Flags>> {
+        [API, MANAGER, SCHEDULER].into_iter().map(|name| Ok((name, flags(&machine, name)?))).collect()
+    };
+    let mut failed = Vec::new();
+    let running = look()?;
+    for item in FLAGS {
+        judge(&running, item, &mut failed);
+    }
+    for (items, files, most) in FILES {
+        for line in machine.sh(&format!("stat -c '%a %U:%G %n' {files}"))?.lines() {
+            let mode = line.split(' ').next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+            let passes = mode.is_some_and(|mode| mode & !most == 0) && line.contains(" root:root ");
+            proved(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
+            if !passes {
+                failed.push((*items).to_owned());
+            }
+        }
+    }
+    ensure!(failed.is_empty(), "items that fail: {}", failed.join("; "));
+    proved("1.1.7-1.1.14   waived: etcd and admin.conf are no files of ours on a master");
+    let value = running[API].get(POD_SECURITY_POLICY.2).map(String::as_str);
+    ensure!(!meets(value, &POD_SECURITY_POLICY.3), "1.2.16 is no longer an option");
+    proved("1.2.16         waived: an option, `pod_security_policy = true` in cluster.toml");
+
+    cluster.edit("cluster.toml", "[cluster]\n", "[cluster]\npod_security_policy = true\n")?;
+    let there = unpack(&cluster.build("two", &[])?, &machine, "two")?;
+    machine.sh(&format!("{there}/install.sh"))?;
+    all_active(&machine)?;
+    judge(&look()?, &POD_SECURITY_POLICY, &mut failed);
+    ensure!(failed.is_empty(), "1.2.16 fails with the option");
+    Ok(())
+}
