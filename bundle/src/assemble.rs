@@ -101,7 +101,9 @@ fn assemble_package(plan: &Plan, package: &PackagePlan, blobs: &Blobs, pki: &Pki
         _ => &[],
     });
     let programs = programs.filter(|file| matches!(file.source, Source::Component(_)));
-    let everything: Vec<_> = package.files.iter().chain(programs).cloned().collect();
+    // Administrators tell dpkg to leave documentation out; a machine works without.
+    let needed = package.files.iter().filter(|file| !file.path.as_str().starts_with("usr/share/"));
+    let everything: Vec<_> = needed.chain(programs).cloned().collect();
     let installed = tree(name, &everything, blobs, pki)?;
     package::node(package, own, &installed, plan, node, pki.window()).map_err(|source| conflict(&node.name, source))
 }

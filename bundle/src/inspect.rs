@@ -10,11 +10,14 @@ use flate2::read::MultiGzDecoder;
 use md5::{Digest as _, Md5};
 
 use crate::hash::HashingReader;
-use crate::manifest::Member;
+use crate::manifest::{CONTROL, Member};
 use crate::target::Mode;
 
 /// Texts worth keeping while an archive streams by; nothing larger than this is one.
 const LONGEST_TEXT: u64 = 4 << 20;
+
+/// The longest path that is read.
+const LONGEST_NAME: u64 = 4096;
 
 /// What kind of file an artifact is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub struct Contents {
     pub entries: BTreeMap<String, Member>,
     /// Text of the files that [`read`] was asked to keep, by their last path part.
     pub kept: BTreeMap<String, String>,
+    /// What is not root's.
+    pub foreign: Vec<String>,
     /// MD5 of each file of a package, which is all that its own list has.
     pub md5: BTreeMap<String, String>,
 }
@@ -57,13 +62,35 @@ pub fn read(path: &Path, keep: &[&str]) -> io::Result<Contents> {
 /// Lists a tar stream to its end; paths are put below `directory`.
 fn tar(stream: impl Read, directory: &str, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
     let mut archive = ::tar::Archive::new(stream);
-    for entry in archive.entries()? {
+    let mut long_name = None;
+    // Raw, because a long name is read into memory otherwise, however long it says it is.
+    for entry in archive.entries()?.raw(true) {
         let mut entry = entry?;
-        let path = entry.path()?.to_string_lossy().into_owned();
+        let kind = entry.header().entry_type();
+        if kind.is_gnu_longname() && entry.size() <= LONGEST_NAME {
+            let mut text = String::new();
+            entry.read_to_string(&mut text)?;
+            long_name = Some(text.trim_end_matches('\0').to_owned());
+            continue;
+        }
+        let path = long_name.take().unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned());
         let path = path.trim_start_matches("./").trim_end_matches('/');
         let name = format!("{directory}{path}");
+        if !(kind.is_file() || kind.is_dir()) {
+            return Err(io::Error::other(format!(
+                "`{name}` is neither a file nor a directory, and no build writes such"
+            )));
+        }
+        if directory.is_empty() && contents.kind == Kind::Deb && name.split('/').next() == Some(CONTROL) {
+            return Err(io::Error::other(format!(
+                "`{name}` among the files would pass for a part of the control archive"
+            )));
+        }
+        if entry.header().uid()? != 0 || entry.header().gid()? != 0 {
+            contents.foreign.push(name.clone());
+        }
         let mode: Mode = format!("{:o}", entry.header().mode()? & 0o7777).parse().map_err(io::Error::other)?;
-        let member = if entry.header().entry_type().is_dir() {
+        let member = if kind.is_dir() {
             if path.is_empty() || path == "." {
                 continue;
             }

@@ -139,7 +139,7 @@ fn write_repository(
     if indexed.is_empty() {
         return Ok(Vec::new());
     }
-    let files = apt::repository(&indexed, plan.cluster.as_str(), plan.timestamp)
+    let files = apt::repository(&indexed, plan.cluster.as_str(), plan.revision)
         .map_err(|source| Error::Write { path: REPOSITORY.into(), source })?;
     let write = |(name, bytes): (String, Vec<u8>)| {
         let path = format!("{REPOSITORY}/{name}");
@@ -201,16 +201,16 @@ fn write_artifact(
     writer: &mut impl Write,
     task: &dyn Task,
 ) -> io::Result<Tree> {
-    let mtime = plan.timestamp.unix_timestamp();
     match parcel {
         Parcel::Archive(tree) => {
+            let mtime = plan.timestamp.unix_timestamp();
             let segments = tar::segments(tree, mtime, tar::Names::Bare)?;
             compress::write(Compression::Gzip, &segments, writer, task)?;
             Ok(Tree::default())
         }
         Parcel::Package(package) => {
             let control = deb::control(package)?;
-            deb::write(package, &control, mtime, &mut staging.scratch()?, writer, task)?;
+            deb::write(package, &control, &mut staging.scratch()?, writer, task)?;
             Ok(control)
         }
     }

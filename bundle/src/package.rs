@@ -265,6 +265,8 @@ pub struct Package {
     pub control: Control,
     /// How its files are compressed.
     pub compression: Compression,
+    /// Modification time of its files, seconds since 1970.
+    pub mtime: i64,
     /// What it runs.
     pub scripts: BTreeMap<Script, String>,
     /// Its files.

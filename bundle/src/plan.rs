@@ -42,6 +42,8 @@ pub struct Plan {
     /// Modification time of every packed file.
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
+    /// Which build of this cluster it is: the Debian revision of the machines' packages.
+    pub revision: u32,
     /// What is fetched.
     pub downloads: Vec<Download>,
     /// What is issued.
@@ -148,12 +150,13 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Pla
         return Err(refuse(unsigned));
     }
     let timestamp = edition.epoch.unwrap_or(recipe.release.released);
+    let revision = spec.deb.revision.unwrap_or(edition.revision);
     let mut outputs = Vec::new();
     if spec.formats.contains(&Format::Tarball) {
         outputs.extend(files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)));
     }
     if spec.formats.contains(&Format::Deb) {
-        let packages = packages::plan(spec, recipe, spec.deb.revision.unwrap_or(edition.revision), timestamp);
+        let packages = packages::plan(spec, recipe, revision, timestamp);
         outputs.extend(packages.map_err(refuse)?);
     }
     Ok(Plan {
@@ -164,6 +167,7 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Pla
         recipe: recipe.name.clone(),
         recipe_digest: recipe.digest(),
         timestamp,
+        revision,
         downloads: downloads::plan(recipe),
         pki,
         nodes: files.nodes,
@@ -192,6 +196,7 @@ impl Plan {
             serde_json::to_value(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
         if let Some(plan) = plan.as_object_mut() {
             plan.remove("outputs");
+            plan.remove("revision");
         }
         Sha256::of(plan.to_string().as_bytes())
     }

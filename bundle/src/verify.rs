@@ -66,7 +66,13 @@ pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.contains(name)) {
             match inspect::read(&path.join(name), &[]) {
-                Ok(contents) => differences(&mut report, name, &artifact.entries, &contents.entries),
+                Ok(contents) => {
+                    differences(&mut report, name, &artifact.entries, &contents.entries);
+                    let foreign = contents.foreign.iter();
+                    report
+                        .faults
+                        .extend(foreign.map(|path| format!("{name}: `{path}` inside is another's than root's")));
+                }
                 Err(why) => report.faults.push(format!("{name}: can't be read: {why}")),
             }
         }
@@ -175,6 +181,7 @@ pub fn file(path: &Path) -> io::Result<Report> {
         Kind::Deb => package(&mut report, &contents),
     }
     report.faults.sort();
+    report.faults.dedup();
     Ok(report)
 }
 
@@ -190,27 +197,32 @@ fn package(report: &mut Report, contents: &Contents) {
     };
     let listed: BTreeMap<_, _> =
         contents.kept.get("FILES").map_or("", String::as_str).lines().filter_map(line).collect();
-    for (path, member) in contents.entries.iter().filter(|(path, _)| !path.starts_with(&format!("{CONTROL}/"))) {
+    report.faults.extend(contents.foreign.iter().map(|path| format!("{path}: it belongs to another than root")));
+    let control = format!("{CONTROL}/");
+    for (path, member) in contents.entries.iter().filter(|(path, _)| !path.starts_with(&control)) {
+        let (md5, record) = (sums.get(path.as_str()), listed.get(path.as_str()));
+        if let Some((mode, _)) = record.filter(|(mode, _)| member.mode.to_string() != *mode) {
+            report.faults.push(format!("{path}: expected mode {mode}, got {}", member.mode));
+        }
+        if ![Mode::PUBLIC, Mode::EXECUTABLE, Mode::SECRET, Mode::PRIVATE].contains(&member.mode) {
+            report.faults.push(format!("{path}: no build gives mode {}", member.mode));
+        }
         let Some((got, size)) = member.sha256.zip(member.size) else { continue };
         report.files += 1;
         report.bytes += size;
-        let (md5, record) = (sums.get(path.as_str()), listed.get(path.as_str()));
         if md5.is_none() && record.is_none() {
             report.faults.push(format!("{path}: neither md5sums nor FILES knows it"));
         }
         if let Some(expected) = md5.filter(|md5| contents.md5.get(path).map(String::as_str) != Some(**md5)) {
             report.faults.push(format!("{path}: expected md5 {expected}, got another"));
         }
-        if let Some((mode, expected)) = record {
-            if got.to_string() != *expected {
-                report.faults.push(format!("{path}: expected sha256 {expected}, got {got}"));
-            }
-            if member.mode.to_string() != *mode {
-                report.faults.push(format!("{path}: expected mode {mode}, got {}", member.mode));
-            }
+        if let Some((_, expected)) = record.filter(|(_, expected)| got.to_string() != *expected) {
+            report.faults.push(format!("{path}: expected sha256 {expected}, got {got}"));
         }
     }
-    let missing = sums.keys().filter(|path| !contents.entries.contains_key(**path));
+    // Programs that other packages bring are listed too, so that a machine can check them.
+    let own = listed.keys().filter(|path| !path.starts_with("usr/bin"));
+    let missing = sums.keys().chain(own).filter(|path| !contents.entries.contains_key(**path));
     report.faults.extend(missing.map(|path| format!("{path}: missing")));
 }
 

@@ -83,6 +83,38 @@ fn an_upgrade_restarts_what_changed_and_nothing_else() {
 }
 
 #[test]
+fn an_upgrade_that_is_refused_touches_nothing_that_runs() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    machine.run(INSTALL).success();
+    let before = machine.owned_files();
+    machine.calls();
+    machine.write("run/clock-is-off-by", "-200000");
+    machine.run("dpkg -i /one/small-only_*.deb").exits(1).says(&["this machine's clock says"]);
+    let calls = machine.calls();
+    assert!(calls.iter().all(|call| !call.contains("start ")), "{calls:?}");
+    machine.write("run/clock-is-off-by", "0");
+    assert_eq!(machine.owned_files(), before);
+    machine.run(INSTALL).success();
+    let calls = machine.calls();
+    assert!(calls.iter().all(|call| !call.contains("start ")), "the same again: {calls:?}");
+}
+
+#[test]
+fn what_dpkg_is_told_to_leave_out_is_not_missed() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    machine.write("etc/dpkg/dpkg.cfg.d/lean", "path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/lintian/*\n");
+    machine.run(INSTALL).success();
+    assert!(!machine.owned_files().contains_key("usr/share/doc/small-only/copyright"));
+    // Logs may lie elsewhere, or on a disk of their own.
+    machine.run("mkdir -p /opt/logs && rm -rf /var/log/kubernetes && ln -s /opt/logs /var/log/kubernetes").success();
+    machine.run("dpkg --purge small-only").success();
+    assert!(std::fs::symlink_metadata(machine.path("var/log/kubernetes")).unwrap().is_symlink());
+    machine.run(INSTALL).success();
+    let purge = "rm /var/log/kubernetes; mkdir /var/log/kubernetes; mount -t tmpfs none /var/log/kubernetes; dpkg --purge small-only";
+    machine.run(purge).success();
+}
+
+#[test]
 fn nothing_is_started_where_the_operator_or_the_machine_says_no() {
     let Some(machine) = Machine::with_dpkg() else { return };
     let purge = "dpkg --purge small-only";
@@ -97,6 +129,18 @@ fn nothing_is_started_where_the_operator_or_the_machine_says_no() {
     // And when it may, it is started: nobody did yet.
     machine.run(INSTALL).success();
     assert!(started());
+    machine.run(purge).success();
+    // After a boot the units are as the boot, and then a person, left them.
+    machine.run(&format!("KUBE_BUNDLE_START=no {INSTALL}")).success();
+    machine.write("var/lib/kube-bundle/unstarted", "another boot");
+    machine
+        .run(
+            "for unit in kube-apiserver kube-controller-manager kube-bootstrap; do systemctl start $unit.service; done",
+        )
+        .success();
+    machine.calls();
+    machine.run(INSTALL).success();
+    assert!(!started(), "what the boot started is not restarted, what a person stopped is not started");
     machine.run(purge).success();
     // An image in the making has no systemd that runs, and need not be the machine.
     machine.calls();
@@ -161,6 +205,13 @@ fn one_machine_has_one_identity() {
     machine.run("/archive/install.sh --no-start").success();
     machine.run(INSTALL).exits(1).says(&["a control plane was installed here from an archive", "--uninstall first"]);
     machine.run("/archive/install.sh --purge").success();
+    // A removed package still owns its configuration, and would take the archive's with it.
+    machine.run(&format!("{INSTALL}; dpkg --remove small-only")).success();
+    machine
+        .run("/archive/install.sh --no-start")
+        .exits(1)
+        .says(&["belongs to the package small-only", "apt-get purge small-only"]);
+    machine.run("dpkg --purge small-only").success();
     machine.run(INSTALL).success();
     machine.run("/archive/install.sh").exits(1).says(&["the package small-only has installed a control plane here"]);
 }

@@ -221,21 +221,21 @@ fn apt_fetches_from_any_web_server_and_refuses_another_file() {
     served.get_mut("Packages").unwrap().1 = b"an older one".to_vec();
     let broken = bench.package("out/small", "kube-bundle-kubectl").file_name().unwrap().to_string_lossy().into_owned();
     served.get_mut(&broken).unwrap().1[4000] ^= 1;
-    let server = Server::start(move |request| {
+    let mirror = Server::start(move |request| {
         let path = request.path.trim_start_matches('/').trim_start_matches("./");
         match served.get(path) {
             Some((_, bytes)) => Reply::file(request, bytes, "\"one\""),
             None => Reply::new(404, b""),
         }
     });
-    let update = apt(&bench, &server.url(), "apt-get", &["update"]).success();
+    let update = apt(&bench, &mirror.url(), "apt-get", &["update"]).success();
     assert!(!update.stdout.contains("Err:") && update.stderr.is_empty(), "{update:?}");
-    apt(&bench, &server.url(), "apt-get", &["download", "kube-bundle-kube-scheduler"]).success();
+    apt(&bench, &mirror.url(), "apt-get", &["download", "kube-bundle-kube-scheduler"]).success();
     assert_eq!(
         std::fs::read(bench.path("apt/kube-bundle-kube-scheduler_1.16.0-1_amd64.deb")).unwrap(),
         std::fs::read(bench.package("out/small", "kube-bundle-kube-scheduler")).unwrap()
     );
-    assert_ne!(apt(&bench, &server.url(), "apt-get", &["download", "kube-bundle-kubectl"]).code, Some(0));
+    assert_ne!(apt(&bench, &mirror.url(), "apt-get", &["download", "kube-bundle-kubectl"]).code, Some(0));
 }
 
 #[test]
@@ -271,11 +271,10 @@ fn every_compression_is_read_by_dpkg_tar_and_ourselves() {
         // dpkg reads zstd from 1.21.18 on.
         let contents = Command::new("dpkg-deb").args(["--fsys-tarfile", &package]).output().unwrap();
         if how != "zstd" || contents.status.success() {
-            let expected = tool(
-                "dpkg-deb",
-                &["--fsys-tarfile", &bench.package("gzip", "kube-bundle-kubectl").display().to_string()],
-            );
-            assert_eq!(String::from_utf8_lossy(&contents.stdout), expected, "{how}");
+            let gzip = bench.package("gzip", "kube-bundle-kubectl");
+            let expected = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(gzip).output().unwrap();
+            let expected = Sha256::of(&expected.stdout);
+            assert_eq!(Sha256::of(&contents.stdout), expected, "{how}");
         }
     }
 }
@@ -340,11 +339,46 @@ fn a_package_packed_again_with_another_key_is_found_out() {
     std::fs::write(raw.join("usr/lib/kube-bundle/kube-bootstrap"), "#!/bin/sh\n").unwrap();
     let forged = bench.path("forged.deb").display().to_string();
     tool("dpkg-deb", &["-Zgzip", "--root-owner-group", "--build", &raw.display().to_string(), &forged]);
+    std::fs::remove_file(raw.join("var/lib/kubernetes/service-account-key.pem")).unwrap();
+    std::fs::remove_file(raw.join("etc/kubernetes/config/audit-policy.yaml")).unwrap();
+    let conffiles = std::fs::read_to_string(raw.join("DEBIAN/conffiles")).unwrap();
+    let conffiles = conffiles.replace("/etc/kubernetes/config/audit-policy.yaml\n", "");
+    std::fs::write(raw.join("DEBIAN/conffiles"), conffiles).unwrap();
+    let rights = |path: &str, mode| {
+        std::fs::set_permissions(raw.join(path), std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+    };
+    rights("var/lib/kubernetes", 0o755);
+    rights("usr/share/doc/small-only/copyright", 0o4755);
+    tool("dpkg-deb", &["-Zgzip", "--root-owner-group", "--build", &raw.display().to_string(), &forged]);
     bench.run(&["verify", &forged]).exits(3).says(&[
+        "var/lib/kubernetes/service-account-key.pem: missing",
+        "etc/kubernetes/config/audit-policy.yaml: missing",
+        "var/lib/kubernetes: expected mode 0700, got 0755",
+        "usr/share/doc/small-only/copyright: no build gives mode 4755",
         "var/lib/kubernetes/ca-key.pem: expected sha256",
         "etc/surprise: neither md5sums nor FILES knows it",
         "usr/lib/kube-bundle/kube-bootstrap: expected md5",
     ]);
+}
+
+/// A name or a member that claims gigabytes is no reason to take gigabytes.
+#[test]
+fn a_package_that_claims_too_much_is_refused_without_reading_it() {
+    let bench = built();
+    let whole = std::fs::read(bench.package("out/small", "small-only")).unwrap();
+    let mut bytes = whole.clone();
+    bytes[56..66].copy_from_slice(b"3221225472");
+    bench.write("claims.deb", bytes);
+    bench.run(&["inspect", "claims.deb"]).exits(1).says(&["instead of `debian-binary` of format 2.0"]);
+    bench.write("tree/DEBIAN/evil", "x");
+    let tree = bench.path("tree").display().to_string();
+    let data = bench.path("data.tar.gz").display().to_string();
+    tool("tar", &["-czf", &data, "--owner=0", "--group=0", "-C", &tree, "."]);
+    bench.write("evil.deb", with_data(&bench.package("out/small", "small-only"), |_| bench.read("data.tar.gz")));
+    bench.run(&["verify", "evil.deb"]).exits(3).says(&["would pass for a part of the control archive"]);
+    tool("tar", &["-czf", &data, "--owner=7", "--group=7", "-C", &tree, "--transform=s/DEBIAN/usr/", "."]);
+    bench.write("foreign.deb", with_data(&bench.package("out/small", "small-only"), |_| bench.read("data.tar.gz")));
+    bench.run(&["verify", "foreign.deb"]).exits(3).says(&["usr/evil: it belongs to another than root"]);
 }
 
 #[test]
@@ -361,6 +395,11 @@ fn programs_are_packed_once_for_all_machines_and_all_clusters() {
     bench.edit("cluster.toml", "name = \"small\"", "name = \"another\"");
     bench.build_packages(&["-o", "other"]).success();
     assert_eq!(shared("other"), one, "the same bytes");
+    // Nor does it matter what date the build gives its files.
+    let dated = bench.command(&["build", "--offline", "--from", "files", "--format", "deb", "-q", "-o", "dated"]);
+    let mut dated = dated;
+    assert!(dated.env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap().status.success());
+    assert_eq!(shared("dated"), one);
     // A machine's own is small: its bytes are not the programs'.
     assert!(std::fs::metadata(bench.package("other", "another-second")).unwrap().len() < 60_000);
 }
@@ -396,18 +435,28 @@ fn versions_grow_with_every_change_and_stay_without_one() {
     assert_eq!(version("a"), "1");
     assert_eq!(version("b"), "1");
     assert_eq!(files(&bench.path("a")), files(&bench.path("b")));
-    let planned: serde_json::Value = serde_json::from_str(&bench.run(&["plan", "--json"]).success().stdout).unwrap();
-    assert_eq!(planned["cluster"], "small");
     bench.edit("cluster.toml", "10.32.0.0/16", "10.33.0.0/16");
     assert_eq!(version("c"), "2", "another configuration (and certificate)");
     bench.run(&["pki", "renew", "kube-scheduler"]).success();
     assert_eq!(version("d"), "3", "another certificate");
     bench.edit("cluster.toml", "10.33.0.0/16", "10.32.0.0/16");
     assert_eq!(version("e"), "4", "a change taken back is a change");
+    bench.build_packages(&["-o", "x", "--deb-compression", "zstd"]).success();
+    assert!(bench.package("x", "small-only").display().to_string().ends_with("1.16.0-5_all.deb"), "other bytes");
+    // A token whose time is over is drawn anew by the build, which makes other packages.
+    let token: serde_json::Value = serde_json::from_slice(&bench.read("pki/bootstrap-token.json")).unwrap();
+    let mut expired = token.clone();
+    expired["expiration"] = "2020-01-01T00:00:00Z".into();
+    bench.write("pki/bootstrap-token.json", expired.to_string());
+    assert_eq!(version("y"), "6");
+    assert_eq!(version("z"), "6");
+    assert_ne!(bench.text("pki/bootstrap-token.json"), token.to_string());
+    let planned: serde_json::Value = serde_json::from_str(&bench.run(&["plan", "--json"]).success().stdout).unwrap();
+    assert_eq!(planned["cluster"], "small");
     // Somebody else counts.
     bench.write("cluster.toml", bench.text("cluster.toml") + "[output.deb]\nrevision = 17\n");
     assert_eq!(version("f"), "17");
-    assert_eq!(bench.text("pki/revision.json").matches("\"revision\": 4").count(), 1);
+    assert_eq!(bench.text("pki/revision.json").matches("\"revision\": 6").count(), 1);
 }
 
 #[test]

@@ -121,6 +121,8 @@ check_identity() {
     package="$(setting "$state/package" cluster)-$(setting "$state/package" node)"
     fault "the package $package has installed a control plane here, and units of an archive would hide its own" \
       "install the packages of this bundle, or run \`apt-get purge $package\` first; etcd keeps the cluster's objects"
+  else
+    check_packages
   fi
   for record in $(records); do
     was="$(setting "$record" node) of cluster $(setting "$record" cluster)"
@@ -130,6 +132,19 @@ check_identity() {
       return
     }
   done
+}
+
+# What a package owns it may replace or remove at any time, its configuration even after its own removal.
+check_packages() {
+  command -v dpkg-query >/dev/null || return 0
+  there=
+  while read -r _ sum path; do
+    if [ "$sum" != - ] && exists "/$path"; then there="$there /$path"; fi
+  done <"$here/FILES"
+  [ -n "$there" ] || return 0
+  # shellcheck disable=SC2086 # a list of paths
+  owned=$(dpkg-query --search $there 2>/dev/null || true)
+  [ -z "$owned" ] || fault "this belongs to the package ${owned%%:*}: ${owned#*: }" "purge it first: apt-get purge ${owned%%:*}"
 }
 
 #include checks.sh

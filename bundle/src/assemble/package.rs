@@ -10,7 +10,7 @@
 //! The scripts are the same for every bundle; their settings are written before them, since `postrm` runs when no file
 //! is left to read them from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use time::OffsetDateTime;
@@ -41,7 +41,7 @@ pub fn scripts_digest() -> Sha256 {
 /// A program, the same for every machine. All it runs is a look at what is in its way.
 pub(super) fn shared(of: &PackagePlan, tree: Tree) -> Package {
     let scripts = BTreeMap::from([(Script::Preinst, script(&[("paths", paths(&tree))], PROGRAM))]);
-    Package { control: of.control.clone(), compression: of.compression, scripts, tree }
+    Package { control: of.control.clone(), compression: of.compression, mtime: of.date.unix_timestamp(), scripts, tree }
 }
 
 /// A machine's own. `installed` is all that is to lie there, whichever package brings it.
@@ -74,7 +74,13 @@ pub(super) fn node(
         let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
         tree.insert(path.below(&record), Entry::text(Mode::PUBLIC, text))?;
     }
-    Ok(Package { control: of.control.clone(), compression: of.compression, scripts: bodies.into(), tree })
+    Ok(Package {
+        control: of.control.clone(),
+        compression: of.compression,
+        mtime: of.date.unix_timestamp(),
+        scripts: bodies.into(),
+        tree,
+    })
 }
 
 /// `#!/bin/sh`, those of the settings that it uses, and what is the same everywhere.
@@ -103,9 +109,10 @@ fn triggers(installed: &Tree, units: &[String]) -> String {
         let Content::Bytes(text) = &entry.content else { return None };
         Some((unit, path, String::from_utf8_lossy(text).into_owned()))
     }) {
-        // `--flag=/path` names a file as much as `/path` does.
-        let words = text.split_whitespace().map(|word| word.rsplit_once('=').map_or(word, |(_, value)| value));
-        let named: std::collections::BTreeSet<&str> = words.filter_map(|word| word.strip_prefix('/')).collect();
+        // `--flag=/path`, `"/path"` and `ExecStart=-/path` name a file as much as `/path` does.
+        let words = text.split(|c: char| c.is_whitespace() || matches!(c, '=' | ',' | '"' | '\''));
+        let named = words.map(|word| word.trim_start_matches(['-', '@', '+', '!', ':']));
+        let named: BTreeSet<&str> = named.filter_map(|word| word.strip_prefix('/')).collect();
         let files = installed.files().map(|(path, _)| path);
         for file in files.filter(|file| *file == path || named.contains(file.as_str())) {
             // Writing to a string can't fail.
@@ -122,7 +129,7 @@ mod tests {
     #[test]
     fn a_unit_is_triggered_by_itself_and_by_what_it_names() {
         let mut tree = Tree::default();
-        let unit = "[Service]\nExecStart=/usr/bin/a --key=/k/a.pem \\\n  /k/plain\nX-Restart-Triggers=/k/x /k/y\n";
+        let unit = "[Service]\nExecStart=-/usr/bin/a --key=/k/a.pem \\\n  \"/k/plain\"\nX-Restart-Triggers=/k/x /k/y\n";
         for (path, text) in [
             ("lib/systemd/system/a.service", unit),
             ("usr/bin/a", ""),

@@ -51,10 +51,11 @@ pub(super) fn build(
     instead: &Overrides<'_>,
     console: &Console,
 ) -> Result<(), Error> {
-    let cluster = Cluster::load(args, instead, console)?;
+    let mut cluster = Cluster::load(args, instead, console)?;
     let sources = sources(from)?;
     let jobs = sources.jobs;
     let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
+    cluster.settle(jobs, console.progress())?;
     let renew = BTreeSet::new();
     let workplace = Workplace {
         store: store()?,

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::fetch::{Policy, Sources, Store};
 use crate::hash::Sha256;
 use crate::plan::{self, Edition, Plan};
+use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef};
 use crate::{Error, assemble, clock, pki};
@@ -20,9 +23,9 @@ pub(super) struct Cluster {
     base: PathBuf,
     /// Beside it.
     pki: PathBuf,
-    /// Which build of this cluster it is, if that is counted.
-    revision: Option<u32>,
-    layout: DebLayout,
+    spec: ClusterSpec,
+    recipe: Recipe,
+    epoch: Option<OffsetDateTime>,
 }
 
 /// What the command line says instead of the file.
@@ -57,29 +60,55 @@ impl Cluster {
             None => load_recipe(&spec.recipe, &base)?,
         };
         let plan = plan::plan(&spec, &recipe, Edition { epoch, revision: 1 })?;
-        let counts = spec.formats.contains(&Format::Deb) && spec.deb.revision.is_none();
-        let mut cluster = Self { plan, pki: base.join("pki"), base, revision: None, layout: spec.deb.layout };
-        if counts {
-            let revision = pki::revision::number(&cluster.pki, cluster.content()?)?;
-            cluster.plan = plan::plan(&spec, &recipe, Edition { epoch, revision })?;
-            cluster.revision = Some(revision);
+        let mut cluster = Self { plan, pki: base.join("pki"), base, spec, recipe, epoch };
+        if cluster.counts() {
+            // A build says why it can't count; whoever only looks, at another's directory even, is shown the rest.
+            if let Err(why) = cluster.number() {
+                console
+                    .progress()
+                    .warn(&format!("builds can't be counted, so versions of packages are not known: {why}"));
+            }
         }
         Ok(cluster)
     }
 
+    /// Whether the version of a package depends on the builds before.
+    fn counts(&self) -> bool {
+        self.spec.formats.contains(&Format::Deb) && self.spec.deb.revision.is_none()
+    }
+
+    /// Plans again with the number that a bundle of what is here now has.
+    fn number(&mut self) -> Result<(), Error> {
+        let revision = pki::revision::number(&self.pki, self.content()?)?;
+        self.plan = plan::plan(&self.spec, &self.recipe, Edition { epoch: self.epoch, revision })?;
+        Ok(())
+    }
+
+    /// Makes sure that keys and certificates are as they will be packed, if there was a build before, and takes a number
+    /// for them: a token or a certificate whose time is over is replaced by the next build, which makes it another.
+    pub(super) fn settle(&mut self, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
+        if self.counts() && pki::revision::is_counted(&self.pki) {
+            pki::issue(&self.plan.pki, &self.pki(jobs, &BTreeSet::new()), progress)?;
+            self.number()?;
+            self.count()?;
+        }
+        Ok(())
+    }
+
     /// A digest over all that the packages of this cluster are made of.
     fn content(&self) -> Result<Sha256, Error> {
-        let layout = Sha256::of(format!("{:?}", self.layout).as_bytes());
-        let rest = [self.plan.substance(), assemble::package::scripts_digest(), layout];
+        let deb = &self.spec.deb;
+        let how = format!("{:?} {:?} {}", deb.layout, deb.compression, env!("CARGO_PKG_VERSION"));
+        let rest = [self.plan.substance(), assemble::package::scripts_digest(), Sha256::of(how.as_bytes())];
         Ok(pki::revision::content(&self.plan.pki, &self.pki, &self.base, &rest)?)
     }
 
-    /// Remembers that this was built.
+    /// Remembers that this was built under its number.
     pub(super) fn count(&self) -> Result<(), Error> {
-        match self.revision {
-            Some(revision) => Ok(pki::revision::record(&self.pki, revision, self.content()?)?),
-            None => Ok(()),
+        if self.counts() {
+            pki::revision::record(&self.pki, self.plan.revision, self.content()?)?;
         }
+        Ok(())
     }
 
     /// What [`pki`] works with.

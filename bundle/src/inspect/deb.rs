@@ -4,6 +4,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
+use liblzma::stream::Stream;
 
 use super::{Contents, tar};
 use crate::manifest::CONTROL;
@@ -11,15 +12,19 @@ use crate::manifest::CONTROL;
 /// What a package, as any ar archive, begins with.
 pub(super) const MAGIC: &[u8] = b"!<arch>\n";
 
+/// Bytes that a decoder of xz may take; the largest preset needs 65 MiB.
+const XZ_MEMORY: u64 = 80 << 20;
+
 pub(super) fn read(mut file: impl BufRead, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
     let mut magic = [0; 8];
     file.read_exact(&mut magic)?;
-    let mut version = String::new();
+    let mut version = [0; 4];
     let (name, size) = header(&mut file)?;
-    let mut member = (&mut file).take(size);
-    member.read_to_string(&mut version)?;
-    if name != "debian-binary" || version != "2.0\n" {
-        return Err(broken(format!("it begins with `{name}` of format {version:?} instead of `debian-binary` 2.0")));
+    if size == 4 {
+        file.read_exact(&mut version)?;
+    }
+    if name != "debian-binary" || version != *b"2.0\n" {
+        return Err(broken(format!("it begins with `{name}` instead of `debian-binary` of format 2.0")));
     }
     for (stem, directory) in [("control.tar", format!("{CONTROL}/")), ("data.tar", String::new())] {
         let (name, size) = header(&mut file)?;
@@ -59,7 +64,8 @@ fn stream(
             decoder.finish()
         }
         ".xz" => {
-            let mut decoder = XzDecoder::new(member);
+            let decoder = Stream::new_stream_decoder(XZ_MEMORY, 0)?;
+            let mut decoder = XzDecoder::new_stream(member, decoder);
             tar(&mut decoder, directory, keep, contents)?;
             decoder.into_inner()
         }

@@ -79,12 +79,11 @@ fn md5sums(tree: &Tree) -> io::Result<String> {
 pub fn write(
     package: &Package,
     control: &Tree,
-    mtime: i64,
     spool: &mut (impl Read + Write + Seek),
     writer: &mut impl Write,
     task: &dyn Task,
 ) -> io::Result<()> {
-    let compression = package.compression;
+    let (compression, mtime) = (package.compression, package.mtime);
     // dpkg 1.17 takes no other control archive.
     let mut head = Vec::new();
     compress::write(Compression::Gzip, &tar::segments(control, mtime, Names::Dotted)?, &mut head, task)?;
@@ -128,7 +127,7 @@ mod tests {
             synopsis: line("a file"),
             description: vec![line("A file.")],
         };
-        Package { control, compression: Compression::Gzip, scripts: BTreeMap::new(), tree }
+        Package { control, compression: Compression::Gzip, mtime: 0, scripts: BTreeMap::new(), tree }
     }
 
     /// Sizes stand in a tar header (33 bits of octal digits), in `Installed-Size` and in what a reader counts with.
@@ -153,7 +152,7 @@ mod tests {
         let mut spool = tempfile::tempfile().expect("a spool");
         let mut writer = std::fs::File::create(&target).expect("a package");
         let task = Quiet.task("", None);
-        write(&package, &control, 0, &mut spool, &mut writer, task.as_ref()).expect("a package");
+        write(&package, &control, &mut spool, &mut writer, task.as_ref()).expect("a package");
 
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];

@@ -9,7 +9,6 @@
 //! replaced/                   certificates that were reissued
 //! ```
 
-use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -142,17 +141,15 @@ impl PkiDir {
         Ok(Secret::new(key.as_bytes()))
     }
 
-    /// A digest over every key, certificate and token here.
-    pub(super) fn fingerprint(&self) -> Result<Sha256, Error> {
-        let names = out::list(&self.root).map_err(failed("list", &self.root))?;
-        let kept = |name: &&String| !name.starts_with("replaced/") && !name.starts_with('.') && *name != revision::FILE;
-        let mut digests = BTreeMap::new();
-        for name in names.iter().filter(kept) {
-            if let Some(bytes) = read_if_there(&self.root.join(name))? {
-                digests.insert(name, Sha256::of(bytes.expose()));
-            }
+    /// A digest over the certificates and keys of these IDs, the token and the encryption key, as far as they are there.
+    pub(super) fn fingerprint<'a>(&self, ids: impl Iterator<Item = &'a String>) -> Result<Sha256, Error> {
+        let pairs = ids.flat_map(|id| [self.certificate_path(id), self.key_path(id)]);
+        let others = [format!("{TOKEN}.json"), "encryption-key".to_owned()].map(|name| self.root.join(name));
+        let mut listing = String::new();
+        for path in pairs.chain(others) {
+            let digest = read_if_there(&path)?.map(|bytes| Sha256::of(bytes.expose()).to_string());
+            listing += &format!("{}\n", digest.as_deref().unwrap_or("-"));
         }
-        let listing: String = digests.iter().map(|(name, digest)| format!("{digest} {name}\n")).collect();
         Ok(Sha256::of(listing.as_bytes()))
     }
 

@@ -24,7 +24,7 @@ struct Counted {
 pub fn content(plan: &PkiPlan, directory: &Path, base: &Path, rest: &[Sha256]) -> Result<Sha256, Error> {
     let mut digests = rest.to_vec();
     if let Some(directory) = PkiDir::existing(directory)? {
-        digests.push(directory.fingerprint()?);
+        digests.push(directory.fingerprint(plan.certificates.keys())?);
     }
     for given in plan.certificates.values() {
         let CertPlan::Given { cert, key } = given else { continue };
@@ -44,6 +44,12 @@ pub fn number(directory: &Path, content: Sha256) -> Result<u32, Error> {
         Some(last) => last.revision.saturating_add(1),
         None => 1,
     })
+}
+
+/// Whether any build was counted here.
+#[expect(clippy::disallowed_methods, reason = "this is the room that looks after the count")]
+pub fn is_counted(directory: &Path) -> bool {
+    std::fs::metadata(directory.join(FILE)).is_ok()
 }
 
 /// Notes that a bundle of this content was built under this number.

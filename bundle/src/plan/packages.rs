@@ -30,6 +30,9 @@ pub struct PackagePlan {
     pub control: Control,
     /// How its files are compressed.
     pub compression: Compression,
+    /// Modification time of its files.
+    #[serde(with = "time::serde::rfc3339")]
+    pub date: OffsetDateTime,
     /// What it installs, sorted by path.
     pub files: Vec<FilePlan>,
 }
@@ -89,9 +92,11 @@ fn components(recipe: &Recipe) -> Result<Vec<(&str, Control)>, Malformed> {
 
 impl Packager<'_> {
     fn output(&self, node: Option<NodeName>, control: Control, files: Vec<FilePlan>) -> Output {
-        let files = self.documented(files, &control);
+        // A program's package is the same whatever the build says its date is.
+        let date = if node.is_some() { self.timestamp } else { self.recipe.release.released };
+        let files = self.documented(files, &control, date);
         let path = format!("deb/{}", control.file_name());
-        let package = PackagePlan { node, control, compression: self.spec.deb.compression, files };
+        let package = PackagePlan { node, control, compression: self.spec.deb.compression, date, files };
         Output { path, kind: OutputKind::Deb(Box::new(package)) }
     }
 
@@ -160,12 +165,12 @@ impl Packager<'_> {
     }
 
     /// Adds what Policy wants in every package, copyright (12.5) and change log (12.7), and what lintian is told.
-    fn documented(&self, mut files: Vec<FilePlan>, control: &Control) -> Vec<FilePlan> {
+    fn documented(&self, mut files: Vec<FilePlan>, control: &Control, date: OffsetDateTime) -> Vec<FilePlan> {
         let deb = &self.recipe.layout.deb;
         let copyright = self.recipe.files.get(&deb.copyright).unwrap_or_default();
         let directory = format!("usr/share/doc/{}", control.package);
         files.push(public(&format!("{directory}/copyright"), Source::Text(copyright.to_owned())));
-        files.push(public(&format!("{directory}/changelog.Debian.gz"), Source::Gzipped(self.changelog(control))));
+        files.push(public(&format!("{directory}/changelog.Debian.gz"), Source::Gzipped(self.changelog(control, date))));
         let overrides = overrides(&files, control);
         files.push(public(&format!("usr/share/lintian/overrides/{}", control.package), Source::Text(overrides)));
         files.sort_by(|one, other| one.path.cmp(&other.path));
@@ -173,8 +178,8 @@ impl Packager<'_> {
     }
 
     /// One entry (4.4), dated like every packed file.
-    fn changelog(&self, control: &Control) -> String {
-        let date = self.timestamp.format(&Rfc2822).unwrap_or_else(|why| unreachable!("it is after 1900: {why}"));
+    fn changelog(&self, control: &Control, date: OffsetDateTime) -> String {
+        let date = date.format(&Rfc2822).unwrap_or_else(|why| unreachable!("it is after 1900: {why}"));
         format!(
             "{} ({}) unstable; urgency=medium\n\n  * Kubernetes {}, packed by kube-bundle.\n\n -- {}  {date}\n",
             control.package, control.version, self.recipe.release.version, control.maintainer

@@ -16,7 +16,7 @@ mod tls;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::ExitCode;
@@ -82,7 +82,12 @@ fn wanted<'a>(flags: &'a Flags, flag: &str) -> Result<&'a str, String> {
 fn api_server(flags: &Flags) -> Result<(), String> {
     let etcd: Vec<_> = wanted(flags, "etcd-servers")?.split(',').map(|url| url.replace("https://", "")).collect();
     // The real one gives up after twenty seconds, and leaves it to systemd to try again.
-    let is_there = |etcd: &[String]| etcd.iter().any(|member| TcpStream::connect(member).is_ok());
+    // A member whose machine is off never answers, and must not hold up the others.
+    let answers = |member: &String| {
+        let address = member.to_socket_addrs().ok().and_then(|mut found| found.next());
+        address.is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_millis(500)).is_ok())
+    };
+    let is_there = |etcd: &[String]| etcd.iter().any(answers);
     for _ in 0..40 {
         if is_there(&etcd) {
             break;

@@ -9,11 +9,9 @@
 state=/var/lib/kube-bundle
 umask 077
 
-# "digest path" of every file, as it is now.
-sums=
-# dpkg knows no digest of what it unpacks, and another build's programs may have the same version.
-check_files() {
-  damaged=
+# "digest path" of every file, as it is now; and those that are not as they should be.
+sums='' damaged=''
+read_files() {
   while read -r _ sum path; do
     [ "$sum" != - ] || continue
     is=missing
@@ -27,6 +25,10 @@ check_files() {
     [ "$is" = "$sum" ] || damaged="$damaged  /$path
 "
   done <"$state/package/FILES"
+}
+
+# dpkg knows no digest of what it unpacks, and another build's programs may have the same version.
+judge_files() {
   [ -z "$damaged" ] || {
     printf '%s' "$damaged" >&2
     printf 'error: these files are not the ones that %s was built with\n' "$package" >&2
@@ -35,11 +37,17 @@ check_files() {
   }
 }
 
-# dpkg leaves a directory that was there before as it was, and keys lie in this one now.
+# dpkg leaves a directory that was there before as it was, and keys lie in these now.
 close_directories() {
+  close_directory "$state"
   while read -r mode sum path; do
-    if [ "$sum $mode" = "- 0700" ] && [ "$(stat -c %a "/$path")" != 700 ]; then chmod 0700 "/$path"; fi
+    [ "$sum $mode" != "- 0700" ] || close_directory "/$path"
   done <"$state/package/FILES"
+}
+
+close_directory() {
+  [ "$(stat -c %a "$1")" != 700 ] || return 0
+  dpkg-statoverride --list "$1" >/dev/null 2>&1 || chmod 0700 "$1"
 }
 
 enable_units() {
@@ -68,16 +76,14 @@ invoke() {
   fi
 }
 
-# policy-rc.d(8): 101 forbids.
-may_start() {
+# may VERB UNIT: what the operator and policy-rc.d(8) say; 101 forbids.
+may() {
   [ "${KUBE_BUNDLE_START:-yes}" != no ] || return 1
   policy=/usr/sbin/policy-rc.d
   [ -x "$policy" ] || return 0
-  for unit in $units; do
-    answer=0
-    "$policy" "$unit" start || answer=$?
-    [ "$answer" -ne 101 ] || return 1
-  done
+  answer=0
+  "$policy" "$2" "$1" || answer=$?
+  [ "$answer" -ne 101 ]
 }
 
 # fingerprint UNIT: a digest over the files it names.
@@ -102,30 +108,58 @@ drop_units() {
   done
 }
 
+boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
+
+# The next boot starts it with the files that are here now; if there was none yet, the next run does.
+leave_unstarted() {
+  case $(active_state "$1") in
+  # It runs with the files from before, and that stays written down.
+  active | activating | reloading | deactivating) return 0 ;;
+  esac
+  fingerprint "$1" >"$state/started/$1"
+  boot >"$state/unstarted"
+}
+
 start_units() {
-  fresh='' changed=''
+  fresh='' changed='' left='' never=false
+  [ "$(cat "$state/unstarted" 2>/dev/null)" != "$(boot)" ] || never=true
+  rm -f "$state/unstarted"
   for unit in $units; do
     was=$(cat "$state/started/$unit" 2>/dev/null || true)
     case $(active_state "$unit") in
     active | activating | reloading | deactivating | failed)
-      [ "$(fingerprint "$unit")" = "$was" ] || changed="$changed $unit"
+      [ "$(fingerprint "$unit")" != "$was" ] || continue
+      if may restart "$unit"; then changed="$changed $unit"; fi
       ;;
-    # At rest: because it is new here, or because somebody stopped it.
-    *) [ -n "$was" ] || fresh="$fresh $unit" ;;
+    # At rest: because nobody has started it here yet, or because somebody stopped it.
+    *)
+      [ -z "$was" ] || $never || continue
+      if may start "$unit"; then fresh="$fresh $unit"; else left="$left $unit"; fi
+      ;;
     esac
   done
   # shellcheck disable=SC2086 # lists of units
   invoke restart $changed
   # shellcheck disable=SC2086
   invoke start $fresh
-  mkdir -p "$state/started"
   for unit in $changed $fresh; do
     fingerprint "$unit" >"$state/started/$unit"
-  done
-  for unit in $units; do
     case $(active_state "$unit") in active | activating) continue ;; esac
     printf 'warning: %s is not up; see journalctl --unit=%s\n' "$unit" "$unit" >&2
   done
+  for unit in $left; do leave_unstarted "$unit"; done
+  [ -z "$left" ] || say "Not started:$left. The next boot starts them, or \`systemctl start\` does."
+}
+
+# What an upgrade or a removal that failed has stopped; whatever else runs was never touched.
+start_again() {
+  stopped=
+  for unit in $units; do
+    [ -f "$state/started/$unit" ] || stopped="$stopped $unit"
+  done
+  # shellcheck disable=SC2086 # a list of units
+  invoke start $stopped
+  for unit in $stopped; do fingerprint "$unit" >"$state/started/$unit"; done
 }
 
 before=${2-}
@@ -133,15 +167,23 @@ case ${1-} in
 configure | abort-upgrade | abort-deconfigure | abort-remove) ;;
 *) exit 0 ;;
 esac
-[ "$1" != configure ] || check_files
+if [ -n "${DPKG_ROOT:-}" ]; then
+  # Another root than this machine's: all that can be done from here is to enable.
+  enable_units
+  exit 0
+fi
+read_files
+[ "$1" != configure ] || judge_files
 close_directories
 enable_units
-if [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ]; then
+mkdir -p "$state/started"
+if [ ! -d /run/systemd/system ]; then
+  for unit in $units; do leave_unstarted "$unit"; done
+elif [ "$1" = configure ]; then
   systemctl --system daemon-reload >/dev/null || true
   drop_units
-  if may_start; then
-    start_units
-  else
-    say "The units of $node are not started: the next boot starts them, or \`systemctl start\` does."
-  fi
+  start_units
+else
+  systemctl --system daemon-reload >/dev/null || true
+  start_again
 fi

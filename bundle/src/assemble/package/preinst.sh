@@ -31,9 +31,11 @@ case ${1-} in
 install | upgrade) ;;
 *) exit 0 ;;
 esac
+# Another root than this machine's can't be judged from here.
+[ -z "${DPKG_ROOT:-}" ] || exit 0
 check_identity
 # The rest is about a machine that runs, not about an image in the making.
-if [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ]; then
+if [ -d /run/systemd/system ]; then
   check_clock
   check_address
   check_ports

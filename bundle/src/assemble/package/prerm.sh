@@ -11,5 +11,5 @@ if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
       systemctl --quiet stop $last_first || true
     fi
   fi
-  rm -rf /var/lib/kube-bundle/started
+  rm -rf /var/lib/kube-bundle/started /var/lib/kube-bundle/unstarted
 fi

@@ -5,5 +5,5 @@
 #include paths.sh
 
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
-[ "${1-}" != install ] || check_paths
+[ "${1-}" != install ] || [ -n "${DPKG_ROOT:-}" ] || check_paths
 give_up_on_faults
