@@ -49,10 +49,12 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     ground::make_root(&wanted.suite)?;
     let program = std::env::current_exe().context("could not find this program")?;
     let program = program.display().to_string();
+    // unshare and the first process of its namespace are deaf to Ctrl-C; they go when this process does.
+    let end_with_us = ["--pdeathsig", "KILL", "unshare"];
     let namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"];
     let inside = format!("{INSIDE}=1");
-    let again = [&namespaces[..], &["env", &inside, &program, "e2e"], arguments].concat();
-    shell::run("unshare", &again)
+    let again = [&end_with_us[..], &namespaces, &["env", &inside, &program, "e2e"], arguments].concat();
+    shell::run("setpriv", &again)
 }
 
 fn parse(arguments: &[&str]) -> Result<Wanted> {

@@ -106,6 +106,7 @@ impl Cluster {
         }
         for machine in &machines {
             machine.until("its etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
+            machine.until("the end of its boot", 60, "systemctl is-system-running | grep -qE 'running|degraded'")?;
         }
         Ok(machines)
     }
