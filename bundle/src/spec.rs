@@ -6,6 +6,7 @@
 mod check;
 pub mod names;
 pub mod network;
+mod output;
 mod raw;
 mod read;
 
@@ -20,6 +21,7 @@ use serde::Serialize;
 
 use crate::diagnostic::Faults;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+pub use output::{Compression, DebLayout, DebSpec, Format};
 
 /// The commented file that `kube-bundle init` writes.
 pub const TEMPLATE: &str = include_str!("spec/template.toml");
@@ -260,109 +262,6 @@ impl fmt::Display for Lifetime {
 impl Serialize for Lifetime {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
-    }
-}
-
-/// What a bundle is packed as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// One `.tar.gz` with `install.sh` for each node.
-    Tarball,
-    /// Debian packages.
-    Deb,
-    /// Cloud-init seeds.
-    Nocloud,
-}
-
-impl Format {
-    /// Whether this version of the program can write it.
-    pub fn is_available(self) -> bool {
-        matches!(self, Self::Tarball | Self::Deb)
-    }
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "tarball" => Ok(Self::Tarball),
-            "deb" => Ok(Self::Deb),
-            "nocloud" => Ok(Self::Nocloud),
-            _ => Err("expected `tarball`, `deb` or `nocloud`".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tarball => "tarball",
-            Self::Deb => "deb",
-            Self::Nocloud => "nocloud",
-        })
-    }
-}
-
-/// `[output.deb]`, with defaults filled in.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct DebSpec {
-    /// How files are spread over packages.
-    pub layout: DebLayout,
-    /// How the files in a package are compressed.
-    pub compression: Compression,
-    /// The Debian revision of every machine's package; otherwise builds are counted in `pki/`.
-    pub revision: Option<u32>,
-}
-
-/// How files are spread over packages.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DebLayout {
-    /// One package for each program, shared by all machines, and a small one for each machine.
-    #[default]
-    Split,
-    /// One package for each machine, with everything in it.
-    Fat,
-}
-
-impl FromStr for DebLayout {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "split" => Ok(Self::Split),
-            "fat" => Ok(Self::Fat),
-            _ => Err("expected `split` or `fat`".to_owned()),
-        }
-    }
-}
-
-/// How bytes are made fewer. What reads it decides: dpkg reads zstd from 1.21.18 on, Debian 12 and later
-/// (Ubuntu's from 18.04 on), and the other two from any version in use.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    /// RFC 1952.
-    #[default]
-    Gzip,
-    /// RFC 8878: in a tenth of the time, and somewhat smaller.
-    Zstd,
-    /// xz: a third smaller than gzip, in ten times the time and 100 MB of memory for each package at work.
-    Xz,
-}
-
-impl FromStr for Compression {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "gzip" => Ok(Self::Gzip),
-            "zstd" => Ok(Self::Zstd),
-            "xz" => Ok(Self::Xz),
-            _ => Err("expected `gzip`, `zstd` or `xz`".to_owned()),
-        }
     }
 }
 
