@@ -113,7 +113,7 @@ pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> PkiPlan {
         certificates.insert("apiserver-etcd-client".to_owned(), client);
     } else {
         for host in etcd_hosts(spec) {
-            certificates.insert(etcd_member_id(host), leaf(&layout.etcd_member, member_names(host)));
+            certificates.insert(etcd_member_id(host), leaf(&layout.etcd_member, member_names(host, spec)));
         }
     }
     PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates }
@@ -157,9 +157,11 @@ fn api_server_names(spec: &ClusterSpec) -> Vec<Host> {
     distinct(service.chain(addresses).chain(others))
 }
 
-fn member_names(host: &Host) -> Vec<Host> {
+/// Its own name and those of the other members: when the first endpoint is away, the etcd client of v1.16.0
+/// holds every member's certificate against the first one's name (kubernetes#83028), and no API server finds etcd.
+fn member_names(host: &Host, spec: &ClusterSpec) -> Vec<Host> {
     let local = [Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))].into_iter().chain("localhost".parse().ok().map(Host::Name));
-    distinct(local.chain([host.clone()]))
+    distinct(local.chain([host.clone()]).chain(etcd_hosts(spec).into_iter().cloned()))
 }
 
 /// DNS names before addresses, each once, otherwise in the given order.
