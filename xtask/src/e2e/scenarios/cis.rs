@@ -9,8 +9,8 @@ use super::tarball::unpack;
 use crate::e2e::cluster::Cluster;
 use crate::e2e::ground::Scene;
 use crate::e2e::machine::Machine;
-use crate::e2e::proved;
 use crate::e2e::units::all_active;
+use crate::e2e::{left_out, proved};
 
 /// What an item demands of a flag.
 enum Demand {
@@ -165,5 +165,13 @@ pub(super) fn check(scene: &Scene) -> Result<()> {
     all_active(&machine)?;
     judge(&look()?, &POD_SECURITY_POLICY, &mut failed);
     ensure!(failed.is_empty(), "1.2.16 fails with the option");
+    if !scene.real {
+        left_out("the policies are there");
+        return Ok(());
+    }
+    machine.until("its bootstrap", 60, "systemctl show --property=SubState kube-bootstrap | grep -q exited")?;
+    let policies = bundle.kubectl(&machine, "get podsecuritypolicies -o name")?.stdout;
+    ensure!(policies.contains("/restricted") && policies.contains("/privileged"), "{policies}");
+    proved("the policies that come with 1.2.16 are there");
     Ok(())
 }
