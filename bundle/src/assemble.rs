@@ -13,12 +13,11 @@ use std::io::Write as _;
 use flate2::{Compression, GzBuilder};
 
 use crate::fetch::Blobs;
-use crate::package::Package;
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
 use crate::spec::names::NodeName;
-use crate::tree::{Conflict, Content, Entry, Tree};
+use crate::tree::{Conflict, Content, Entry, Package, Tree};
 
 /// Everything that will be packed.
 pub struct Trees {

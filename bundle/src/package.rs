@@ -1,16 +1,12 @@
-//! A tree that a package manager owns: what it says of itself, what it runs, and its files.
+//! What a package says of itself: the control file of a Debian package.
 //!
 //! Names, versions and relations are checked where they are made, so a control file can't be broken by what
 //! stands in it. Section numbers are those of the Debian Policy Manual. Nothing here knows Kubernetes.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
-
-use crate::spec::Compression;
-use crate::tree::Tree;
 
 /// A package's name (5.6.1): lower-case letters, digits, `+`, `-` and `.`, two characters at least.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -231,46 +227,6 @@ fn wrapped(text: &str) -> String {
         }
     }
     lines.into_iter().map(|line| line + "\n").collect()
-}
-
-/// What dpkg runs (6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Script {
-    /// Before anything is unpacked.
-    Preinst,
-    /// When everything it depends on is configured.
-    Postinst,
-    /// Before its files go.
-    Prerm,
-    /// After they went, and when it is purged.
-    Postrm,
-}
-
-impl Script {
-    /// Its file in the control archive.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preinst => "preinst",
-            Self::Postinst => "postinst",
-            Self::Prerm => "prerm",
-            Self::Postrm => "postrm",
-        }
-    }
-}
-
-/// A package, ready to be written.
-#[derive(Debug)]
-pub struct Package {
-    /// What it says of itself.
-    pub control: Control,
-    /// How its files are compressed.
-    pub compression: Compression,
-    /// Modification time of its files, seconds since 1970.
-    pub mtime: i64,
-    /// What it runs.
-    pub scripts: BTreeMap<Script, String>,
-    /// Its files.
-    pub tree: Tree,
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use crate::fetch::Blob;
 use crate::hash::Sha256;
+use crate::package::Control;
 use crate::secret::Secret;
+use crate::spec::Compression;
 use crate::target::{InstallPath, Mode, Owner};
 
 /// What an entry holds.
@@ -120,6 +122,46 @@ impl Tree {
     pub fn size(&self) -> u64 {
         self.files().map(|(_, entry)| entry.size()).sum()
     }
+}
+
+/// What a package manager runs (Debian Policy 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Script {
+    /// Before anything is unpacked.
+    Preinst,
+    /// When everything it depends on is configured.
+    Postinst,
+    /// Before its files go.
+    Prerm,
+    /// After they went, and when it is purged.
+    Postrm,
+}
+
+impl Script {
+    /// Its file in the control archive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preinst => "preinst",
+            Self::Postinst => "postinst",
+            Self::Prerm => "prerm",
+            Self::Postrm => "postrm",
+        }
+    }
+}
+
+/// A tree that a package manager owns.
+#[derive(Debug)]
+pub struct Package {
+    /// What it says of itself.
+    pub control: Control,
+    /// How its files are compressed.
+    pub compression: Compression,
+    /// Modification time of its files, seconds since 1970.
+    pub mtime: i64,
+    /// What it runs.
+    pub scripts: BTreeMap<Script, String>,
+    /// Its files.
+    pub tree: Tree,
 }
 
 #[cfg(test)]

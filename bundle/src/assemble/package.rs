@@ -17,11 +17,10 @@ use time::OffsetDateTime;
 
 use super::installer::{listing, settings, whole};
 use crate::hash::Sha256;
-use crate::package::{Package, Script};
 use crate::plan::{NodePlan, PackagePlan, Plan};
 use crate::recipe::layout::Install;
 use crate::target::{InstallPath, Mode};
-use crate::tree::{Conflict, Content, Entry, Tree};
+use crate::tree::{Conflict, Content, Entry, Package, Script, Tree};
 
 /// The `preinst` of a program's package.
 const PROGRAM: &str = include_str!("package/program.sh");

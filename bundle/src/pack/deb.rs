@@ -10,11 +10,10 @@ use md5::{Digest as _, Md5};
 use super::ar;
 use super::compress;
 use super::tar::{self, Names};
-use crate::package::Package;
 use crate::progress::Task;
 use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
-use crate::tree::{Content, Entry, Tree};
+use crate::tree::{Content, Entry, Package, Tree};
 
 /// What the control archive holds. Programs are read once, for their MD5.
 pub fn control(package: &Package) -> io::Result<Tree> {

@@ -20,11 +20,14 @@ use super::certificate::Key;
 use super::facts::{Facts, day};
 use super::pem;
 use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
-use super::{Error, TOKEN, revision};
+use super::{Error, TOKEN};
 use crate::hash::Sha256;
 use crate::out;
 use crate::secret::Secret;
 use crate::target::Mode;
+
+/// Name of the file that counts builds.
+pub(super) const REVISION: &str = "revision.json";
 
 /// An open pki directory; nobody else changes it meanwhile.
 pub(super) struct PkiDir {
@@ -156,7 +159,7 @@ impl PkiDir {
     pub(super) fn write_revision(&self, counted: &impl Serialize) -> Result<(), Error> {
         let text =
             serde_json::to_vec_pretty(counted).unwrap_or_else(|why| unreachable!("a number and a digest: {why}"));
-        self.write(&self.root.join(revision::FILE), &text, Mode::PUBLIC)
+        self.write(&self.root.join(REVISION), &text, Mode::PUBLIC)
     }
 
     fn write(&self, path: &Path, bytes: &[u8], mode: Mode) -> Result<(), Error> {

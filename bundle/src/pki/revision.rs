@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use super::directory::{PkiDir, read_if_there};
+use super::directory::{PkiDir, REVISION, read_if_there};
 use crate::hash::Sha256;
 use crate::plan::certificates::{CertPlan, PkiPlan};
 
@@ -49,7 +49,7 @@ pub fn number(directory: &Path, content: Sha256) -> Result<u32, Error> {
 /// Whether any build was counted here.
 #[expect(clippy::disallowed_methods, reason = "this is the room that looks after the count")]
 pub fn is_counted(directory: &Path) -> bool {
-    std::fs::metadata(directory.join(FILE)).is_ok()
+    std::fs::metadata(directory.join(REVISION)).is_ok()
 }
 
 /// Notes that a bundle of this content was built under this number.
@@ -61,11 +61,8 @@ pub fn record(directory: &Path, revision: u32, content: Sha256) -> Result<(), Er
 }
 
 fn read(directory: &Path) -> Result<Option<Counted>, Error> {
-    let path = directory.join(FILE);
+    let path = directory.join(REVISION);
     let Some(text) = read_if_there(&path)? else { return Ok(None) };
     let counted = serde_json::from_slice(text.expose());
     counted.map(Some).map_err(|why| Error::Unreadable { path, why: format!("it counts no builds: {why}") })
 }
-
-/// Its name in `pki/`.
-pub(super) const FILE: &str = "revision.json";
