@@ -121,10 +121,13 @@ impl Machine {
         crate::harness::tool("cp", &["-a", &from, &self.path(name).display().to_string()]);
     }
 
-    /// Every file that packages may touch, without what dpkg itself keeps.
+    /// Every file that packages may touch, without what dpkg itself keeps, and what deb-systemd-helper leaves when it
+    /// is killed while it writes down what it enabled.
     pub(crate) fn owned_files(&self) -> BTreeMap<String, (u32, Vec<u8>)> {
         let mut found = self.files();
-        found.retain(|name, _| !name.starts_with("var/lib/dpkg/") && name != "var/log/dpkg.log");
+        let is_helpers = |name: &str| name.starts_with("var/lib/systemd/deb-systemd-helper") && name.ends_with(".tmp");
+        let is_dpkgs = |name: &str| name.starts_with("var/lib/dpkg/") || name == "var/log/dpkg.log";
+        found.retain(|name, _| !is_dpkgs(name) && !is_helpers(name));
         let usr = files(&self.path("usr-changes"));
         found.extend(usr.into_iter().map(|(name, content)| (format!("usr/{name}"), content)));
         found

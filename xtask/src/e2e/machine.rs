@@ -213,7 +213,9 @@ fn walk(root: &Path, path: &Path, found: &mut BTreeMap<String, String>) -> Resul
     for entry in fs::read_dir(root.join(path)).with_context(|| format!("could not list `{}`", path.display()))? {
         let path = path.join(entry?.file_name());
         let name = path.display().to_string();
-        if BUSY.contains(&name.as_str()) {
+        // deb-systemd-helper leaves the latter when it is killed while it writes.
+        let is_left = name.starts_with("var/lib/systemd/deb-systemd-helper") && name.ends_with(".tmp");
+        if BUSY.contains(&name.as_str()) || is_left {
             continue;
         }
         let full = root.join(&path);
