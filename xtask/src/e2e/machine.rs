@@ -214,7 +214,7 @@ fn walk(root: &Path, path: &Path, found: &mut BTreeMap<String, String>) -> Resul
         let path = path.join(entry?.file_name());
         let name = path.display().to_string();
         // deb-systemd-helper leaves the latter when it is killed while it writes.
-        let is_left = name.starts_with("var/lib/systemd/deb-systemd-helper") && name.ends_with(".tmp");
+        let is_left = name.starts_with("var/lib/systemd/deb-systemd-helper") && name.contains("/.state");
         if BUSY.contains(&name.as_str()) || is_left {
             continue;
         }
