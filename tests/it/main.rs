@@ -24,6 +24,7 @@ mod kill;
 mod packages;
 mod plan;
 mod recipes;
+mod repository;
 mod secrets;
 mod spec;
 mod verify;
