@@ -74,7 +74,8 @@ pub(super) fn wrap(
     Ok(tree)
 }
 
-fn conf(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> String {
+/// `bundle.conf`: the settings as KEY=VALUE.
+pub(super) fn conf(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> String {
     settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
-use super::installer::{listing, settings, whole};
+use super::installer::{conf, listing, settings, whole};
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, PackagePlan, Plan};
 use crate::recipe::layout::Install;
@@ -63,13 +63,15 @@ pub(super) fn node(
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     let bodies = bodies.map(|(kind, body)| (kind, script(&scripts, body)));
 
-    let conf = settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
     // Nobody but root looks in: it lists the digests of keys.
     if let Some(parent) = record.parent() {
         tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
     }
-    for (name, text) in [("bundle.conf", conf), ("FILES", listing(installed)), ("TRIGGERS", triggers(installed, units))]
-    {
+    for (name, text) in [
+        ("bundle.conf", conf(plan, node, window)),
+        ("FILES", listing(installed)),
+        ("TRIGGERS", triggers(installed, units)),
+    ] {
         let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
         tree.insert(path.below(&record), Entry::text(Mode::PUBLIC, text))?;
     }
