@@ -95,10 +95,12 @@ fn play(wanted: &Wanted) -> Result<()> {
     for scenario in &wanted.scenarios {
         let begin = Instant::now();
         println!("\n== {}: {}", scenario.name, scenario.about);
-        match (scenario.play)(&ground.scene(scenario.name)?) {
+        let scene = ground.scene(scenario.name)?;
+        match (scenario.play)(&scene) {
             Ok(()) => println!("passed in {:.0?}", begin.elapsed()),
             Err(why) => {
                 println!("FAILED after {:.0?}: {why:#}", begin.elapsed());
+                println!("{}", scene.last_words());
                 failed.push(scenario.name);
             }
         }

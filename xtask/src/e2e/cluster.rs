@@ -137,6 +137,11 @@ fn give_etcd(machine: &Machine, masters: &[(&str, &str)], out: &Path) -> Result<
             peers.join(",")
         ),
     )?;
+    // Debian's unit waits for no address and is not tried again: at a boot where etcd is faster it would stay down.
+    machine.write(
+        "etc/systemd/system/etcd.service.d/again.conf",
+        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=1\n",
+    )?;
     // Only inside the root are its users known.
     must("chroot", &[&machine.path("").display().to_string(), "chown", "-R", "etcd:etcd", "/etc/etcd"]).map(drop)
 }

@@ -137,3 +137,17 @@ impl Ground {
         Ok(Scene { root: self.root.clone(), binaries: self.binaries.clone(), real: self.real, work })
     }
 }
+
+impl Scene {
+    /// The ends of what its machines logged: where a run was made, nothing but its output may be left.
+    pub(super) fn last_words(&self) -> String {
+        let machines = fs::read_dir(&self.work).into_iter().flatten().flatten();
+        let journals = machines.filter_map(|machine| {
+            let text = fs::read_to_string(machine.path().join("journal")).ok()?;
+            let lines: Vec<_> = text.lines().collect();
+            let last = lines[lines.len().saturating_sub(40)..].join("\n    ");
+            Some(format!("  the journal of {} ends:\n    {last}", machine.file_name().display()))
+        });
+        journals.collect::<Vec<_>>().join("\n")
+    }
+}
