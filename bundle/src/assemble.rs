@@ -6,6 +6,7 @@ mod installer;
 pub mod kubeconfig;
 mod manifests;
 pub mod package;
+mod seed;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -18,11 +19,14 @@ use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
 use crate::spec::names::NodeName;
 use crate::tree::{Conflict, Content, Entry, Package, Tree};
+pub use seed::Seed;
 
 /// Everything that will be packed.
 pub struct Trees {
     /// What each output holds, by its path in the output directory.
     pub outputs: BTreeMap<String, Parcel>,
+    /// What first boots read, by its path too: made of the outputs, once these are packed.
+    pub seeds: BTreeMap<String, Seed>,
     /// What lies below `operator/`.
     pub operator: Tree,
 }
@@ -69,7 +73,7 @@ pub enum Error {
 
 /// Builds the tree of every output.
 pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
-    let mut outputs = BTreeMap::new();
+    let (mut outputs, mut seeds) = (BTreeMap::new(), BTreeMap::new());
     for output in &plan.outputs {
         let parcel = match &output.kind {
             OutputKind::Tarball { node } => {
@@ -79,10 +83,15 @@ pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
                 Parcel::Archive(packed.map_err(|source| conflict(&node.name, source))?)
             }
             OutputKind::Deb(package) => Parcel::Package(Box::new(assemble_package(plan, package, blobs, pki)?)),
+            OutputKind::Seed(of) => {
+                let node = of.node.as_ref().and_then(|node| node_plan(plan, node));
+                seeds.insert(output.path.clone(), seed::seed(of, plan, node, pki.window()));
+                continue;
+            }
         };
         outputs.insert(output.path.clone(), parcel);
     }
-    Ok(Trees { outputs, operator: tree("operator", &plan.operator, blobs, pki)? })
+    Ok(Trees { outputs, seeds, operator: tree("operator", &plan.operator, blobs, pki)? })
 }
 
 fn node_plan<'p>(plan: &'p Plan, name: &NodeName) -> Option<&'p NodePlan> {

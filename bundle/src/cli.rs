@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fetch::mirror::Mirror;
-use crate::spec::{Compression, DebLayout, Format, RecipeRef};
+use crate::spec::{Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
 
 /// Offline bundles that turn bare machines into a Kubernetes control plane.
 ///
@@ -84,7 +84,8 @@ pub enum Command {
         /// Where to [default: ./out/<cluster>]
         #[arg(short, long, value_name = "DIR")]
         out: Option<PathBuf>,
-        /// What to pack, instead of what cluster.toml says: `tarball`, `deb`
+        /// What to pack, instead of what cluster.toml says: `tarball`, `deb`, `nocloud`, `initrd`, `user-data`;
+        /// the last three carry packages or archives, which are written too
         #[arg(long, value_name = "FORMAT", value_delimiter = ',')]
         format: Vec<Format>,
         /// How files are spread over packages: `split` shares one package for each program among all machines, `fat`
@@ -95,6 +96,13 @@ pub enum Command {
         /// `xz`, which every dpkg reads and which takes ten times as long to write
         #[arg(long, value_name = "HOW")]
         deb_compression: Option<Compression>,
+        /// How seeds for the first boot are spread over images: `whole` makes one for each machine, with everything in it,
+        /// `split` puts the programs on one that all machines share
+        #[arg(long, value_name = "LAYOUT")]
+        seed: Option<SeedLayout>,
+        /// The file system of seed disks: `iso`, or `vfat` for platforms that attach no optical disk
+        #[arg(long, value_name = "KIND")]
+        seed_image: Option<SeedImage>,
     },
     /// Check a bundle, or one archive of it, against its checksums
     Verify {

@@ -22,8 +22,8 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Init { path } => init::init(&path, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, out, format, deb_layout, deb_compression } => {
-            let instead = Overrides { formats: &format, deb_layout, deb_compression };
+        Command::Build { cluster, sources, out, format, deb_layout, deb_compression, seed, seed_image } => {
+            let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
             build::build(&cluster, &sources, out.as_deref(), &instead, console)
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),

@@ -1,6 +1,9 @@
 //! Reading our own artifacts back, with readers that share no code with the writers.
 
+mod cpio;
 mod deb;
+mod fat;
+mod iso;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read};
@@ -27,6 +30,12 @@ pub enum Kind {
     Tarball,
     /// A Debian package.
     Deb,
+    /// A volume with ISO 9660 and Rock Ridge.
+    Iso,
+    /// A volume with FAT16.
+    Fat,
+    /// A cpio archive for an initramfs.
+    Cpio,
 }
 
 /// What an archive holds.
@@ -44,17 +53,68 @@ pub struct Contents {
     pub md5: BTreeMap<String, String>,
 }
 
-/// Lists a `.tar.gz` or a `.deb`, whichever it is, hashing every file in it. Files whose name is in `keep` are returned
-/// as text as well.
+impl Contents {
+    fn directory(&mut self, name: String, mode: Mode) {
+        self.entries.insert(name, Member { mode, size: None, sha256: None });
+    }
+
+    /// Reads a file to its end.
+    fn file(&mut self, name: String, mode: Mode, mut content: impl Read, keep: &[&str]) -> io::Result<()> {
+        let last = name.rsplit('/').next().unwrap_or(&name).to_owned();
+        let kept = keep.contains(&last.as_str()) && !self.kept.contains_key(&last);
+        let mut reader = HashingReader::new(&mut content);
+        let mut md5 = (self.kind == Kind::Deb).then(Md5::new);
+        let mut text = Vec::new();
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            let count = reader.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            if let Some(md5) = &mut md5 {
+                md5.update(&buffer[..count]);
+            }
+            if kept && (text.len() as u64) < LONGEST_TEXT {
+                text.extend_from_slice(&buffer[..count]);
+            }
+        }
+        if kept {
+            self.kept.insert(last, String::from_utf8(text).map_err(io::Error::other)?);
+        }
+        if let Some(md5) = md5 {
+            let digest = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            self.md5.insert(name.clone(), digest);
+        }
+        let (sha256, size) = reader.finish();
+        self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256) });
+        Ok(())
+    }
+}
+
+/// Lists an artifact, whatever it is, hashing every file in it. Files whose name is in `keep` are returned as text as
+/// well.
 #[expect(clippy::disallowed_methods, reason = "reads a file the user named")]
 pub fn read(path: &Path, keep: &[&str]) -> io::Result<Contents> {
     let mut file = BufReader::with_capacity(256 << 10, std::fs::File::open(path)?);
-    let mut contents = Contents::default();
-    if file.fill_buf()?.starts_with(deb::MAGIC) {
-        contents.kind = Kind::Deb;
-        deb::read(file, keep, &mut contents)?;
+    let begin = file.fill_buf()?;
+    let kind = if begin.starts_with(deb::MAGIC) {
+        Kind::Deb
+    } else if begin.starts_with(cpio::MAGIC) {
+        Kind::Cpio
+    } else if iso::is_one(begin) {
+        Kind::Iso
+    } else if fat::is_one(begin) {
+        Kind::Fat
     } else {
-        tar(MultiGzDecoder::new(file), "", keep, &mut contents)?;
+        Kind::Tarball
+    };
+    let mut contents = Contents { kind, ..Contents::default() };
+    match kind {
+        Kind::Tarball => tar(MultiGzDecoder::new(file), "", keep, &mut contents)?,
+        Kind::Deb => deb::read(file, keep, &mut contents)?,
+        Kind::Iso => iso::read(&mut file, keep, &mut contents)?,
+        Kind::Fat => fat::read(&mut file, keep, &mut contents)?,
+        Kind::Cpio => cpio::read(&mut file, keep, &mut contents)?,
     }
     Ok(contents)
 }
@@ -90,43 +150,17 @@ fn tar(stream: impl Read, directory: &str, keep: &[&str], contents: &mut Content
             contents.foreign.push(name.clone());
         }
         let mode: Mode = format!("{:o}", entry.header().mode()? & 0o7777).parse().map_err(io::Error::other)?;
-        let member = if kind.is_dir() {
-            if path.is_empty() || path == "." {
-                continue;
-            }
-            Member { mode, size: None, sha256: None }
-        } else {
-            let last = name.rsplit('/').next().unwrap_or(&name).to_owned();
-            let kept = keep.contains(&last.as_str()) && !contents.kept.contains_key(&last);
-            let mut reader = HashingReader::new(&mut entry);
-            let mut md5 = (contents.kind == Kind::Deb).then(Md5::new);
-            let mut text = Vec::new();
-            let mut buffer = vec![0; 128 << 10];
-            loop {
-                let count = reader.read(&mut buffer)?;
-                if count == 0 {
-                    break;
-                }
-                if let Some(md5) = &mut md5 {
-                    md5.update(&buffer[..count]);
-                }
-                if kept && (text.len() as u64) < LONGEST_TEXT {
-                    text.extend_from_slice(&buffer[..count]);
-                }
-            }
-            if kept {
-                contents.kept.insert(last, String::from_utf8(text).map_err(io::Error::other)?);
-            }
-            if let Some(md5) = md5 {
-                let digest = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-                contents.md5.insert(name.clone(), digest);
-            }
-            let (sha256, size) = reader.finish();
-            Member { mode, size: Some(size), sha256: Some(sha256) }
-        };
-        contents.entries.insert(name, member);
+        match (kind.is_dir(), path) {
+            (true, "" | ".") => {}
+            (true, _) => contents.directory(name, mode),
+            (false, _) => contents.file(name, mode, &mut entry, keep)?,
+        }
     }
     // What stands behind the archive's end belongs to nobody, and a cut stream shows only there.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(())
+}
+
+fn broken(why: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why.into())
 }

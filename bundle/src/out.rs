@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::{Builder, NamedTempFile};
 
+use crate::hash::{HashingWriter, Sha256};
 use crate::target::Mode;
 
 /// How temporary names begin.
@@ -29,6 +30,50 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()>
 pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
     let parent = parent_of(path);
     Builder::new().prefix(TEMPORARY).tempfile_in(parent)
+}
+
+/// A file that is whole and in its place. Only [`finish`] makes one, after all of it was hashed.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    path: PathBuf,
+    size: u64,
+    sha256: Sha256,
+    mode: Mode,
+}
+
+impl Finished {
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Digest.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// Permission bits.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Where it is, until the directory that is being made gets its own name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens it for reading.
+    #[expect(clippy::disallowed_methods, reason = "this is the room that writes files, and reads what it wrote")]
+    pub fn open(&self) -> io::Result<File> {
+        File::open(&self.path)
+    }
+}
+
+/// The same as [`complete`], for a file that was hashed while it was written.
+pub fn finish(writer: HashingWriter<BufWriter<NamedTempFile>>, path: PathBuf, mode: Mode) -> io::Result<Finished> {
+    let (buffer, sha256, size) = writer.finish();
+    complete(buffer.into_inner().map_err(io::IntoInnerError::into_error)?, &path, mode)?;
+    Ok(Finished { path, size, sha256, mode })
 }
 
 /// Removes what [`begin`] made in `directory` for a run that was killed. The caller sees to it that nobody

@@ -3,18 +3,22 @@
 pub mod apt;
 pub mod ar;
 pub mod compress;
+pub mod cpio;
 pub mod deb;
+pub mod fat;
+pub mod iso;
+pub mod segment;
 pub mod tar;
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use crate::assemble::{Parcel, Trees};
+use crate::assemble::{self, Parcel, Seed, Trees};
 use crate::hash::{HashingWriter, Sha256};
-use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, SUMS};
-use crate::out::{self, Staging};
-use crate::plan::{Output, Plan};
+use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, Member, SUMS};
+use crate::out::{self, Finished, Staging};
+use crate::plan::{Medium, Output, Plan};
 use crate::progress::{Progress, Task, bytes};
 use crate::spec::Compression;
 use crate::target::Mode;
@@ -27,6 +31,9 @@ pub enum Error {
     /// The output directory can't be made.
     #[error(transparent)]
     Out(#[from] out::Error),
+    /// A seed can't be put together.
+    #[error(transparent)]
+    Seed(#[from] assemble::Error),
     /// An artifact can't be written.
     #[error("could not write `{}`", path.display())]
     Write {
@@ -42,6 +49,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Out(error) => error.hint(),
+            Self::Seed(_) => None,
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or choose another disk with `-o`; the old output is untouched")
             }
@@ -61,24 +69,37 @@ pub struct Destination<'a> {
 
 /// One file to write.
 enum Job<'a> {
-    Artifact { output: &'a Output, parcel: &'a Parcel },
+    Parcel { output: &'a Output, parcel: &'a Parcel },
+    Image { path: &'a str, seed: &'a Seed, tree: &'a Tree },
     File { path: String, entry: &'a Entry },
 }
 
 impl Job<'_> {
     fn path(&self) -> &str {
         match self {
-            Self::Artifact { output, .. } => &output.path,
+            Self::Parcel { output, .. } => &output.path,
+            Self::Image { path, .. } => path,
             Self::File { path, .. } => path,
+        }
+    }
+
+    /// What is packed into it; none for a file that is itself.
+    fn tree(&self) -> Option<&Tree> {
+        match self {
+            Self::Parcel { parcel, .. } => Some(parcel.tree()),
+            Self::Image { tree, .. } => Some(tree),
+            Self::File { .. } => None,
         }
     }
 }
 
 /// What became of a job.
 struct Written {
-    record: FileRecord,
+    file: Finished,
     /// The files of a package's control archive.
     control: Tree,
+    /// What is inside, if anything was packed.
+    entries: Option<BTreeMap<String, Member>>,
 }
 
 /// Writes everything, then the manifest, then puts the directory in place.
@@ -90,19 +111,26 @@ pub fn pack(
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
     let staging = Staging::begin(to.out, Manifest::own_files)?;
-    let artifacts = plan.outputs.iter().filter_map(|output| {
+    let parcels = plan.outputs.iter().filter_map(|output| {
         let parcel = trees.outputs.get(&output.path)?;
-        Some(Job::Artifact { output, parcel })
+        Some(Job::Parcel { output, parcel })
     });
     let operator = trees.operator.files().map(|(path, entry)| Job::File { path: format!("operator/{path}"), entry });
-    let jobs: Vec<_> = artifacts.chain(operator).collect();
-    let written = write_all(&jobs, plan, &staging, to.jobs, progress)?;
+    let jobs: Vec<_> = parcels.chain(operator).collect();
+    let mut written = write_all(&jobs, plan, &staging, to.jobs, progress)?;
 
-    let mut records: BTreeMap<_, _> = written.iter().map(|(path, file)| (path.clone(), file.record.clone())).collect();
-    records.extend(write_repository(plan, &written, &staging)?);
+    // Seeds carry what is packed now, and name its digests.
+    let packed = written.iter().map(|(path, written)| (path.clone(), written.file.clone())).collect();
+    let seeds = trees.seeds.iter().map(|(path, seed)| Ok((path, seed, seed.tree(&packed)?)));
+    let seeds = seeds.collect::<Result<Vec<_>, assemble::Error>>()?;
+    let jobs: Vec<_> = seeds.iter().flat_map(|(path, seed, tree)| jobs_of_seed(path, seed, tree)).collect();
+    written.extend(write_all(&jobs, plan, &staging, to.jobs, progress)?);
+
+    let record = |file: &Finished| FileRecord { size: file.size(), sha256: file.sha256(), mode: file.mode() };
+    let mut records: BTreeMap<_, _> = written.iter().map(|(path, file)| (path.clone(), record(&file.file))).collect();
+    records.extend(write_repository(plan, &written, &records, &staging)?);
     let artifacts = plan.outputs.iter().filter_map(|output| {
-        let control = &written.get(&output.path)?.control;
-        let entries = Artifact::describe(trees.outputs.get(&output.path)?.tree(), control);
+        let entries = written.get(&output.path)?.entries.clone()?;
         let node = output.kind.node().map(ToString::to_string);
         Some((output.path.clone(), Artifact { node, format: output.kind.format().to_string(), entries }))
     });
@@ -114,6 +142,16 @@ pub fn pack(
     Ok(manifest)
 }
 
+/// An image, or its files one by one.
+fn jobs_of_seed<'a>(path: &'a str, seed: &'a Seed, tree: &'a Tree) -> Vec<Job<'a>> {
+    let file = |path: String, entry| Job::File { path, entry };
+    match seed.medium {
+        Medium::Iso | Medium::Vfat | Medium::Cpio => vec![Job::Image { path, seed, tree }],
+        Medium::Directory => tree.files().map(|(name, entry)| file(format!("{path}/{name}"), entry)).collect(),
+        Medium::File => tree.files().map(|(_, entry)| file(path.to_owned(), entry)).collect(),
+    }
+}
+
 /// Where packages and their lists lie.
 const REPOSITORY: &str = "deb";
 
@@ -121,6 +159,7 @@ const REPOSITORY: &str = "deb";
 fn write_repository(
     plan: &Plan,
     written: &BTreeMap<String, Written>,
+    records: &BTreeMap<String, FileRecord>,
     staging: &Staging,
 ) -> Result<Vec<(String, FileRecord)>, Error> {
     let stanza = |file: &Written| {
@@ -132,7 +171,7 @@ fn write_repository(
     };
     let packages: Vec<_> = written
         .iter()
-        .filter_map(|(path, file)| Some((path.rsplit('/').next()?, stanza(file)?, &file.record)))
+        .filter_map(|(path, file)| Some((path.rsplit('/').next()?, stanza(file)?, records.get(path)?)))
         .collect();
     let indexed: Vec<_> =
         packages.iter().map(|(file_name, stanza, record)| apt::Indexed { file_name, stanza, record }).collect();
@@ -173,28 +212,41 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     let failed = |source| Error::Write { path: path.clone(), source };
     let file = out::begin(&path).map_err(failed)?;
     let mut writer = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
-    let (mode, control) = match job {
-        Job::Artifact { output, parcel } => {
-            let name = output.path.rsplit('/').next().unwrap_or(&output.path);
-            let task = progress.task(name, Some(parcel.tree().size()));
-            let control = write_artifact(parcel, plan, staging, &mut writer, task.as_ref()).map_err(failed)?;
-            (if parcel.tree().holds_secrets() { Mode::SECRET } else { Mode::PUBLIC }, control)
+    let name = job.path().rsplit('/').next().unwrap_or_default();
+    let size = job.tree().map(Tree::size);
+    let control = match job {
+        Job::Parcel { parcel, .. } => {
+            let task = progress.task(name, size);
+            write_parcel(parcel, plan, staging, &mut writer, task.as_ref()).map_err(failed)?
+        }
+        Job::Image { seed, tree, .. } => {
+            let task = progress.task(name, size);
+            write_image(seed, tree, plan, &mut writer, task.as_ref()).map_err(failed)?;
+            Tree::default()
         }
         Job::File { entry, .. } => {
             write_entry(entry, &mut writer).map_err(failed)?;
-            (entry.mode, Tree::default())
+            Tree::default()
         }
     };
-    let (buffer, sha256, size) = writer.finish();
-    let file = buffer.into_inner().map_err(|why| failed(why.into_error()))?;
-    out::complete(file, &path, mode).map_err(failed)?;
-    if let Job::Artifact { output, parcel } = job {
-        progress.note(&format!("Packed {} ({} of {})", output.path, bytes(size), bytes(parcel.tree().size())));
+    let mode = match (job, job.tree()) {
+        (Job::File { entry, .. }, _) => entry.mode,
+        (_, Some(tree)) if tree.holds_secrets() => Mode::SECRET,
+        _ => Mode::PUBLIC,
+    };
+    let file = out::finish(writer, path.clone(), mode).map_err(failed)?;
+    if let Some(size) = size {
+        progress.note(&format!("Packed {} ({} of {})", job.path(), bytes(file.size()), bytes(size)));
     }
-    Ok(Written { record: FileRecord { size, sha256, mode }, control })
+    let mut entries = job.tree().map(|tree| Artifact::describe(tree, &control));
+    if let Job::Image { seed: Seed { medium: Medium::Vfat, .. }, .. } = job {
+        // FAT knows no modes, and this is what Linux shows instead.
+        entries.iter_mut().flatten().for_each(|(_, member)| member.mode = Mode::EXECUTABLE);
+    }
+    Ok(Written { file, control, entries })
 }
 
-fn write_artifact(
+fn write_parcel(
     parcel: &Parcel,
     plan: &Plan,
     staging: &Staging,
@@ -216,11 +268,23 @@ fn write_artifact(
     }
 }
 
+fn write_image(seed: &Seed, tree: &Tree, plan: &Plan, writer: &mut impl Write, task: &dyn Task) -> io::Result<()> {
+    let mtime = plan.timestamp.unix_timestamp();
+    let segments = match seed.medium {
+        Medium::Iso => iso::segments(tree, seed.label, mtime)?,
+        Medium::Vfat => fat::segments(tree, seed.label, mtime)?,
+        Medium::Cpio => cpio::segments(tree, mtime)?,
+        Medium::Directory | Medium::File => return Err(io::Error::other("loose files are no image")),
+    };
+    segment::write_all(&segments, writer, task)
+}
+
 fn write_entry(entry: &Entry, writer: &mut impl Write) -> io::Result<()> {
     match &entry.content {
         Content::Directory => Ok(()),
         Content::Bytes(bytes) => writer.write_all(bytes),
         Content::Secret(secret) => writer.write_all(secret.expose()),
         Content::Blob(blob) => io::copy(&mut blob.open()?, writer).map(drop),
+        Content::Finished(file) => io::copy(&mut file.open()?, writer).map(drop),
     }
 }

@@ -8,6 +8,7 @@ pub mod certificates;
 pub mod downloads;
 pub mod files;
 mod packages;
+mod seeds;
 
 use std::net::IpAddr;
 
@@ -23,6 +24,7 @@ pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
 pub use packages::PackagePlan;
+pub use seeds::{Medium, SeedPlan};
 
 /// Everything a build will do.
 #[derive(Debug, Serialize)]
@@ -90,6 +92,8 @@ pub enum OutputKind {
     },
     /// A Debian package.
     Deb(Box<PackagePlan>),
+    /// What a machine's first boot reads.
+    Seed(Box<SeedPlan>),
 }
 
 impl OutputKind {
@@ -98,6 +102,7 @@ impl OutputKind {
         match self {
             Self::Tarball { node } => Some(node),
             Self::Deb(package) => package.node.as_ref(),
+            Self::Seed(seed) => seed.node.as_ref(),
         }
     }
 
@@ -106,6 +111,7 @@ impl OutputKind {
         match self {
             Self::Tarball { .. } => Format::Tarball,
             Self::Deb(_) => Format::Deb,
+            Self::Seed(seed) => seed.medium.format(),
         }
     }
 }
@@ -152,13 +158,14 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Pla
     let timestamp = edition.epoch.unwrap_or(recipe.release.released);
     let revision = spec.deb.revision.unwrap_or(edition.revision);
     let mut outputs = Vec::new();
-    if spec.formats.contains(&Format::Tarball) {
+    if spec.packs(Format::Tarball) {
         outputs.extend(files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)));
     }
-    if spec.formats.contains(&Format::Deb) {
+    if spec.packs(Format::Deb) {
         let packages = packages::plan(spec, recipe, revision, timestamp);
         outputs.extend(packages.map_err(refuse)?);
     }
+    outputs.extend(seeds::plan(spec, &outputs));
     Ok(Plan {
         cluster: spec.name.clone(),
         endpoint: spec.endpoint.clone(),

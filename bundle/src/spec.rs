@@ -9,6 +9,7 @@ pub mod network;
 mod output;
 mod raw;
 mod read;
+mod seed;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,6 +23,9 @@ use serde::Serialize;
 use crate::diagnostic::Faults;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName};
 pub use output::{Compression, DebLayout, DebSpec, Format};
+pub use seed::{
+    Addressing, Card, CardName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec, SshKey,
+};
 
 /// The commented file that `kube-bundle init` writes.
 pub const TEMPLATE: &str = include_str!("spec/template.toml");
@@ -58,6 +62,10 @@ pub struct ClusterSpec {
     pub formats: BTreeSet<Format>,
     /// How Debian packages are made.
     pub deb: DebSpec,
+    /// How seeds for the first boot are made.
+    pub seed: SeedSpec,
+    /// Where machines that boot without a seed disk find the output directory.
+    pub mirror: Option<MirrorUrl>,
 }
 
 /// Where a recipe comes from.
@@ -107,6 +115,8 @@ pub struct Node {
     pub address: IpAddr,
     /// What it does.
     pub roles: BTreeSet<Role>,
+    /// How its first boot sets up its network; otherwise it is left as it is.
+    pub network: Option<Network>,
 }
 
 /// What a machine does in the cluster.
@@ -266,6 +276,29 @@ impl Serialize for Lifetime {
 }
 
 impl ClusterSpec {
+    /// Whether something is packed as this, be it because it was asked for or because seeds carry it.
+    pub fn packs(&self, format: Format) -> bool {
+        let carried = match self.seed.payload {
+            Payload::Deb => Format::Deb,
+            Payload::Tarball => Format::Tarball,
+        };
+        self.formats.contains(&format) || (carried == format && self.formats.iter().any(|format| format.boots()))
+    }
+
+    /// What a command line may have made of it that its file would not be allowed.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let is_split = self.seed.payload == Payload::Deb && self.deb.layout == DebLayout::Split;
+        if self.seed.layout == SeedLayout::Split && !is_split {
+            return Some("a seed can be split only if its payload is packages, and these are split too");
+        }
+        if self.formats.contains(&Format::UserData) && self.mirror.is_none() {
+            return Some(
+                "format `user-data` wants the URL where machines find the output directory: `[output.mirror]` with `url` in cluster.toml",
+            );
+        }
+        None
+    }
+
     /// Reads the text of a `cluster.toml`; `file` is how the user named it. The second value holds the warnings.
     pub fn parse(file: &str, text: &str) -> Result<(Self, Faults), Faults> {
         check::check(text)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::fetch::Blob;
 use crate::hash::Sha256;
+use crate::out::Finished;
 use crate::package::Control;
 use crate::secret::Secret;
 use crate::spec::Compression;
@@ -25,6 +26,8 @@ pub enum Content {
     Secret(Secret),
     /// A verified file of the store, read when it is packed.
     Blob(Blob),
+    /// An artifact that another one carries.
+    Finished(Finished),
 }
 
 /// One file or directory.
@@ -56,6 +59,7 @@ impl Entry {
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Secret(secret) => secret.expose().len() as u64,
             Content::Blob(blob) => blob.size(),
+            Content::Finished(file) => file.size(),
         }
     }
 
@@ -66,6 +70,7 @@ impl Entry {
             Content::Bytes(bytes) => Some(Sha256::of(bytes)),
             Content::Secret(secret) => Some(Sha256::of(secret.expose())),
             Content::Blob(blob) => Some(blob.sha256()),
+            Content::Finished(file) => Some(file.sha256()),
         }
     }
 
@@ -115,7 +120,11 @@ impl Tree {
 
     /// Whether anything in it is for its owner's eyes alone.
     pub fn holds_secrets(&self) -> bool {
-        self.files().any(|(_, entry)| matches!(entry.content, Content::Secret(_)))
+        self.files().any(|(_, entry)| match &entry.content {
+            Content::Secret(_) => true,
+            Content::Finished(file) => file.mode() == Mode::SECRET,
+            Content::Directory | Content::Bytes(_) | Content::Blob(_) => false,
+        })
     }
 
     /// Bytes of all files together.

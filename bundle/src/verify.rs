@@ -1,6 +1,6 @@
 //! Whether a bundle, or one artifact of it, is still what was built. Offline, and every fault, not the first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,6 +10,22 @@ use crate::inspect::{self, Contents, Kind};
 use crate::manifest::{CONTROL, FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out;
 use crate::target::Mode;
+
+/// cloud-init's name for what a first boot does.
+const USER_DATA: &str = "user-data";
+
+/// What else is in a seed: cloud-init's other files, the list itself, and what plants the seed.
+const UNLISTED: [&str; 9] = [
+    USER_DATA,
+    "meta-data",
+    "network-config",
+    SUMS,
+    "plant.sh",
+    "zz-kube-bundle",
+    "kube-bundle",
+    "kube-bundle-seed.service",
+    "kube-bundle.conf",
+];
 
 /// What was found right, and what wrong.
 #[derive(Debug, Default, serde::Serialize)]
@@ -168,7 +184,7 @@ fn differences(report: &mut Report, name: &str, expected: &BTreeMap<String, Memb
 /// Checks one archive or package against the lists it carries.
 pub fn file(path: &Path) -> io::Result<Report> {
     let mut report = Report::default();
-    let contents = match inspect::read(path, &[SUMS, "FILES", "md5sums"]) {
+    let contents = match inspect::read(path, &[SUMS, "FILES", "md5sums", USER_DATA]) {
         Ok(contents) => contents,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Err(why),
         Err(why) => {
@@ -179,10 +195,45 @@ pub fn file(path: &Path) -> io::Result<Report> {
     match contents.kind {
         Kind::Tarball => tarball(&mut report, &contents),
         Kind::Deb => package(&mut report, &contents),
+        Kind::Iso | Kind::Fat | Kind::Cpio => seed(&mut report, &contents),
     }
     report.faults.sort();
     report.faults.dedup();
     Ok(report)
+}
+
+/// A machine's seed names in its user data the sha256 of what it installs; what machines share has a list of its own.
+fn seed(report: &mut Report, contents: &Contents) {
+    report.faults.extend(contents.foreign.iter().map(|path| format!("{path}: it belongs to another than root")));
+    let lists = [USER_DATA, SUMS].map(|name| contents.kept.get(name).map(String::as_str));
+    if lists == [None, None] {
+        return report.faults.push(format!("it has neither {USER_DATA} nor {SUMS}: it is no seed"));
+    }
+    let line = |line: &str| {
+        let (sha256, path) = line.trim().trim_start_matches("payload='").trim_end_matches('\'').split_once(' ')?;
+        Some((path.trim_start().rsplit('/').next()?.to_owned(), sha256.parse::<Sha256>().ok()?))
+    };
+    let named: BTreeMap<_, _> = lists.iter().flatten().flat_map(|text| text.lines()).filter_map(line).collect();
+    let mut there = BTreeSet::new();
+    for (path, member) in &contents.entries {
+        let Some((got, size)) = member.sha256.zip(member.size) else { continue };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        report.files += 1;
+        report.bytes += size;
+        there.insert(name);
+        match named.get(name) {
+            Some(expected) if *expected != got => {
+                report.faults.push(format!("{path}: expected sha256 {expected}, got {got}"));
+            }
+            None if !UNLISTED.contains(&name) => report.faults.push(format!("{path}: no list in the seed has it")),
+            _ => {}
+        }
+    }
+    let (programs, own): (Vec<_>, Vec<_>) = named.keys().partition(|name| name.starts_with("kube-bundle-"));
+    // If all programs are missing, they are on the image that machines share.
+    let split = !programs.iter().any(|name| there.contains(name.as_str()));
+    let missing = programs.into_iter().filter(|_| !split).chain(own).filter(|name| !there.contains(name.as_str()));
+    report.faults.extend(missing.map(|name| format!("{name}: missing")));
 }
 
 /// A machine's package lists the sha256 of what is the machine's, keys among it; dpkg's own list has the rest.

@@ -34,15 +34,3 @@ check_ports() {
     ! is_listening "$port" || fault "port $port is in use" "stop what listens there; \`ss -ltnp 'sport = :$port'\` names it"
   done
 }
-
-# is_listening PORT: by the kernel's own tables; state 0A is LISTEN.
-is_listening() {
-  hex=$(printf '%04X' "$1")
-  for table in /proc/net/tcp /proc/net/tcp6; do
-    [ -r "$table" ] || continue
-    while read -r _ local _ connection _; do
-      case "$local $connection" in *":$hex 0A") return 0 ;; esac
-    done <"$table"
-  done
-  return 1
-}

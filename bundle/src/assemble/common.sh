@@ -44,3 +44,15 @@ has_line() {
 
 # active_state UNIT: systemd's word for it.
 active_state() { systemctl is-active "$1" 2>/dev/null || true; }
+
+# is_listening PORT: by the kernel's own tables; state 0A is LISTEN.
+is_listening() {
+  hex=$(printf '%04X' "$1")
+  for table in /proc/net/tcp /proc/net/tcp6; do
+    [ -r "$table" ] || continue
+    while read -r _ local _ connection _; do
+      case "$local $connection" in *":$hex 0A") return 0 ;; esac
+    done <"$table"
+  done
+  return 1
+}

@@ -48,6 +48,8 @@ END
 
 #include common.sh
 
+#include units.sh
+
 # note FILE LINE: adds it once.
 note() { has_line "$1" "$2" || printf '%s\n' "$2" >>"$1"; }
 
@@ -430,7 +432,6 @@ names() {
   return 1
 }
 
-settle=0
 start_units() {
   systemctl daemon-reload
   # shellcheck disable=SC2086 # a list of units
@@ -449,62 +450,6 @@ start_units() {
     fi
   done
   rm -f "$owed"
-}
-
-# A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
-is_up() {
-  [ "$(active_state "$1")" = active ] || return 1
-  [ "$(systemctl show --property=RemainAfterExit --value "$1")" = no ] ||
-    [ "$(systemctl show --property=SubState --value "$1")" = exited ]
-}
-
-# is_settled UNIT: whether it has been active for as long as a unit that dies at once would not be.
-is_settled() {
-  entered=$(systemctl show --property=ActiveEnterTimestampMonotonic --value "$1")
-  read -r uptime _ </proc/uptime
-  [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
-}
-
-# Up is what stays up and answers: a unit that dies and is restarted is active for a moment each time, and those that
-# wait for the endpoint don't listen before they have it.
-wait_for_units() {
-  $start || {
-    say "The units start at the next boot, or when you run this again without --no-start."
-    return
-  }
-  for unit in $units; do
-    is_settled "$unit" || settle=8
-  done
-  before='' since=$(date +%s)
-  deadline=$((since + wait))
-  while :; do
-    down=
-    for unit in $units; do
-      is_up "$unit" || {
-        down=$unit
-        break
-      }
-    done
-    for port in $ports; do
-      is_listening "$port" || down="${down:-a unit, which is to listen on port $port,}"
-    done
-    # shellcheck disable=SC2086 # a list of units
-    pulse=$(systemctl show --property=InvocationID,MainPID $units)
-    clock=$(date +%s)
-    if [ -n "$down" ] || [ "$pulse" != "$before" ]; then
-      before=$pulse since=$clock
-    fi
-    if [ -z "$down" ] && [ $((clock - since)) -ge "$settle" ]; then
-      say "Up: $units"
-      return
-    fi
-    if [ "$clock" -ge "$deadline" ]; then
-      warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
-      warn "see \`journalctl --unit='kube-*'\`; an API server needs its etcd, the others need $endpoint"
-      exit 75
-    fi
-    sleep 1
-  done
 }
 
 install_bundle() {

@@ -21,9 +21,10 @@ use crate::tree::{Conflict, Entry, Tree};
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
 /// What scripts include by name.
-const PARTS: [(&str, &str); 3] = [
+const PARTS: [(&str, &str); 4] = [
     ("common.sh", include_str!("common.sh")),
     ("checks.sh", include_str!("checks.sh")),
+    ("units.sh", include_str!("units.sh")),
     ("paths.sh", include_str!("package/paths.sh")),
 ];
 

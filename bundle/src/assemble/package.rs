@@ -85,7 +85,7 @@ pub(super) fn node(
 }
 
 /// `#!/bin/sh`, those of the settings that it uses, and what is the same everywhere.
-fn script(settings: &[(&str, String)], body: &str) -> String {
+pub(super) fn script(settings: &[(&str, String)], body: &str) -> String {
     let body = whole(body);
     let used = settings.iter().filter(|(key, _)| body.contains(&format!("${key}")));
     // No name, path or address that gets here holds a quote.

@@ -13,7 +13,7 @@ use crate::hash::Sha256;
 use crate::plan::{self, Edition, Plan};
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
-use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef};
+use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
 use crate::{Error, assemble, clock, pki};
 
 /// A cluster that can be built.
@@ -34,6 +34,8 @@ pub(super) struct Overrides<'a> {
     pub(super) formats: &'a [Format],
     pub(super) deb_layout: Option<DebLayout>,
     pub(super) deb_compression: Option<Compression>,
+    pub(super) seed: Option<SeedLayout>,
+    pub(super) seed_image: Option<SeedImage>,
 }
 
 impl Cluster {
@@ -45,14 +47,16 @@ impl Cluster {
         let name = args.cluster.display().to_string();
         let (mut spec, warnings) = ClusterSpec::parse(&name, &text).map_err(Error::Spec)?;
         console.warn(&warnings);
-        if let Some(format) = formats.iter().find(|format| !format.is_available()) {
-            return Err(Error::Usage(format!("format `{format}` is not written by this version")));
-        }
         if !formats.is_empty() {
             spec.formats = formats.iter().copied().collect();
         }
         spec.deb.layout = instead.deb_layout.unwrap_or(spec.deb.layout);
         spec.deb.compression = instead.deb_compression.unwrap_or(spec.deb.compression);
+        spec.seed.image = instead.seed_image.unwrap_or(spec.seed.image);
+        spec.seed.layout = instead.seed.unwrap_or(spec.seed.layout);
+        if let Some(why) = spec.contradiction() {
+            return Err(Error::Usage(why.to_owned()));
+        }
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
         // On the command line a directory is relative to where the user stands; in the file, to the file.
         let recipe = match &args.recipe {
@@ -74,7 +78,7 @@ impl Cluster {
 
     /// Whether the version of a package depends on the builds before.
     fn counts(&self) -> bool {
-        self.spec.formats.contains(&Format::Deb) && self.spec.deb.revision.is_none()
+        self.spec.packs(Format::Deb) && self.spec.deb.revision.is_none()
     }
 
     /// Plans again with the number that a bundle of what is here now has.

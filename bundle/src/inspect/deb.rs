@@ -6,7 +6,7 @@ use flate2::bufread::GzDecoder;
 use liblzma::bufread::XzDecoder;
 use liblzma::stream::Stream;
 
-use super::{Contents, tar};
+use super::{Contents, broken, tar};
 use crate::manifest::CONTROL;
 
 /// What a package, as any ar archive, begins with.
@@ -85,8 +85,4 @@ fn header(file: &mut impl Read) -> io::Result<(String, u64)> {
     let size = field(48..58).parse().ok().filter(|_| &bytes[58..] == b"`\n");
     let size = size.ok_or_else(|| broken("a member's header is damaged".to_owned()))?;
     Ok((field(0..16).trim_end_matches('/').to_owned(), size))
-}
-
-fn broken(why: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, why)
 }

@@ -55,22 +55,24 @@ fn md5sums(tree: &Tree) -> io::Result<String> {
         let digest = match &entry.content {
             Content::Directory | Content::Secret(_) => continue,
             Content::Bytes(bytes) => Md5::digest(bytes),
-            Content::Blob(blob) => {
-                let mut hasher = Md5::new();
-                let mut reader = blob.open()?;
-                let mut buffer = vec![0; 256 << 10];
-                loop {
-                    match reader.read(&mut buffer)? {
-                        0 => break hasher.finalize(),
-                        count => hasher.update(&buffer[..count]),
-                    }
-                }
-            }
+            Content::Blob(blob) => md5(blob.open()?)?,
+            Content::Finished(file) => md5(file.open()?)?,
         };
         let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         lines += &format!("{digest}  {path}\n");
     }
     Ok(lines)
+}
+
+fn md5(mut reader: impl Read) -> io::Result<md5::digest::Output<Md5>> {
+    let mut hasher = Md5::new();
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => return Ok(hasher.finalize()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
 }
 
 /// Writes a package with the given [`control`] archive. A member's length stands before it, so the compressed files

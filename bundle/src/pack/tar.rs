@@ -1,28 +1,14 @@
 //! A tree as a tar stream (POSIX ustar with GNU long names), the same bytes for the same tree everywhere.
-//!
-//! The stream is described as segments: small runs of bytes, and whole blobs by reference. Nothing large is
-//! in memory, and whoever compresses can treat a blob's bytes as a run of their own.
 
 use std::io;
 
 use tar::{EntryType, Header};
 
-use crate::fetch::Blob;
-use crate::secret::Secret;
+use super::segment::Segment;
 use crate::target::Mode;
-use crate::tree::{Content, Entry, Tree};
+use crate::tree::{Entry, Tree};
 
 const BLOCK: usize = 512;
-
-/// One run of a tar stream.
-pub enum Segment {
-    /// Headers, padding, public text.
-    Bytes(Vec<u8>),
-    /// A file that only its owner may read.
-    Secret(Secret),
-    /// A file of the store; its length is as promised or the packing fails.
-    Blob(Blob),
-}
 
 /// How entries are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +32,9 @@ pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment
     for (path, entry) in tree.iter() {
         let slash = if entry.is_directory() { "/" } else { "" };
         segments.push(Segment::Bytes(header(&format!("{prefix}{path}{slash}"), entry, mtime)?));
-        match &entry.content {
-            Content::Directory => continue,
-            Content::Bytes(bytes) => segments.push(Segment::Bytes(bytes.to_vec())),
-            Content::Secret(secret) => segments.push(Segment::Secret(secret.clone())),
-            Content::Blob(blob) => segments.push(Segment::Blob(blob.clone())),
+        if let Some(content) = Segment::of(entry) {
+            segments.extend([content, Segment::Bytes(padding(entry.size()))]);
         }
-        segments.push(Segment::Bytes(padding(entry.size())));
     }
     // Two blocks of zeros end an archive.
     segments.push(Segment::Bytes(vec![0; 2 * BLOCK]));
@@ -118,7 +100,7 @@ mod tests {
             .flat_map(|segment| match segment {
                 Segment::Bytes(bytes) => bytes,
                 Segment::Secret(secret) => secret.expose().to_vec(),
-                Segment::Blob(_) => unreachable!("no blob in these trees"),
+                Segment::Blob(_) | Segment::Finished(_) => unreachable!("no file in these trees"),
             })
             .collect()
     }

@@ -4,6 +4,7 @@
 //! places. Every rule runs, whatever the others found.
 
 mod networks;
+mod seeds;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -17,7 +18,7 @@ use toml::de::DeTable;
 use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
-use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec};
+use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, SeedSpec};
 use crate::diagnostic::Diagnostic;
 
 type Rule = fn(&Read, &FaultList);
@@ -41,6 +42,11 @@ const RULES: &[Rule] = &[
     networks::everything_is_ipv4,
     the_domain_leaves_room_for_a_service,
     there_is_something_to_pack,
+    seeds::a_card_is_told_from_the_others,
+    seeds::a_card_gets_the_machines_address,
+    seeds::its_gateway_can_be_reached,
+    seeds::split_seeds_are_made_of_split_packages,
+    seeds::user_data_alone_wants_a_mirror,
 ];
 
 /// The spec and its warnings, or all faults.
@@ -71,6 +77,10 @@ pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Di
     }
 }
 
+fn inner<T>(values: Vec<Spanned<T>>) -> Vec<T> {
+    values.into_iter().map(Spanned::into_inner).collect()
+}
+
 impl Read {
     fn into_spec(self) -> Option<ClusterSpec> {
         let node = |node: ReadNode| {
@@ -78,6 +88,7 @@ impl Read {
                 name: node.name?.into_inner(),
                 address: node.address?.into_inner(),
                 roles: node.roles?.into_iter().map(Spanned::into_inner).collect(),
+                network: seeds::network(node.network),
             })
         };
         Some(ClusterSpec {
@@ -104,6 +115,13 @@ impl Read {
             },
             formats: self.output.formats?.into_iter().map(Spanned::into_inner).collect(),
             deb: self.output.deb,
+            seed: SeedSpec {
+                payload: self.output.seed.payload,
+                image: self.output.seed.image,
+                layout: self.output.seed.layout.map(Spanned::into_inner).unwrap_or_default(),
+                ssh_authorized_keys: inner(self.output.seed.ssh_authorized_keys?),
+            },
+            mirror: self.output.mirror.map(Spanned::into_inner),
         })
     }
 
@@ -268,15 +286,5 @@ fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
             Diagnostic::error(span.clone(), "there is nothing to pack", "no format")
                 .help("write `formats = [\"tarball\"]`"),
         );
-    }
-    let (ready, later): (Vec<_>, Vec<_>) =
-        read.output.formats.iter().flatten().partition(|format| format.get_ref().is_available());
-    for format in later {
-        let message = format!("format `{}` is not written by this version", format.get_ref());
-        if ready.is_empty() {
-            faults.add(Diagnostic::error(format.span(), message, "nothing would be packed").help("add \"tarball\""));
-        } else {
-            faults.add(Diagnostic::warning(format.span(), message, "left out"));
-        }
     }
 }

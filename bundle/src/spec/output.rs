@@ -13,14 +13,19 @@ pub enum Format {
     Tarball,
     /// Debian packages.
     Deb,
-    /// Cloud-init seeds.
+    /// A seed directory and a seed disk for each node, for cloud-init's `NoCloud`.
     Nocloud,
+    /// A cpio archive for each node, which a boot loader passes to the kernel behind the distribution's initrd.
+    Initrd,
+    /// User data for each node that fetches the bundle from a web server.
+    #[serde(rename = "user-data")]
+    UserData,
 }
 
 impl Format {
-    /// Whether this version of the program can write it.
-    pub fn is_available(self) -> bool {
-        matches!(self, Self::Tarball | Self::Deb)
+    /// Whether it makes a machine install at its first boot.
+    pub fn boots(self) -> bool {
+        matches!(self, Self::Nocloud | Self::Initrd | Self::UserData)
     }
 }
 
@@ -32,7 +37,9 @@ impl FromStr for Format {
             "tarball" => Ok(Self::Tarball),
             "deb" => Ok(Self::Deb),
             "nocloud" => Ok(Self::Nocloud),
-            _ => Err("expected `tarball`, `deb` or `nocloud`".to_owned()),
+            "initrd" => Ok(Self::Initrd),
+            "user-data" => Ok(Self::UserData),
+            _ => Err("expected `tarball`, `deb`, `nocloud`, `initrd` or `user-data`".to_owned()),
         }
     }
 }
@@ -43,6 +50,8 @@ impl fmt::Display for Format {
             Self::Tarball => "tarball",
             Self::Deb => "deb",
             Self::Nocloud => "nocloud",
+            Self::Initrd => "initrd",
+            Self::UserData => "user-data",
         })
     }
 }

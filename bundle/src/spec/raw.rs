@@ -142,7 +142,15 @@ impl<'a> Table<'a> {
 
     /// The same for addresses and networks, whose own parser says no more than that it failed.
     pub(super) fn require_number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
-        let text = self.require::<String>(key, &format!("\"{example}\""))?;
+        if self.get(key).is_none() {
+            self.missing(key, &format!("for example `{key} = \"{example}\"`"));
+        }
+        self.number(key, example)
+    }
+
+    /// The same, if the key is there.
+    pub(super) fn number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
+        let text = self.parse::<String>(key)?;
         if let Ok(parsed) = text.get_ref().parse() {
             Some(Spanned::new(text.span(), parsed))
         } else {

@@ -10,7 +10,10 @@ use toml::Spanned;
 
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
 use super::raw::{FaultList, Table};
-use super::{DebSpec, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, RecipeRef, Role, Subject};
+use super::{
+    CardName, DebSpec, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
+    RecipeRef, Role, SeedImage, SeedLayout, SshKey, Subject,
+};
 use crate::diagnostic::Diagnostic;
 
 /// The file with its places. `None` is a value whose fault has been noted already.
@@ -36,6 +39,26 @@ pub(super) struct ReadOutput {
     pub(super) formats_span: Option<Range<usize>>,
     pub(super) formats: Option<Vec<Spanned<Format>>>,
     pub(super) deb: DebSpec,
+    pub(super) seed: ReadSeed,
+    pub(super) mirror: Option<Spanned<MirrorUrl>>,
+}
+
+#[derive(Default)]
+pub(super) struct ReadSeed {
+    pub(super) payload: Payload,
+    pub(super) image: SeedImage,
+    pub(super) layout: Option<Spanned<SeedLayout>>,
+    pub(super) ssh_authorized_keys: Option<Vec<Spanned<SshKey>>>,
+}
+
+pub(super) struct ReadNetwork {
+    pub(super) span: Range<usize>,
+    pub(super) mac: Option<Spanned<MacAddress>>,
+    pub(super) interface: Option<Spanned<CardName>>,
+    pub(super) dhcp: bool,
+    pub(super) address: Option<Spanned<IpNet>>,
+    pub(super) gateway: Option<Spanned<IpAddr>>,
+    pub(super) dns: Option<Vec<Spanned<IpAddr>>>,
 }
 
 pub(super) struct ReadNode {
@@ -44,6 +67,7 @@ pub(super) struct ReadNode {
     pub(super) address: Option<Spanned<IpAddr>>,
     pub(super) roles_span: Option<Range<usize>>,
     pub(super) roles: Option<Vec<Spanned<Role>>>,
+    pub(super) network: Option<ReadNetwork>,
 }
 
 pub(super) struct ReadPki {
@@ -107,6 +131,8 @@ fn read_output(table: Option<Table<'_>>) -> ReadOutput {
         formats_span: None,
         formats: Some(vec![Spanned::new(0..0, Format::Tarball)]),
         deb: DebSpec::default(),
+        seed: ReadSeed { ssh_authorized_keys: Some(Vec::new()), ..ReadSeed::default() },
+        mirror: None,
     };
     let Some(table) = table else { return output };
     output.formats_span = table.span_of("formats");
@@ -121,6 +147,19 @@ fn read_output(table: Option<Table<'_>>) -> ReadOutput {
         };
         deb.finish();
     }
+    if let Some(seed) = table.table("seed") {
+        output.seed = ReadSeed {
+            payload: seed.parse("payload").map(Spanned::into_inner).unwrap_or_default(),
+            image: seed.parse("image").map(Spanned::into_inner).unwrap_or_default(),
+            layout: seed.parse("layout"),
+            ssh_authorized_keys: seed.list("ssh_authorized_keys"),
+        };
+        seed.finish();
+    }
+    if let Some(mirror) = table.table("mirror") {
+        output.mirror = mirror.require("url", "\"http://10.200.0.1/roc\"");
+        mirror.finish();
+    }
     table.finish();
     output
 }
@@ -132,9 +171,24 @@ fn read_node(table: Table<'_>) -> ReadNode {
         address: table.require_number("address", "10.200.16.79"),
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
+        network: table.table("network").map(read_network),
     };
     table.finish();
     node
+}
+
+fn read_network(table: Table<'_>) -> ReadNetwork {
+    let network = ReadNetwork {
+        span: table.span.clone(),
+        mac: table.parse("mac"),
+        interface: table.parse("interface"),
+        dhcp: table.flag("dhcp").unwrap_or_default(),
+        address: table.number("address", "10.200.16.79/16"),
+        gateway: table.number("gateway", "10.200.0.1"),
+        dns: table.list("dns"),
+    };
+    table.finish();
+    network
 }
 
 fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {

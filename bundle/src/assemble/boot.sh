@@ -1,0 +1,227 @@
+# Runs once, at the end of a machine's first boot: finds what is to be installed, checks every byte of it, installs it.
+# The digests stand above; whatever lies on a disk or on a web server is nothing without them.
+umask 077
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+unset CDPATH
+
+#include common.sh
+
+#include units.sh
+
+log=/var/log/kube-bundle-boot.log
+# Whoever waits for the first boot waits for this file: `installed VERSION` or `failed`, one line.
+stamp=/var/lib/cloud/instance/kube-bundle
+# Mounts and scratch, gone with the next boot.
+work=/run/kube-bundle/boot
+wait=300
+start=true
+
+finish() {
+  printf '%s\n' "$1" >"$stamp.new"
+  mv -f "$stamp.new" "$stamp"
+}
+
+# mount_labelled LABEL: a disk that comes late is waited for by nobody; all are there when this runs.
+mount_labelled() {
+  for device in $(blkid -c /dev/null -t "LABEL=$1" -o device); do
+    place=$work/${device##*/}
+    mkdir -p "$place"
+    if mount -o ro,nosuid,nodev,noexec "$device" "$place"; then
+      places="$places $place"
+      say "Found $device, labelled $1"
+    else
+      warn "$device, labelled $1, can't be mounted"
+    fi
+  done
+}
+
+fetched=
+# download URL FILE
+download() {
+  if command -v curl >/dev/null; then
+    curl --fail --silent --show-error --location --retry 5 --connect-timeout 20 --output "$2" "$1"
+  elif command -v wget >/dev/null; then
+    wget --quiet --tries=5 --timeout=20 --output-document="$2" "$1"
+  else
+    # cloud-init is written in it.
+    python3 -c 'import shutil, sys, urllib.request as u; shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=20), open(sys.argv[2], "wb"))' "$1" "$2"
+  fi
+}
+
+fetch_all() {
+  fetched=$(mktemp -d /var/tmp/kube-bundle-boot.XXXXXX)
+  places=$fetched
+  while read -r _ path; do
+    download "$mirror/$path" "$fetched/${path##*/}" ||
+      fault "$mirror/$path can't be fetched" "serve the bundle's output directory there"
+  done <<END
+$payload
+END
+  give_up_on_faults
+}
+
+# Sets files. Of several places that have a file the first one with the right digest counts.
+verify_all() {
+  files='' count=0
+  while read -r sum path; do
+    name=${path##*/} found='' wrong=''
+    for place in $places; do
+      [ -f "$place/$name" ] || continue
+      is=$(digest "$place/$name")
+      if [ "$is" = "$sum" ]; then
+        found=$place/$name
+        break
+      fi
+      wrong="$place/$name: expected sha256 $sum, got $is"
+    done
+    if [ -n "$found" ]; then
+      files="$files $found"
+      count=$((count + 1))
+    elif [ -n "$wrong" ]; then
+      fault "$wrong" "write this machine's seed again, as the bundle has it"
+    else
+      fault "$name is nowhere: looked in${places:- no place, since no disk is labelled cidata}" \
+        "attach this machine's seed, and, if seeds are split, the image with the programs"
+    fi
+  done <<END
+$payload
+END
+  give_up_on_faults
+}
+
+# check_room: KiB that the packages say they take, and what is free below /usr.
+check_room() {
+  want=0
+  for file in $files; do
+    size=$(dpkg-deb --field "$file" Installed-Size)
+    want=$((want + size))
+  done
+  free=$(df -Pk /usr | { read -r _ && read -r _ _ _ free _ && printf '%s' "$free"; })
+  [ "$free" -ge "$want" ] ||
+    fault "/usr has $((free / 1024)) MB free, and $((want / 1024)) MB are needed" "give the machine a larger disk"
+}
+
+# What dpkg would ask each package, asked before any is unpacked, so that all of them are refused or none.
+check_packages() {
+  command -v dpkg >/dev/null || {
+    fault "this system has no dpkg" "build with \`payload = \"tarball\"\` in [output.seed]"
+    give_up_on_faults
+  }
+  check_room
+  for file in $files; do
+    name=${file##*/}
+    verb=install
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "${name%%_*}" 2>/dev/null)" != installed ] || verb=upgrade
+    dpkg-deb --ctrl-tarfile "$file" | tar -xOf - ./preinst >"$work/preinst"
+    sh "$work/preinst" "$verb" >"$work/said" 2>&1 || faults=$((faults + 1))
+    grep -v '^Nothing was changed' "$work/said" || true
+  done
+  give_up_on_faults
+}
+
+# The image's own updates may hold dpkg's lock for a while.
+install_packages() {
+  check_packages
+  tries=0
+  # shellcheck disable=SC2086 # a list of files
+  until dpkg --install $files >"$work/said" 2>&1; do
+    tries=$((tries + 1))
+    cat "$work/said"
+    if [ "$tries" -gt 60 ] || ! grep -q 'lock' "$work/said"; then
+      printf 'error: dpkg failed half-way\n  fix: see the lines above, then `dpkg --configure -a`\n'
+      return 1
+    fi
+    sleep 5
+  done
+  cat "$work/said"
+  say "Installed $node of cluster $cluster, Kubernetes $version."
+  wait_for_units || true
+}
+
+install_archive() {
+  place=$(mktemp -d /var/tmp/kube-bundle-boot.XXXXXX)
+  # shellcheck disable=SC2086 # one file
+  if tar -xzf $files -C "$place"; then
+    code=0
+    # 75: installed, and something is not up yet.
+    sh "$place"/*/install.sh --wait "$wait" || code=$?
+    [ "$code" -ne 75 ] || code=0
+  else
+    fault "the archive can't be unpacked in /var/tmp" "give the machine a larger disk"
+    code=1
+  fi
+  rm -rf "$place"
+  return "$code"
+}
+
+# Keys lie in what was installed from; where it is a copy on this machine's own disk, it goes.
+remove_copies() {
+  for file in $files; do
+    case $file in /run/kube-bundle/* | /var/lib/cloud/seed/* | /var/tmp/*) rm -f "$file" 2>/dev/null || true ;; esac
+  done
+}
+
+tidy() {
+  for place in "$work"/*/; do
+    umount "$place" 2>/dev/null || true
+  done
+  rm -rf "$work"
+  [ -z "$fetched" ] || rm -rf "$fetched"
+}
+
+boot() {
+  mkdir -p "$work"
+  trap tidy EXIT
+  say "First boot of $node, cluster $cluster, Kubernetes $version"
+  places=
+  if [ -n "$mirror" ]; then
+    fetch_all
+    say "Fetched from $mirror"
+  else
+    for place in /run/kube-bundle/seed /var/lib/cloud/seed/nocloud; do
+      if [ -d "$place" ]; then
+        places="$places $place"
+        say "Found $place"
+      fi
+    done
+    for label in cidata CIDATA kube-bundle KUBE-BUNDLE; do
+      mount_labelled "$label"
+    done
+  fi
+  verify_all
+  say "Verified: $count files, each with the sha256 that this machine's user data names"
+  case $files in
+  *.deb) install_packages ;;
+  *) install_archive ;;
+  esac
+  remove_copies
+}
+
+# What cloud-init shows of this depends on the image; the console and the log get it in any case.
+report() {
+  console=/dev/console
+  [ -w "$console" ] || console=/dev/null
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$log"
+    printf 'kube-bundle: %s\n' "$line" >"$console" || true
+  done
+}
+
+case $(cat "$stamp" 2>/dev/null) in installed*) exit 0 ;; esac
+{
+  # Inside an `if` nothing that fails would end it.
+  set +e
+  (
+    set -e
+    boot
+  ) 2>&1
+  code=$?
+  if [ "$code" -eq 0 ]; then
+    finish "installed $version"
+    say "Done."
+  else
+    finish failed
+    say "This machine was not set up. $log has it all."
+  fi
+} | report
+case $(cat "$stamp") in installed*) ;; *) exit 1 ;; esac

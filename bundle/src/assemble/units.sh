@@ -1,0 +1,60 @@
+# Whether units are up for good. The settings are the caller's to make: start, units, ports, endpoint, wait.
+
+# For how many seconds nothing may change before that is believed.
+settle=0
+
+# A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
+is_up() {
+  [ "$(active_state "$1")" = active ] || return 1
+  [ "$(systemctl show --property=RemainAfterExit --value "$1")" = no ] ||
+    [ "$(systemctl show --property=SubState --value "$1")" = exited ]
+}
+
+# is_settled UNIT: whether it has been active for as long as a unit that dies at once would not be.
+is_settled() {
+  entered=$(systemctl show --property=ActiveEnterTimestampMonotonic --value "$1")
+  read -r uptime _ </proc/uptime
+  [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
+}
+
+# Returns 75 if they are not up in time. Up is what stays up and answers: a unit that dies and is restarted is active for
+# a moment each time, and those that wait for the endpoint don't listen before they have it.
+wait_for_units() {
+  $start || {
+    say "The units start at the next boot, or when you run this again without --no-start."
+    return
+  }
+  for unit in $units; do
+    is_settled "$unit" || settle=8
+  done
+  before='' since=$(date +%s)
+  deadline=$((since + wait))
+  while :; do
+    down=
+    for unit in $units; do
+      is_up "$unit" || {
+        down=$unit
+        break
+      }
+    done
+    for port in $ports; do
+      is_listening "$port" || down="${down:-a unit, which is to listen on port $port,}"
+    done
+    # shellcheck disable=SC2086 # a list of units
+    pulse=$(systemctl show --property=InvocationID,MainPID $units)
+    clock=$(date +%s)
+    if [ -n "$down" ] || [ "$pulse" != "$before" ]; then
+      before=$pulse since=$clock
+    fi
+    if [ -z "$down" ] && [ $((clock - since)) -ge "$settle" ]; then
+      say "Up: $units"
+      return
+    fi
+    if [ "$clock" -ge "$deadline" ]; then
+      warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
+      warn "see \`journalctl --unit='kube-*'\`; an API server needs its etcd, the others need $endpoint"
+      return 75
+    fi
+    sleep 1
+  done
+}
