@@ -12,10 +12,14 @@ fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
         "[pki]",
         "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
     );
-    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"deb\"]\n");
+    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"nocloud\", \"initrd\", \"user-data\"]\n[output.mirror]\nurl = \"http://192.0.2.9\"\n");
     bench.build().success();
     let one = files(&bench.path("out/small"));
-    assert!(one.contains_key("deb/small-second_1.16.0-1_all.deb"), "{:?}", one.keys());
+    for name in
+        ["deb/small-second_1.16.0-1_all.deb", "nodes/only/cidata.iso", "nodes/only/initrd.cpio", "nodes/only/user-data"]
+    {
+        assert!(one.contains_key(name), "{:?}", one.keys());
+    }
     let directories = crate::harness::directories(&bench.path("out/small"));
     let args = ["build", "--offline", "--from", "files", "-o", "again", "-j"];
     for (umask, zone, lang, jobs) in
@@ -115,17 +119,6 @@ fn an_output_that_cannot_be_written_leaves_the_old_one_whole() {
     bench.write("flat", "a file");
     bench.run(&["build", "--offline", "-o", "flat/out"]).exits(1).says(&["could not create `flat`"]);
     bench.run(&["verify", "out/small"]).success();
-}
-
-#[test]
-fn formats_of_later_versions_are_named_not_skipped_silently() {
-    let bench = Bench::small(1000);
-    bench.write("cluster.toml", bench.text("cluster.toml") + "[output]\nformats = [\"tarball\", \"nocloud\"]\n");
-    bench.build().success().says(&["warning: format `nocloud` is not written by this version"]);
-    bench
-        .run(&["build", "--offline", "--format", "nocloud"])
-        .exits(2)
-        .says(&["format `nocloud` is not written by this version"]);
 }
 
 #[test]

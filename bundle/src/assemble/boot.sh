@@ -128,7 +128,7 @@ install_packages() {
     tries=$((tries + 1))
     cat "$work/said"
     if [ "$tries" -gt 60 ] || ! grep -q 'lock' "$work/said"; then
-      printf 'error: dpkg failed half-way\n  fix: see the lines above, then `dpkg --configure -a`\n'
+      fault "dpkg failed half-way" "see the lines above, then \`dpkg --configure -a\`"
       return 1
     fi
     sleep 5

@@ -53,6 +53,9 @@ pub(super) struct ReadSeed {
 
 pub(super) struct ReadNetwork {
     pub(super) span: Range<usize>,
+    /// Whether a card is named at all, be it wrongly; and the same for its address.
+    pub(super) names_card: bool,
+    pub(super) names_address: bool,
     pub(super) mac: Option<Spanned<MacAddress>>,
     pub(super) interface: Option<Spanned<CardName>>,
     pub(super) dhcp: bool,
@@ -180,6 +183,8 @@ fn read_node(table: Table<'_>) -> ReadNode {
 fn read_network(table: Table<'_>) -> ReadNetwork {
     let network = ReadNetwork {
         span: table.span.clone(),
+        names_card: table.span_of("mac").or_else(|| table.span_of("interface")).is_some(),
+        names_address: table.span_of("address").is_some(),
         mac: table.parse("mac"),
         interface: table.parse("interface"),
         dhcp: table.flag("dhcp").unwrap_or_default(),
