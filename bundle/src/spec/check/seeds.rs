@@ -32,14 +32,10 @@ fn networks(read: &Read) -> impl Iterator<Item = (&ReadNode, &ReadNetwork)> {
 
 pub(super) fn a_card_is_told_from_the_others(read: &Read, faults: &FaultList) {
     for (_, network) in networks(read) {
-        if network.mac.is_none() && network.interface.is_none() {
+        if !network.names_card {
             faults.add(
-                Diagnostic::error(
-                    network.span.clone(),
-                    "which network card is meant?",
-                    "neither `mac` nor `interface`",
-                )
-                .help("for example `mac = \"52:54:00:12:34:56\"`, or `interface = \"eth0\"`"),
+                Diagnostic::error(network.span.clone(), "no network card is named", "neither `mac` nor `interface`")
+                    .help("for example `mac = \"52:54:00:12:34:56\"`, or `interface = \"eth0\"`"),
             );
         }
     }
@@ -52,7 +48,7 @@ pub(super) fn a_card_gets_the_machines_address(read: &Read, faults: &FaultList) 
                 Diagnostic::error(address.span(), "an address is given, and `dhcp` asks for another", "this address")
                     .help("keep one of them"),
             ),
-            (None, false) => faults.add(
+            (None, false) if !network.names_address => faults.add(
                 Diagnostic::error(network.span.clone(), "the card gets no address", "neither `address` nor `dhcp`")
                     .help("write the machine's address with its network's prefix, such as \"10.200.16.79/16\", or `dhcp = true`"),
             ),
@@ -72,7 +68,7 @@ pub(super) fn a_card_gets_the_machines_address(read: &Read, faults: &FaultList) 
                     );
                 }
             }
-            (None, true) => {}
+            (None, _) => {}
         }
     }
 }
