@@ -11,6 +11,7 @@ mod machine;
 mod scenarios;
 mod shell;
 mod units;
+mod vm;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -18,7 +19,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use ground::Ground;
-use scenarios::{SCENARIOS, Scenario};
+use scenarios::{CLOUD, SCENARIOS, Scenario};
 
 /// Set for the process inside the namespaces.
 const INSIDE: &str = "KUBE_BUNDLE_E2E_INSIDE";
@@ -43,10 +44,14 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return play(&wanted);
     }
-    ground::install_what_is_missing()?;
+    let cloud = wanted.scenarios.iter().any(|scenario| scenario.name.starts_with(CLOUD));
+    ground::install_what_is_missing(cloud)?;
     crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
     ground::make_stand_ins()?;
     ground::make_root(&wanted.suite)?;
+    if cloud {
+        ground::make_cloud_root(&wanted.suite)?;
+    }
     let program = std::env::current_exe().context("could not find this program")?;
     let program = program.display().to_string();
     // unshare and the first process of its namespace are deaf to Ctrl-C; they go when this process does.

@@ -85,8 +85,13 @@ impl Cluster {
 
     /// Builds everything into a directory of that name; `more` are further arguments.
     pub(super) fn build(&self, name: &str, more: &[&str]) -> Result<Bundle> {
+        self.build_as("tarball,deb", name, more)
+    }
+
+    /// The same in other formats, such as `nocloud,initrd`.
+    pub(super) fn build_as(&self, formats: &str, name: &str, more: &[&str]) -> Result<Bundle> {
         let from = self.binaries.display().to_string();
-        let build = ["build", "--quiet", "--offline", "--from", &from, "--format", "tarball,deb", "-o", name];
+        let build = ["build", "--quiet", "--offline", "--from", &from, "--format", formats, "-o", name];
         self.must(&[&build[..], more].concat())?;
         Ok(Bundle { out: self.directory.join(name) })
     }
@@ -116,7 +121,7 @@ impl Cluster {
 pub(super) const ETCDCTL: &str = "ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
 
 /// What whoever runs etcd does: the files of `operator/etcd/ADDRESS`, and a configuration.
-fn give_etcd(machine: &Machine, masters: &[(&str, &str)], out: &Path) -> Result<()> {
+pub(super) fn give_etcd(machine: &Machine, masters: &[(&str, &str)], out: &Path) -> Result<()> {
     let address = &machine.address;
     for file in ["ca.pem", "etcd.pem", "etcd-key.pem"] {
         machine.carry(&out.join("operator/etcd").join(address).join(file), "etc/etcd")?;

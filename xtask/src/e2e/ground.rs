@@ -11,7 +11,7 @@ use super::shell::{must, outcome, run};
 /// The bridge that the machines hang on.
 pub(super) const BRIDGE: &str = "kb0";
 /// This side's address on it.
-const HERE: &str = "10.200.0.1/16";
+pub(super) const HERE: &str = "10.200.0.1/16";
 
 /// Commands that are needed, and the packages that bring them.
 const TOOLS: &[(&str, &str)] = &[
@@ -25,14 +25,28 @@ const TOOLS: &[(&str, &str)] = &[
     ("tar", "tar"),
 ];
 
+/// The same for machines that boot a kernel of their own.
+const CLOUD_TOOLS: &[(&str, &str)] = &[
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("mke2fs", "e2fsprogs"),
+    ("debugfs", "e2fsprogs"),
+    ("python3", "python3"),
+];
+
 /// What a machine has besides the essentials.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,etcd-server,etcd-client,libnss-myhostname";
 
+/// What a machine has that boots as those of clouds do: cloud-init, a kernel, and what two kinds of initramfs are made
+/// with.
+const CLOUD_PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,iproute2,procps,kmod,e2fsprogs,etcd-server,etcd-client,\
+                              libnss-myhostname,cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd";
+
 /// Installs, by name, what this machine lacks.
-pub(super) fn install_what_is_missing() -> Result<()> {
+pub(super) fn install_what_is_missing(cloud: bool) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_there = |tool: &str| std::env::split_paths(&path).any(|directory| directory.join(tool).is_file());
-    let missing: Vec<_> = TOOLS.iter().filter(|(tool, _)| !is_there(tool)).map(|(_, package)| *package).collect();
+    let tools = TOOLS.iter().chain(if cloud { CLOUD_TOOLS } else { &[] });
+    let missing: Vec<_> = tools.filter(|(tool, _)| !is_there(tool)).map(|(_, package)| *package).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -78,9 +92,34 @@ pub(super) fn make_root(suite: &str) -> Result<()> {
     fs::write(&whole, "").with_context(|| format!("could not write `{}`", whole.display()))
 }
 
+/// Makes the root that machines boot with cloud-init, with an initramfs of either kind.
+pub(super) fn make_cloud_root(suite: &str) -> Result<()> {
+    let root = directory().join("roots").join(format!("cloud-{suite}"));
+    let whole = root.with_extension("whole");
+    if whole.exists() {
+        return Ok(());
+    }
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).context("could not make the directory of the roots")?;
+    let include = format!("--include={CLOUD_PACKAGES}");
+    // Nothing but what takes time while nobody waits for it: what a stock image has stays as it is.
+    let settle = "--customize-hook=chroot \"$1\" sh -c '
+        systemctl disable etcd && systemctl enable systemd-networkd && systemctl mask systemd-networkd-wait-online
+        systemctl disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
+        echo LANG=C.UTF-8 >/etc/default/locale
+        echo /dev/vda / ext4 rw,relatime 0 0 >/etc/fstab
+        kernel=$(ls /lib/modules)
+        dracut --quiet --force --no-hostonly --omit \"network network-legacy network-manager nfs iscsi plymouth\" /boot/dracut.img $kernel'";
+    let lean = "--dpkgopt=path-exclude=/usr/share/man/*";
+    let target = root.display().to_string();
+    run("mmdebstrap", &["--quiet", "--variant=minbase", lean, &include, settle, suite, &target])?;
+    fs::write(&whole, "").with_context(|| format!("could not write `{}`", whole.display()))
+}
+
 /// What all scenarios share.
 pub(super) struct Ground {
     root: PathBuf,
+    cloud: PathBuf,
     binaries: PathBuf,
     real: bool,
     work: PathBuf,
@@ -90,6 +129,8 @@ pub(super) struct Ground {
 pub(super) struct Scene {
     /// The Debian root, which no machine changes.
     pub(super) root: PathBuf,
+    /// The same with a kernel and cloud-init.
+    pub(super) cloud: PathBuf,
     /// Kubernetes components, or stand-ins.
     pub(super) binaries: PathBuf,
     /// Whether they are Kubernetes.
@@ -118,7 +159,8 @@ impl Ground {
             Some(binaries) => binaries.to_owned(),
             None => fs::canonicalize(stand_ins()).context("could not find the stand-ins")?,
         };
-        Ok(Self { root: directory.join("roots").join(suite), binaries, real, work })
+        let roots = directory.join("roots");
+        Ok(Self { root: roots.join(suite), cloud: roots.join(format!("cloud-{suite}")), binaries, real, work })
     }
 
     /// What the components say that they are.
@@ -134,7 +176,13 @@ impl Ground {
     pub(super) fn scene(&self, name: &str) -> Result<Scene> {
         let work = self.work.join(name);
         fs::create_dir_all(&work).with_context(|| format!("could not make `{}`", work.display()))?;
-        Ok(Scene { root: self.root.clone(), binaries: self.binaries.clone(), real: self.real, work })
+        Ok(Scene {
+            root: self.root.clone(),
+            cloud: self.cloud.clone(),
+            binaries: self.binaries.clone(),
+            real: self.real,
+            work,
+        })
     }
 }
 

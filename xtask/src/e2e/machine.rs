@@ -31,6 +31,11 @@ struct Running {
 impl Machine {
     /// A machine that was never booted.
     pub(super) fn new(scene: &Scene, name: &str, address: &str) -> Result<Self> {
+        Self::on(&scene.root, scene, name, address)
+    }
+
+    /// The same on another root.
+    pub(super) fn on(root: &Path, scene: &Scene, name: &str, address: &str) -> Result<Self> {
         let directory = scene.work.join(name);
         for part in ["changes", "overlay", "root"] {
             fs::create_dir_all(directory.join(part)).context("could not make a machine's directory")?;
@@ -38,7 +43,7 @@ impl Machine {
         let machine = Self { name: name.to_owned(), address: address.to_owned(), directory, running: None };
         let options = format!(
             "lowerdir={},upperdir={},workdir={}",
-            scene.root.display(),
+            root.display(),
             machine.directory.join("changes").display(),
             machine.directory.join("overlay").display()
         );
@@ -49,6 +54,11 @@ impl Machine {
             &format!("[Match]\nName=host0\n[Network]\nAddress={address}/16\nLinkLocalAddressing=no\n"),
         )?;
         Ok(machine)
+    }
+
+    /// Where everything about it lies.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// A path on the machine, as seen from here.
@@ -124,6 +134,11 @@ impl Machine {
         command.args(["DEBIAN_FRONTEND=noninteractive", "timeout", "300", "/bin/sh", "-c", script]);
         let output = command.stdin(Stdio::null()).output().context("could not run nsenter")?;
         Ok(output.into())
+    }
+
+    /// Runs one on this side, in a directory of a machine that is off.
+    pub(super) fn sh_outside(&self, script: &str, directory: &str) -> Result<()> {
+        must("sh", &["-c", &format!("cd {} && {script}", self.path(directory).display())]).map(drop)
     }
 
     /// Runs one that must succeed, and returns its stdout.

@@ -1,5 +1,6 @@
 //! What is shown, each by its name.
 
+mod boot;
 mod cis;
 mod deb;
 mod live;
@@ -16,6 +17,9 @@ pub(super) struct Scenario {
     pub(super) about: &'static str,
     pub(super) play: fn(&Scene) -> Result<()>,
 }
+
+/// How the names of those begin that boot machines with cloud-init.
+pub(super) const CLOUD: &str = "boot-";
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -78,5 +82,25 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "deb-interrupted",
         about: "a full disk, a damaged file, a killed dpkg: the next run completes it",
         play: deb::interrupted,
+    },
+    Scenario {
+        name: "boot-directory",
+        about: "cloud-init in a container: packages, the archive, a web server; once, again after a change, or refused",
+        play: boot::directory,
+    },
+    Scenario {
+        name: "boot-disks",
+        about: "virtual machines without a network card: a master at first boot from an ISO, from vfat, from two disks",
+        play: boot::disks,
+    },
+    Scenario {
+        name: "boot-initrd",
+        about: "the same with no disk but the root: from the initramfs of initramfs-tools and of dracut, and from /run",
+        play: boot::initrd,
+    },
+    Scenario {
+        name: "boot-refusals",
+        about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
+        play: boot::refusals,
     },
 ];

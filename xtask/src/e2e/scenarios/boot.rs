@@ -1,0 +1,369 @@
+//! First boots that nobody attends.
+#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::e2e::cluster::{Bundle, Cluster, MASTERS, give_etcd};
+use crate::e2e::ground::{HERE, Scene};
+use crate::e2e::machine::Machine;
+use crate::e2e::proved;
+use crate::e2e::shell::must;
+use crate::e2e::units::{UNITS, all_active};
+use crate::e2e::vm::{Boot, Vm};
+
+const STAMP: &str = "/var/lib/cloud/instance/kube-bundle";
+const SEED: &str = "var/lib/cloud/seed/nocloud";
+
+/// A machine with cloud-init and an etcd that is there before anything else.
+fn machine(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Machine> {
+    let (node, address) = MASTERS[0];
+    let machine = Machine::on(&scene.cloud, scene, name, address)?;
+    give_etcd(&machine, &[(node, address)], &bundle.out)?;
+    machine.carry(&bundle.out.join("operator/admin.kubeconfig"), "root")?;
+    let root = machine.path("").display().to_string();
+    must("chroot", &[&root, "sh", "-c", &format!("sed -i 's/^ETCD_NAME=.*/ETCD_NAME={node}/' /etc/default/etcd")])?;
+    must("chroot", &[&root, "systemctl", "--quiet", "enable", "etcd"])?;
+    Ok(machine)
+}
+
+fn node(bundle: &Bundle) -> PathBuf {
+    bundle.out.join("nodes").join(MASTERS[0].0)
+}
+
+/// Puts a seed where cloud-init looks in a root: its three files, and what is installed.
+fn plant(machine: &Machine, bundle: &Bundle, payload: &str) -> Result<()> {
+    let seed = machine.path(SEED);
+    let _ = fs::remove_dir_all(&seed);
+    fs::create_dir_all(&seed).context("could not make the seed's directory")?;
+    let from = node(bundle);
+    let script = format!("cp {}/nocloud/* {payload} {}", from.display(), seed.display());
+    must("sh", &["-c", &format!("cd {} && {script}", bundle.out.display())]).map(drop)
+}
+
+fn until_done(machine: &Machine) -> Result<String> {
+    machine.until("its first boot", 200, &format!("test -s {STAMP}"))?;
+    machine.until("cloud-init's end", 60, "test -e /run/cloud-init/result.json")?;
+    Ok(machine.sh(&format!("cat {STAMP}"))?.trim().to_owned())
+}
+
+fn log(machine: &Machine) -> Result<String> {
+    machine.sh("cat /var/log/kube-bundle-boot.log")
+}
+
+/// No package, no file of ours.
+fn is_untouched(machine: &Machine) -> Result<()> {
+    machine.sh("! dpkg -l | grep -E 'kube-bundle|roc-'")?;
+    machine.sh("! ls -d /usr/bin/kube* /usr/local/bin/kube* /etc/kubernetes /var/lib/kubernetes /var/lib/kube-bundle 2>/dev/null").map(drop)
+}
+
+pub(super) fn directory(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let bundle = cluster.build_as("nocloud", "one", &[])?;
+    schema(scene, &cluster)?;
+
+    let mut first = machine(scene, &bundle, "packages")?;
+    plant(&first, &bundle, "deb/*.deb")?;
+    first.boot()?;
+    ensure!(until_done(&first)? == "installed v1.16.0", "{}", log(&first)?);
+    bundle.healthy(&first)?;
+    all_active(&first)?;
+    let said = log(&first)?;
+    for line in
+        ["Found /var/lib/cloud/seed/nocloud", "Verified: 5 files", "Installed master-1 of cluster roc", "Up: ", "Done."]
+    {
+        ensure!(said.contains(line), "no {line:?} in\n{said}");
+    }
+    ensure!(first.sh("hostname")?.trim() == "master-1", "the host has another name");
+    first.sh(&format!("! ls /{SEED}/*.deb 2>/dev/null"))?;
+    first.sh("test $(stat -c %a /var/log/kube-bundle-boot.log) = 600")?;
+    proved("packages in the seed's directory: found, verified, installed, up; the copies with keys are gone");
+
+    first.reboot()?;
+    bundle.healthy(&first)?;
+    first.until("cloud-init's end", 60, "test -e /run/cloud-init/result.json")?;
+    ensure!(log(&first)? == said, "the second boot did it again");
+    proved("second boot: nothing is done again");
+
+    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    let changed = cluster.build_as("nocloud", "two", &[])?;
+    plant(&first, &changed, "deb/*.deb")?;
+    first.reboot()?;
+    first.until("its upgrade", 200, "dpkg-query -W -f '${Version}' roc-master-1 | grep -q -e '-2$'")?;
+    ensure!(until_done(&first)? == "installed v1.16.0", "{}", log(&first)?);
+    first.sh("systemctl cat kube-scheduler | grep -q -e --v=3")?;
+    all_active(&first)?;
+    proved("a seed with a changed flag is another instance: the next boot upgrades");
+    drop(first);
+
+    let mut damaged = machine(scene, &bundle, "damaged")?;
+    plant(&damaged, &bundle, "deb/*.deb")?;
+    damaged.sh_outside(
+        "f=$(echo kube-bundle-kubectl_*); printf x | dd of=$f bs=1 seek=5000 conv=notrunc status=none",
+        SEED,
+    )?;
+    damaged.boot()?;
+    ensure!(until_done(&damaged)? == "failed", "{}", log(&damaged)?);
+    let said = log(&damaged)?;
+    for line in ["expected sha256", "fix: write this machine's seed again", "Nothing was changed."] {
+        ensure!(said.contains(line), "no {line:?} in\n{said}");
+    }
+    is_untouched(&damaged)?;
+    proved("one flipped byte: refused by name, nothing was changed");
+    drop(damaged);
+
+    cluster.edit("cluster.toml", "[etcd]", "[output.seed]\npayload = \"tarball\"\n[etcd]")?;
+    let archive = cluster.build_as("nocloud", "three", &[])?;
+    let mut second = machine(scene, &archive, "archive")?;
+    plant(&second, &archive, "nodes/master-1/*.tar.gz")?;
+    second.boot()?;
+    ensure!(until_done(&second)? == "installed v1.16.0", "{}", log(&second)?);
+    archive.healthy(&second)?;
+    all_active(&second)?;
+    second.sh("test -x /usr/local/bin/kube-apiserver && ! ls /var/tmp/kube-bundle* 2>/dev/null")?;
+    proved("payload = \"tarball\", for systems without dpkg: installed by install.sh, up");
+    drop(second);
+
+    let address = HERE.trim_end_matches("/16");
+    cluster.edit(
+        "cluster.toml",
+        "payload = \"tarball\"\n",
+        &format!("[output.mirror]\nurl = \"http://{address}:8000\"\n"),
+    )?;
+    let served = cluster.build_as("user-data", "four", &[])?;
+    let _server = Server::start(&served)?;
+    let mut third = machine(scene, &served, "fetching")?;
+    let seed = third.path(SEED);
+    fs::create_dir_all(&seed).context("could not make the seed's directory")?;
+    fs::copy(node(&served).join("user-data"), seed.join("user-data")).context("could not copy user data")?;
+    third.write(&format!("{SEED}/meta-data"), "instance-id: a-cloud-gave-it\n")?;
+    third.write(&format!("{SEED}/network-config"), "config: disabled\n")?;
+    third.boot()?;
+    ensure!(until_done(&third)? == "installed v1.16.0", "{}", log(&third)?);
+    served.healthy(&third)?;
+    ensure!(log(&third)?.contains(&format!("Fetched from http://{address}:8000")), "{}", log(&third)?);
+    third.sh("! ls /var/tmp/kube-bundle* 2>/dev/null")?;
+    proved("user data alone: fetched from a web server, verified, installed, up");
+    drop(third);
+
+    fs::write(served.package("roc-master-1")?, "something else").context("could not damage a package")?;
+    let mut fourth = machine(scene, &served, "deceived")?;
+    fs::create_dir_all(fourth.path(SEED)).context("could not make the seed's directory")?;
+    fs::copy(node(&served).join("user-data"), fourth.path(SEED).join("user-data"))
+        .context("could not copy user data")?;
+    fourth.write(&format!("{SEED}/meta-data"), "instance-id: a-cloud-gave-it\n")?;
+    fourth.write(&format!("{SEED}/network-config"), "config: disabled\n")?;
+    fourth.boot()?;
+    ensure!(until_done(&fourth)? == "failed", "{}", log(&fourth)?);
+    ensure!(log(&fourth)?.contains("expected sha256"), "{}", log(&fourth)?);
+    is_untouched(&fourth)?;
+    proved("a web server that sends something else: refused, nothing was changed");
+    Ok(())
+}
+
+/// A web server over a bundle, for as long as this lives.
+struct Server(Child);
+
+impl Server {
+    fn start(bundle: &Bundle) -> Result<Self> {
+        let mut python = Command::new("python3");
+        python.args(["-m", "http.server", "8000"]).current_dir(&bundle.out);
+        let child = python.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Ok(Self(child.context("could not run python3")?))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// cloud-init's own opinion of what it is given.
+fn schema(scene: &Scene, cluster: &Cluster) -> Result<()> {
+    cluster.edit(
+        "cluster.toml",
+        "roles = [\"master\"]\n",
+        "roles = [\"master\"]\n[nodes.network]\nmac = \"52:54:00:12:34:56\"\naddress = \"10.200.16.79/16\"\ngateway = \"10.200.0.1\"\ndns = [\"10.200.0.2\"]\n",
+    )?;
+    let bundle = cluster.build_as("nocloud", "with-network", &[])?;
+    cluster.edit(
+        "cluster.toml",
+        "[nodes.network]\nmac = \"52:54:00:12:34:56\"\naddress = \"10.200.16.79/16\"\ngateway = \"10.200.0.1\"\ndns = [\"10.200.0.2\"]\n",
+        "",
+    )?;
+    let machine = Machine::on(&scene.cloud, scene, "schema", MASTERS[0].1)?;
+    machine.carry(&node(&bundle).join("nocloud"), "root")?;
+    let root = machine.path("").display().to_string();
+    let said = must("chroot", &[&root, "cloud-init", "schema", "--config-file", "/root/nocloud/user-data"])?;
+    ensure!(said.contains("Valid cloud-config"), "{said}");
+    // The renderer is the judge where the schema knows no network.
+    let said = must(
+        "chroot",
+        &[
+            &root,
+            "cloud-init",
+            "devel",
+            "net-convert",
+            "--network-data",
+            "/root/nocloud/network-config",
+            "--kind",
+            "yaml",
+            "--directory",
+            "/tmp/net",
+            "--output-kind",
+            "networkd",
+            "--distro",
+            "debian",
+            "-m",
+            "eth0,52:54:00:12:34:56",
+        ],
+    )?;
+    let rendered = must("sh", &["-c", &format!("cat {root}/tmp/net/etc/systemd/network/*")])?;
+    for line in ["MACAddress=52:54:00:12:34:56", "Address=10.200.16.79/16", "Gateway=10.200.0.1", "DNS=10.200.0.2"] {
+        ensure!(rendered.contains(line), "no {line:?} in {rendered}{said}");
+    }
+    proved("cloud-init finds user data valid, and makes of network-config what cluster.toml says");
+    Ok(())
+}
+
+const SHOWN: [&str; 4] = [
+    "kube-bundle: Verified: 5 files",
+    "kube-bundle: Installed master-1 of cluster roc",
+    "kube-bundle: Up: ",
+    "kube-bundle: Done.",
+];
+
+fn shows(console: &str, lines: &[&str]) -> Result<()> {
+    for line in lines {
+        ensure!(console.contains(line), "the console does not show {line:?}");
+    }
+    Ok(())
+}
+
+/// What a master shows after its first boot, and after every other.
+fn is_a_master(console: &str) -> Result<()> {
+    for unit in UNITS.split(' ') {
+        shows(console, &[&format!("e2e: {unit} is active")])?;
+    }
+    shows(console, &["e2e: stamp: installed v1.16.0", "e2e: API server: ok", "e2e: first boots: 1"])
+}
+
+fn vm(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Vm> {
+    Vm::of(&machine(scene, bundle, name)?)
+}
+
+/// Boots two machines side by side.
+fn both<T: Send>(one: impl FnOnce() -> Result<T> + Send, other: impl FnOnce() -> Result<T> + Send) -> Result<[T; 2]> {
+    std::thread::scope(|scope| {
+        let other = scope.spawn(other);
+        let one = one();
+        let other = other.join().unwrap_or_else(|_| anyhow::bail!("a boot panicked"));
+        Ok([one?, other?])
+    })
+}
+
+pub(super) fn disks(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let iso = cluster.build_as("nocloud", "iso", &[])?;
+    let vfat = cluster.build_as("nocloud", "vfat", &["--seed-image", "vfat"])?;
+    let split = cluster.build_as("nocloud", "split", &["--seed", "split"])?;
+    let (mut one, mut two, mut three) =
+        (vm(scene, &iso, "iso")?, vm(scene, &vfat, "vfat")?, vm(scene, &split, "split")?);
+    let iso_disks = [node(&iso).join("cidata.iso")];
+    let boot = Boot { disks: &iso_disks, ..Boot::default() };
+
+    let vfat_disks = [node(&vfat).join("cidata.img")];
+    let consoles = both(|| one.boot(&boot), || two.boot(&Boot { disks: &vfat_disks, ..Boot::default() }))?;
+    for (console, what) in consoles.iter().zip(["an ISO", "vfat"]) {
+        shows(console, &["kube-bundle: Found /dev/vdb, labelled cidata"]).with_context(|| what.to_owned())?;
+        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
+        proved(&format!("{what}: found, verified, installed, units active, on the console"));
+    }
+    let split_disks = [node(&split).join("cidata.iso"), split.out.join("programs.iso")];
+    let [again, console] = both(|| one.boot(&boot), || three.boot(&Boot { disks: &split_disks, ..Boot::default() }))?;
+    is_a_master(&again)?;
+    ensure!(!again.contains("kube-bundle: First boot"), "the second boot did it again");
+    proved("the second boot does nothing again, and all is up");
+    shows(
+        &console,
+        &["kube-bundle: Found /dev/vdb, labelled cidata", "kube-bundle: Found /dev/vdc, labelled kube-bundle"],
+    )?;
+    shows(&console, &SHOWN)?;
+    is_a_master(&console)?;
+    proved("two disks, keys on one and programs on the other: found, verified, installed, units active");
+    Ok(())
+}
+
+pub(super) fn initrd(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let bundle = cluster.build_as("initrd", "initrd", &[])?;
+    let overlay = node(&bundle).join("initrd.cpio");
+    let (mut one, mut two, mut three) =
+        (vm(scene, &bundle, "initramfs-tools")?, vm(scene, &bundle, "dracut")?, vm(scene, &bundle, "run")?);
+    let boot = Boot { overlay: Some(&overlay), ..Boot::default() };
+    let consoles =
+        both(|| one.boot(&boot), || two.boot(&Boot { dracut: true, overlay: Some(&overlay), ..Boot::default() }))?;
+    for (console, what) in consoles.iter().zip(["initramfs-tools", "dracut"]) {
+        shows(console, &["kube-bundle: seeded ", "e2e: seed: 0 packages left"]).with_context(|| what.to_owned())?;
+        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
+        proved(&format!("an archive behind the initramfs of {what}: seeded, found, verified, installed, units active"));
+    }
+    let words = "kube-bundle=run ds=nocloud;s=file:///run/kube-bundle/seed/";
+    let [again, console] =
+        both(|| one.boot(&boot), || three.boot(&Boot { overlay: Some(&overlay), words, ..Boot::default() }))?;
+    shows(&again, &["kube-bundle: the seed in", "is this one already"])?;
+    is_a_master(&again)?;
+    ensure!(!again.contains("kube-bundle: First boot"), "the second boot did it again");
+    proved("the second boot with the same archive does nothing again");
+    shows(&console, &["kube-bundle: seeded /run/kube-bundle/seed", "kube-bundle: Found /run/kube-bundle/seed"])?;
+    shows(&console, &SHOWN)?;
+    is_a_master(&console)?;
+    ensure!(!three.list("/var/lib/cloud/seed")?.contains("/nocloud/"), "the root got a seed");
+    proved("kube-bundle=run: the seed was in memory alone");
+    Ok(())
+}
+
+pub(super) fn refusals(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let bundle = cluster.build_as("nocloud", "one", &[])?;
+    let (mut flipped, mut late) = (vm(scene, &bundle, "flipped")?, vm(scene, &bundle, "late")?);
+    let status = fs::read_to_string(scene.cloud.join("var/lib/dpkg/status")).context("could not read dpkg's list")?;
+    let whole = [node(&bundle).join("cidata.iso")];
+    let damaged = [scene.work.join("damaged.iso")];
+    let mut bytes = fs::read(&whole[0]).context("could not read the image")?;
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&damaged[0], bytes).context("could not write the image")?;
+
+    let consoles = both(
+        || flipped.boot(&Boot { disks: &damaged, ..Boot::default() }),
+        || late.boot(&Boot { disks: &whole, clock: Some("2041-01-01T00:00:00"), ..Boot::default() }),
+    )?;
+    let sentences = [
+        ["expected sha256 ", "fix: write this machine's seed again, as the bundle has it"],
+        ["this machine's clock says 2041-01-01T00:", "fix: set the clock, or, if it is right, build the bundle again"],
+    ];
+    for (((console, vm), lines), what) in
+        consoles.iter().zip([&flipped, &late]).zip(sentences).zip(["one flipped byte", "a clock years off"])
+    {
+        shows(console, &lines).with_context(|| what.to_owned())?;
+        shows(console, &["kube-bundle: Nothing was changed.", "e2e: stamp: failed"])
+            .with_context(|| what.to_owned())?;
+        ensure!(vm.read("/var/lib/dpkg/status")? == status, "{what}: dpkg knows more than before");
+        ensure!(!vm.list("/usr/bin")?.contains("/kube"), "{what}: programs were installed");
+        for directory in ["/etc", "/var/lib"] {
+            let names = vm.list(directory)?;
+            ensure!(
+                !names.contains("/kubernetes/") && !names.contains("/kube-bundle/"),
+                "{what}: files in {directory}"
+            );
+        }
+        proved(&format!("{what}: refused on the console with the sentence, the system as it was"));
+    }
+    Ok(())
+}

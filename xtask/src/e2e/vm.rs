@@ -1,0 +1,143 @@
+//! A virtual machine: the root of a machine as a disk, a kernel of its own, no network card, and a console.
+#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use super::machine::Machine;
+use super::shell::must;
+use super::units::UNITS;
+
+/// Seconds after which a boot is hopeless; nothing here has KVM.
+const LIMIT: &str = "420";
+
+/// A machine that is off between two boots.
+pub(super) struct Vm {
+    name: String,
+    directory: PathBuf,
+    disk: PathBuf,
+    kernel: PathBuf,
+    boots: usize,
+}
+
+/// What a boot is given besides its disk.
+#[derive(Default)]
+pub(super) struct Boot<'a> {
+    /// Further disks, read only.
+    pub(super) disks: &'a [PathBuf],
+    /// An archive behind the initramfs.
+    pub(super) overlay: Option<&'a Path>,
+    /// Whether the initramfs is dracut's.
+    pub(super) dracut: bool,
+    /// Words for the kernel's command line.
+    pub(super) words: &'a str,
+    /// What the clock says at the start.
+    pub(super) clock: Option<&'a str>,
+}
+
+/// What the machine says of itself before it switches itself off.
+const REPORT: &str = "
+say() { echo \"e2e: $*\" >/dev/console; }
+[ \"$(cat /var/lib/cloud/instance/kube-bundle)\" = failed ] || for try in $(seq 150); do
+  systemctl is-active kube-bootstrap >/dev/null && break
+  sleep 1
+done
+for unit in UNITS; do say \"$unit is $(systemctl is-active $unit)\"; done
+say \"stamp: $(cat /var/lib/cloud/instance/kube-bundle)\"
+say \"API server: $(kubectl --kubeconfig=/root/admin.kubeconfig get --raw=/healthz 2>&1)\"
+say \"first boots: $(grep -c '^First boot' /var/log/kube-bundle-boot.log)\"
+say \"seed: $(ls -d /var/lib/cloud/seed/nocloud/*.deb /run/kube-bundle/seed/*.deb 2>/dev/null | wc -l) packages left\"
+systemctl --no-block poweroff
+";
+
+impl Vm {
+    /// The disk of a machine that was never booted.
+    pub(super) fn of(machine: &Machine) -> Result<Self> {
+        machine.write("usr/local/sbin/e2e-report", &REPORT.replace("UNITS", UNITS))?;
+        machine.write(
+            "etc/systemd/system/e2e-report.service",
+            "[Unit]\nAfter=cloud-final.service multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh /usr/local/sbin/e2e-report\n",
+        )?;
+        // Without a card, something else has the machine's address.
+        machine.write("etc/systemd/network/10-dummy0.netdev", "[NetDev]\nName=dummy0\nKind=dummy\n")?;
+        machine.write(
+            "etc/systemd/network/10-dummy0.network",
+            &format!("[Match]\nName=dummy0\n[Network]\nAddress={}/16\nLinkLocalAddressing=no\n", machine.address),
+        )?;
+        let directory = machine.directory().to_owned();
+        let disk = directory.join("disk");
+        let root = machine.path("");
+        let boot = root.join("boot");
+        let kernel = directory.join("kernel");
+        fs::create_dir_all(&kernel).context("could not make a directory")?;
+        for entry in fs::read_dir(&boot).context("could not list the kernels")?.flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            for (begin, to) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd"), ("dracut.img", "dracut")] {
+                if name.starts_with(begin) {
+                    fs::copy(entry.path(), kernel.join(to)).context("could not copy a kernel")?;
+                }
+            }
+        }
+        let (from, to) = (root.display().to_string(), disk.display().to_string());
+        must("mke2fs", &["-q", "-t", "ext4", "-m", "0", "-d", &from, &to, "3G"])?;
+        Ok(Self { name: machine.name.clone(), directory, disk, kernel, boots: 0 })
+    }
+
+    /// Boots it, waits until it switches itself off, and returns what the console showed.
+    pub(super) fn boot(&mut self, boot: &Boot<'_>) -> Result<String> {
+        self.boots += 1;
+        let console = self.directory.join(format!("console-{}", self.boots));
+        let initrd = self.initrd(boot)?;
+        let append = format!(
+            "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {}",
+            boot.words
+        );
+        let mut qemu = Command::new("timeout");
+        qemu.args(["--kill-after=5", LIMIT, "qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]);
+        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nic", "none", "-nodefaults"]);
+        qemu.args(["-display", "none", "-no-reboot", "-append", &append]);
+        qemu.arg("-serial").arg(format!("file:{}", console.display()));
+        qemu.arg("-kernel").arg(self.kernel.join("vmlinuz")).arg("-initrd").arg(initrd);
+        qemu.arg("-drive").arg(format!("if=virtio,format=raw,cache=unsafe,file={}", self.disk.display()));
+        for disk in boot.disks {
+            qemu.arg("-drive").arg(format!("if=virtio,format=raw,readonly=on,file={}", disk.display()));
+        }
+        if let Some(clock) = boot.clock {
+            qemu.args(["-rtc", &format!("base={clock}")]);
+        }
+        let status = qemu.stdin(Stdio::null()).status().context("could not run qemu")?;
+        let said = fs::read(&console).context("could not read the console")?;
+        let said = String::from_utf8_lossy(&said).replace('\r', "");
+        // What a failure is understood by.
+        let _ = fs::write(self.directory.join("journal"), &said);
+        ensure!(status.success(), "{}: the boot ended with {status}; see {}", self.name, console.display());
+        Ok(said)
+    }
+
+    /// What a boot loader makes of an initramfs and an archive: one behind the other, aligned.
+    fn initrd(&self, boot: &Boot<'_>) -> Result<PathBuf> {
+        let base = self.kernel.join(if boot.dracut { "dracut" } else { "initrd" });
+        let Some(overlay) = boot.overlay else { return Ok(base) };
+        let joined = self.directory.join("initrd-joined");
+        let mut bytes = fs::read(&base).context("could not read the initramfs")?;
+        bytes.resize(bytes.len().next_multiple_of(512), 0);
+        fs::write(&joined, bytes).context("could not write the initramfs")?;
+        let mut to = File::options().append(true).open(&joined).context("could not open the initramfs")?;
+        let mut from = File::open(overlay).context("could not open the archive")?;
+        std::io::copy(&mut from, &mut to).context("could not join the archives")?;
+        Ok(joined)
+    }
+
+    /// A file of the disk; nothing if it is not there.
+    pub(super) fn read(&self, path: &str) -> Result<String> {
+        must("debugfs", &["-R", &format!("cat {path}"), &self.disk.display().to_string()])
+    }
+
+    /// The names in a directory of the disk.
+    pub(super) fn list(&self, path: &str) -> Result<String> {
+        must("debugfs", &["-R", &format!("ls -p {path}"), &self.disk.display().to_string()])
+    }
+}
