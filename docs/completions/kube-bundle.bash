@@ -167,7 +167,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__subcmd__bundle__subcmd__build)
-            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --json --quiet --color --help"
+            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --seed --seed-image --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -222,6 +222,14 @@ _kube__bundle() {
                     return 0
                     ;;
                 --deb-compression)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --seed-image)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

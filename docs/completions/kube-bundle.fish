@@ -75,9 +75,11 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l j
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'For how long a server may send nothing' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Where to [default: ./out/<cluster>]' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`, `deb`' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`, `deb`, `nocloud`, `initrd`, `user-data`; the last three carry packages or archives, which are written too' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-layout -d 'How files are spread over packages: `split` shares one package for each program among all machines, `fat` makes one package for each machine, with everything in it' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-compression -d 'How packages are compressed: `gzip`, which every dpkg reads; `zstd`, for Debian 12, Ubuntu 18.04 and later; `xz`, which every dpkg reads and which takes ten times as long to write' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed -d 'How seeds for the first boot are spread over images: `whole` makes one for each machine, with everything in it, `split` puts the programs on one that all machines share' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed-image -d 'The file system of seed disks: `iso`, or `vfat` for platforms that attach no optical disk' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
