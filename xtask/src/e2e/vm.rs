@@ -12,7 +12,7 @@ use super::shell::must;
 use super::units::UNITS;
 
 /// Seconds after which a boot is hopeless; nothing here has KVM.
-const LIMIT: &str = "420";
+const LIMIT: &str = "900";
 
 /// A machine that is off between two boots.
 pub(super) struct Vm {
