@@ -99,6 +99,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         play: boot::initrd,
     },
     Scenario {
+        name: "boot-network",
+        about: "a network card, told by its address, set up as cluster.toml says before anything is installed",
+        play: boot::network,
+    },
+    Scenario {
         name: "boot-refusals",
         about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
         play: boot::refusals,

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::cluster::MASTERS;
 use super::machine::Machine;
 use super::shell::must;
 use super::units::UNITS;
@@ -36,6 +37,9 @@ pub(super) struct Boot<'a> {
     pub(super) words: &'a str,
     /// What the clock says at the start.
     pub(super) clock: Option<&'a str>,
+    /// A network card with this address, and a DHCP server behind it that gives the first master's; otherwise there is
+    /// none, and something else has the machine's address.
+    pub(super) card: Option<&'a str>,
 }
 
 /// What the machine says of itself before it switches itself off.
@@ -49,6 +53,7 @@ for unit in UNITS; do say \"$unit is $(systemctl is-active $unit)\"; done
 say \"stamp: $(cat /var/lib/cloud/instance/kube-bundle)\"
 say \"API server: $(kubectl --kubeconfig=/root/admin.kubeconfig get --raw=/healthz 2>&1)\"
 say \"first boots: $(grep -c '^First boot' /var/log/kube-bundle-boot.log)\"
+say \"address: $(ip -brief address show | grep -w ADDRESS)\"
 say \"seed: $(ls -d /var/lib/cloud/seed/nocloud/*.deb /run/kube-bundle/seed/*.deb 2>/dev/null | wc -l) packages left\"
 systemctl --no-block poweroff
 ";
@@ -56,13 +61,12 @@ systemctl --no-block poweroff
 impl Vm {
     /// The disk of a machine that was never booted.
     pub(super) fn of(machine: &Machine) -> Result<Self> {
-        machine.write("usr/local/sbin/e2e-report", &REPORT.replace("UNITS", UNITS))?;
+        machine
+            .write("usr/local/sbin/e2e-report", &REPORT.replace("UNITS", UNITS).replace("ADDRESS", &machine.address))?;
         machine.write(
             "etc/systemd/system/e2e-report.service",
             "[Unit]\nAfter=cloud-final.service multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh /usr/local/sbin/e2e-report\n",
         )?;
-        // Without a card, something else has the machine's address.
-        machine.write("etc/systemd/network/10-dummy0.netdev", "[NetDev]\nName=dummy0\nKind=dummy\n")?;
         machine.write(
             "etc/systemd/network/10-dummy0.network",
             &format!("[Match]\nName=dummy0\n[Network]\nAddress={}/16\nLinkLocalAddressing=no\n", machine.address),
@@ -91,13 +95,21 @@ impl Vm {
         self.boots += 1;
         let console = self.directory.join(format!("console-{}", self.boots));
         let initrd = self.initrd(boot)?;
+        // `numdummies` is of the module's own making, and networkd gives its card an address.
+        let dummy = if boot.card.is_none() { "modules_load=dummy dummy.numdummies=1" } else { "" };
         let append = format!(
-            "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {}",
+            "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {dummy} {}",
             boot.words
         );
         let mut qemu = Command::new("timeout");
         qemu.args(["--kill-after=5", LIMIT, "qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]);
-        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nic", "none", "-nodefaults"]);
+        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nodefaults", "-nic"]);
+        qemu.arg(match boot.card {
+            Some(mac) => {
+                format!("user,restrict=on,net=10.200.0.0/16,dhcpstart={},model=virtio-net-pci,mac={mac}", MASTERS[0].1)
+            }
+            None => "none".to_owned(),
+        });
         qemu.args(["-display", "none", "-no-reboot", "-append", &append]);
         qemu.arg("-serial").arg(format!("file:{}", console.display()));
         qemu.arg("-kernel").arg(self.kernel.join("vmlinuz")).arg("-initrd").arg(initrd);

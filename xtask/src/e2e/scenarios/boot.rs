@@ -328,6 +328,31 @@ pub(super) fn initrd(scene: &Scene) -> Result<()> {
     Ok(())
 }
 
+const MAC: &str = "52:54:00:12:34:56";
+
+pub(super) fn network(scene: &Scene) -> Result<()> {
+    let cluster = Cluster::new(scene, 1)?;
+    let roles = "roles = [\"master\"]\n";
+    let fixed = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\naddress = \"{}/16\"\n", MASTERS[0].1);
+    cluster.edit("cluster.toml", roles, &fixed)?;
+    let fixed_seed = cluster.build_as("nocloud", "fixed", &[])?;
+    let asking = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\ninterface = \"lan0\"\ndhcp = true\n");
+    cluster.edit("cluster.toml", &fixed, &asking)?;
+    let asking_seed = cluster.build_as("nocloud", "asking", &[])?;
+    let (mut one, mut two) = (vm(scene, &fixed_seed, "fixed")?, vm(scene, &asking_seed, "asking")?);
+    let (fixed_disk, asking_disk) = ([node(&fixed_seed).join("cidata.iso")], [node(&asking_seed).join("cidata.iso")]);
+    let consoles = both(
+        || one.boot(&Boot { disks: &fixed_disk, card: Some(MAC), ..Boot::default() }),
+        || two.boot(&Boot { disks: &asking_disk, card: Some(MAC), ..Boot::default() }),
+    )?;
+    for (console, (card, what)) in consoles.iter().zip([("kube0", "an address"), ("lan0", "dhcp = true")]) {
+        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
+        shows(console, &[&format!("e2e: address: {card} ")]).with_context(|| what.to_owned())?;
+        proved(&format!("{what}: the card is {card}, has the node's address, and the machine is a master"));
+    }
+    Ok(())
+}
+
 pub(super) fn refusals(scene: &Scene) -> Result<()> {
     let cluster = Cluster::new(scene, 1)?;
     let bundle = cluster.build_as("nocloud", "one", &[])?;
