@@ -123,6 +123,9 @@ pub enum Command {
     /// Releases as data
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// What builds share: downloads, and programs that are compressed already
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Run the whole pipeline with stand-in programs: no network, no files needed
     Demo {
         /// Where to
@@ -174,6 +177,17 @@ pub enum PkiCommand {
         cluster: ClusterArgs,
         /// Which ones, as `pki status` names them; `bootstrap-token` draws a new token
         id: Vec<String>,
+    },
+}
+
+/// What builds share.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Remove compressed programs that no build has used lately; a build that wants them makes them again
+    Prune {
+        /// For how many days they were not used; 0 removes all
+        #[arg(long, value_name = "N", default_value_t = 30)]
+        days: u16,
     },
 }
 

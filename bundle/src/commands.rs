@@ -8,13 +8,14 @@ mod init;
 mod pki;
 mod plan;
 mod recipe;
+mod store;
 mod verify;
 
 use cluster::Overrides;
 pub use console::Console;
 
 use crate::Error;
-use crate::cli::{Cli, Command, PkiCommand, RecipeCommand};
+use crate::cli::{Cli, Command, PkiCommand, RecipeCommand, StoreCommand};
 
 /// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
 pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
@@ -34,6 +35,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Recipe(RecipeCommand::Show { recipe }) => recipe::show(&recipe, console),
         Command::Recipe(RecipeCommand::Export { recipe, dir }) => recipe::export(&recipe, &dir, console),
         Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
+        Command::Store(StoreCommand::Prune { days }) => store::prune(days, console),
         Command::Demo { out } => demo::demo(&out, console),
     }
 }

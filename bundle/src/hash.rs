@@ -33,6 +33,13 @@ impl Sha256 {
     }
 }
 
+impl<const N: usize> Digest<N> {
+    /// The digest itself.
+    pub fn as_bytes(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
 impl<const N: usize> fmt::Display for Digest<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -61,5 +61,5 @@ pub fn build(plan: &Plan, at: &Workplace<'_>, progress: &dyn Progress) -> Result
     let pki = pki::issue(&plan.pki, &at.pki, progress)?;
     let trees = assemble::assemble(plan, &blobs, &pki)?;
     let (not_before, not_after) = pki.window();
-    Ok(pack::pack(plan, &trees, Validity { not_before, not_after }, &at.destination, progress)?)
+    Ok(pack::pack(plan, &trees, Validity { not_before, not_after }, &at.store, &at.destination, progress)?)
 }

@@ -96,6 +96,12 @@ pub fn complete(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> 
     sync_parent(path)
 }
 
+/// Makes the directory that `path` is to lie in.
+#[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
+pub fn make_parent(path: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(parent_of(path))
+}
+
 /// `chmod(2)`.
 #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
 pub fn set_mode(path: &Path, mode: Mode) -> io::Result<()> {
@@ -192,11 +198,6 @@ impl Staging {
             make_directory(parent, directory_mode)?;
         }
         Ok(full)
-    }
-
-    /// A file without a name, on the same disk; it goes when it is closed, however the process ends.
-    pub fn scratch(&self) -> io::Result<File> {
-        tempfile::tempfile_in(&self.building)
     }
 
     /// Puts the directory in its place; what was there before goes, unless somebody has put something of their

@@ -2,11 +2,14 @@
 
 pub mod apt;
 pub mod ar;
+pub mod codec;
 pub mod compress;
 pub mod cpio;
 pub mod deb;
 pub mod fat;
 pub mod iso;
+pub mod pieces;
+pub mod prune;
 pub mod segment;
 pub mod tar;
 
@@ -15,15 +18,18 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
 use crate::assemble::{self, Parcel, Seed, Trees};
+use crate::fetch::Store;
 use crate::hash::{HashingWriter, Sha256};
 use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out::{self, Finished, Staging};
 use crate::plan::{Medium, Output, Plan};
-use crate::progress::{Progress, Task, bytes};
+use crate::progress::{Progress, bytes};
 use crate::spec::Compression;
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
 use crate::workers;
+use pieces::Shelf;
+use segment::Segment;
 
 /// What went wrong while packing.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +113,7 @@ pub fn pack(
     plan: &Plan,
     trees: &Trees,
     window: crate::manifest::Validity,
+    store: &Store,
     to: &Destination<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
@@ -117,14 +124,16 @@ pub fn pack(
     });
     let operator = trees.operator.files().map(|(path, entry)| Job::File { path: format!("operator/{path}"), entry });
     let jobs: Vec<_> = parcels.chain(operator).collect();
-    let mut written = write_all(&jobs, plan, &staging, to.jobs, progress)?;
+    let shelf = stock(trees, store, to.jobs, progress)?;
+    let around = Around { plan, staging: &staging, shelf: &shelf };
+    let mut written = write_all(&jobs, &around, to.jobs, progress)?;
 
     // Seeds carry what is packed now, and name its digests.
     let packed = written.iter().map(|(path, written)| (path.clone(), written.file.clone())).collect();
     let seeds = trees.seeds.iter().map(|(path, seed)| Ok((path, seed, seed.tree(&packed)?)));
     let seeds = seeds.collect::<Result<Vec<_>, assemble::Error>>()?;
     let jobs: Vec<_> = seeds.iter().flat_map(|(path, seed, tree)| jobs_of_seed(path, seed, tree)).collect();
-    written.extend(write_all(&jobs, plan, &staging, to.jobs, progress)?);
+    written.extend(write_all(&jobs, &around, to.jobs, progress)?);
 
     let record = |file: &Finished| FileRecord { size: file.size(), sha256: file.sha256(), mode: file.mode() };
     let mut records: BTreeMap<_, _> = written.iter().map(|(path, file)| (path.clone(), record(&file.file))).collect();
@@ -140,6 +149,29 @@ pub fn pack(
     write_small(&staging, MANIFEST, text.as_bytes(), Mode::EXECUTABLE)?;
     staging.finish()?;
     Ok(manifest)
+}
+
+/// Compresses every program that some artifact wants compressed.
+fn stock(trees: &Trees, store: &Store, threads: usize, progress: &dyn Progress) -> Result<Shelf, Error> {
+    let wanted = trees.outputs.values().flat_map(|parcel| {
+        let how = match parcel {
+            Parcel::Archive(_) => Compression::Gzip,
+            Parcel::Package(package) => package.compression,
+        };
+        parcel.tree().files().filter_map(move |(_, entry)| match &entry.content {
+            Content::Blob(blob) => Some((blob.clone(), how)),
+            _ => None,
+        })
+    });
+    let path = store.root().to_owned();
+    pieces::stock(&wanted.collect::<Vec<_>>(), store, threads, progress).map_err(|source| Error::Write { path, source })
+}
+
+/// What all jobs share.
+struct Around<'a> {
+    plan: &'a Plan,
+    staging: &'a Staging,
+    shelf: &'a Shelf,
 }
 
 /// An image, or its files one by one.
@@ -196,19 +228,18 @@ fn write_small(staging: &Staging, name: &str, bytes: &[u8], directory: Mode) -> 
 
 fn write_all(
     jobs: &[Job<'_>],
-    plan: &Plan,
-    staging: &Staging,
+    around: &Around<'_>,
     threads: usize,
     progress: &dyn Progress,
 ) -> Result<BTreeMap<String, Written>, Error> {
-    let written = workers::each(threads, jobs, |job| write(job, plan, staging, progress));
+    let written = workers::each(threads, jobs, |job| write(job, around, progress));
     let named = jobs.iter().zip(written).filter_map(|(job, record)| Some((job.path().to_owned(), record?)));
     named.map(|(path, record)| Ok((path, record?))).collect()
 }
 
-fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress) -> Result<Written, Error> {
+fn write(job: &Job<'_>, around: &Around<'_>, progress: &dyn Progress) -> Result<Written, Error> {
     // Everything that a job writes holds keys, or lies among files that do.
-    let path = staging.place(job.path(), Mode::PRIVATE)?;
+    let path = around.staging.place(job.path(), Mode::PRIVATE)?;
     let failed = |source| Error::Write { path: path.clone(), source };
     let file = out::begin(&path).map_err(failed)?;
     let mut writer = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
@@ -216,12 +247,13 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     let size = job.tree().map(Tree::size);
     let control = match job {
         Job::Parcel { parcel, .. } => {
-            let task = progress.task(name, size);
-            write_parcel(parcel, plan, staging, &mut writer, task.as_ref()).map_err(failed)?
+            let (segments, control) = parcel_segments(parcel, around).map_err(failed)?;
+            write_segments(&segments, name, &mut writer, progress).map_err(failed)?;
+            control
         }
         Job::Image { seed, tree, .. } => {
-            let task = progress.task(name, size);
-            write_image(seed, tree, plan, &mut writer, task.as_ref()).map_err(failed)?;
+            let segments = image_segments(seed, tree, around.plan).map_err(failed)?;
+            write_segments(&segments, name, &mut writer, progress).map_err(failed)?;
             Tree::default()
         }
         Job::File { entry, .. } => {
@@ -246,37 +278,38 @@ fn write(job: &Job<'_>, plan: &Plan, staging: &Staging, progress: &dyn Progress)
     Ok(Written { file, control, entries })
 }
 
-fn write_parcel(
-    parcel: &Parcel,
-    plan: &Plan,
-    staging: &Staging,
+fn write_segments(
+    segments: &[Segment],
+    name: &str,
     writer: &mut impl Write,
-    task: &dyn Task,
-) -> io::Result<Tree> {
+    progress: &dyn Progress,
+) -> io::Result<()> {
+    let task = progress.task(name, Some(segments.iter().map(Segment::size).sum()));
+    segment::write_all(segments, writer, task.as_ref())
+}
+
+/// An archive or a package, and the control archive of the latter.
+fn parcel_segments(parcel: &Parcel, around: &Around<'_>) -> io::Result<(Vec<Segment>, Tree)> {
     match parcel {
         Parcel::Archive(tree) => {
-            let mtime = plan.timestamp.unix_timestamp();
-            let segments = tar::segments(tree, mtime, tar::Names::Bare)?;
-            compress::write(Compression::Gzip, &segments, writer, task)?;
-            Ok(Tree::default())
+            let segments = tar::segments(tree, around.plan.timestamp.unix_timestamp(), tar::Names::Bare)?;
+            Ok((compress::segments(Compression::Gzip, segments, around.shelf)?, Tree::default()))
         }
         Parcel::Package(package) => {
             let control = deb::control(package)?;
-            deb::write(package, &control, &mut staging.scratch()?, writer, task)?;
-            Ok(control)
+            Ok((deb::segments(package, &control, around.shelf)?, control))
         }
     }
 }
 
-fn write_image(seed: &Seed, tree: &Tree, plan: &Plan, writer: &mut impl Write, task: &dyn Task) -> io::Result<()> {
+fn image_segments(seed: &Seed, tree: &Tree, plan: &Plan) -> io::Result<Vec<Segment>> {
     let mtime = plan.timestamp.unix_timestamp();
-    let segments = match seed.medium {
-        Medium::Iso => iso::segments(tree, seed.label, mtime)?,
-        Medium::Vfat => fat::segments(tree, seed.label, mtime)?,
-        Medium::Cpio => cpio::segments(tree, mtime)?,
-        Medium::Directory | Medium::File => return Err(io::Error::other("loose files are no image")),
-    };
-    segment::write_all(&segments, writer, task)
+    match seed.medium {
+        Medium::Iso => iso::segments(tree, seed.label, mtime),
+        Medium::Vfat => fat::segments(tree, seed.label, mtime),
+        Medium::Cpio => cpio::segments(tree, mtime),
+        Medium::Directory | Medium::File => Err(io::Error::other("loose files are no image")),
+    }
 }
 
 fn write_entry(entry: &Entry, writer: &mut impl Write) -> io::Result<()> {

@@ -6,6 +6,7 @@
 //! partial/….part              bytes that arrived; resumed by whoever holds the lock
 //! partial/….source            URL and entity tag they came from
 //! partial/….lock              held while a file is fetched
+//! pieces/….                   compressed blobs; `pack::pieces` says how they look
 //! tmp/                        files being written; leftovers of a killed run are removed when the store opens
 //! ```
 //!
@@ -148,6 +149,22 @@ impl Store {
     /// Its directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Where compressed blobs are kept.
+    pub fn shelf(&self) -> PathBuf {
+        self.root.join("pieces")
+    }
+
+    /// Where one of them is.
+    pub fn pieces(&self, how: &str, sha256: Sha256) -> PathBuf {
+        let name = sha256.to_string();
+        self.shelf().join(how).join(&name[..2]).join(&name)
+    }
+
+    /// A file that will be put somewhere in the store, or goes.
+    pub fn temporary(&self) -> io::Result<NamedTempFile> {
+        NamedTempFile::new_in(self.root.join("tmp"))
     }
 
     fn blob_path(&self, sha256: Sha256) -> PathBuf {

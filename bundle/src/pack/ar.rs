@@ -1,26 +1,29 @@
 //! The common archive format as deb(5) takes it: a magic line, then members behind headers of 60 bytes.
 
-use std::io::{self, Read, Write};
+use std::io;
+
+use super::segment::Segment;
 
 /// What an archive begins with.
 const MAGIC: &[u8] = b"!<arch>\n";
 /// Ten digits are all that a header has for a size.
 const LARGEST: u64 = 9_999_999_999;
 
-/// Begins an archive.
-pub fn begin(writer: &mut impl Write) -> io::Result<()> {
-    writer.write_all(MAGIC)
+/// The begin of an archive.
+pub fn begin() -> Segment {
+    Segment::Bytes(MAGIC.to_vec())
 }
 
-/// Writes one member of exactly `size` bytes, dated `mtime` (seconds since 1970), owned by root.
-pub fn member(writer: &mut impl Write, name: &str, mtime: u64, size: u64, content: &mut impl Read) -> io::Result<()> {
-    writer.write_all(header(name, mtime, size)?.as_bytes())?;
-    let copied = io::copy(&mut content.take(size), writer)?;
-    if copied != size {
-        return Err(io::Error::other(format!("`{name}` ended after {copied} of {size} bytes")));
+/// One member, dated `mtime` (seconds since 1970), owned by root.
+pub fn member(name: &str, mtime: u64, content: Vec<Segment>) -> io::Result<Vec<Segment>> {
+    let size = content.iter().map(Segment::size).sum();
+    let mut segments = vec![Segment::Bytes(header(name, mtime, size)?.into_bytes())];
+    segments.extend(content);
+    if size % 2 == 1 {
+        // dpkg 1.23 looks at the byte that makes a size even.
+        segments.push(Segment::Bytes(b"\n".to_vec()));
     }
-    // dpkg 1.23 looks at the byte that makes a size even.
-    if size % 2 == 1 { writer.write_all(b"\n") } else { Ok(()) }
+    Ok(segments)
 }
 
 fn header(name: &str, mtime: u64, size: u64) -> io::Result<String> {
@@ -48,11 +51,10 @@ mod tests {
     }
 
     #[test]
-    fn members_begin_at_even_places_and_none_is_short() {
-        let mut bytes = Vec::new();
-        member(&mut bytes, "a", 0, 3, &mut &b"abc"[..]).expect("three bytes");
-        assert_eq!(bytes.len(), 64);
-        assert!(bytes.ends_with(b"abc\n"));
-        assert!(member(&mut Vec::new(), "a", 0, 4, &mut &b"abc"[..]).is_err());
+    fn members_begin_at_even_places() {
+        for (content, size) in [("abc", 64), ("abcd", 64), ("", 60)] {
+            let segments = member("a", 0, vec![Segment::Bytes(content.into())]).expect("a member");
+            assert_eq!(segments.iter().map(Segment::size).sum::<u64>(), size);
+        }
     }
 }

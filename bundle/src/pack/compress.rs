@@ -1,44 +1,61 @@
-//! Compression of a segment stream: one gzip member, one zstd frame or one xz stream, with neither name nor time in
-//! it, so the same stream gives the same bytes. Never several joined: dpkg stops after the first.
+//! Compression of segments into segments: small bytes are compressed here, a file's pieces come from the shelf.
 
-use std::io::{self, Write};
+use std::io;
 
-use flate2::{Compression as Level, GzBuilder};
-use liblzma::stream::{Check, Stream};
-use liblzma::write::XzEncoder;
-
-use super::segment::{self, Segment};
-use crate::progress::Task;
+use super::codec::{self, Record};
+use super::pieces::Shelf;
+use super::segment::Segment;
+use crate::secret::Secret;
 use crate::spec::Compression;
 
-/// gzip's own default: on release binaries, 9 takes three times as long to save 3 %.
-const GZIP: Level = Level::new(6);
-/// dpkg-deb's own default for zstd.
-const ZSTD: i32 = 3;
-/// The default of xz and of dpkg-deb.
-const XZ: u32 = 6;
+/// One gzip member, zstd frame or xz stream of all that `plain` holds.
+pub fn segments(how: Compression, plain: Vec<Segment>, shelf: &Shelf) -> io::Result<Vec<Segment>> {
+    let mut whole = Whole { how, records: Vec::new(), packed: vec![Segment::Bytes(codec::head(how))] };
+    let mut run = Run::default();
+    for segment in plain {
+        match segment {
+            Segment::Bytes(bytes) => run.bytes.extend(bytes),
+            Segment::Secret(secret) => {
+                run.bytes.extend(secret.expose());
+                run.is_secret = true;
+            }
+            Segment::Blob(blob) => {
+                whole.add(&run)?;
+                run = Run::default();
+                let pieces = shelf.get(&blob, how)?;
+                whole.records.extend(pieces.records());
+                whole.packed.push(Segment::Pieces(pieces.clone()));
+            }
+            Segment::Pieces(_) | Segment::Finished(_) => {
+                return Err(io::Error::other("what is compressed already is not compressed again"));
+            }
+        }
+    }
+    whole.add(&run)?;
+    whole.packed.push(Segment::Bytes(codec::tail(how, &whole.records)));
+    Ok(whole.packed)
+}
 
-/// Writes `segments`, compressed.
-pub fn write(how: Compression, segments: &[Segment], writer: impl Write, task: &dyn Task) -> io::Result<()> {
-    match how {
-        Compression::Gzip => {
-            let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(writer, GZIP);
-            segment::write_all(segments, &mut encoder, task)?;
-            encoder.finish()?.flush()
+/// What is small, up to the next file.
+#[derive(Default)]
+struct Run {
+    bytes: zeroize::Zeroizing<Vec<u8>>,
+    is_secret: bool,
+}
+
+struct Whole {
+    how: Compression,
+    records: Vec<Record>,
+    packed: Vec<Segment>,
+}
+
+impl Whole {
+    fn add(&mut self, run: &Run) -> io::Result<()> {
+        for content in run.bytes.chunks(codec::block(self.how)) {
+            let (packed, record) = codec::piece(self.how, &[], content)?;
+            self.records.push(record);
+            self.packed.push(if run.is_secret { Segment::Secret(Secret::new(packed)) } else { Segment::Bytes(packed) });
         }
-        Compression::Zstd => {
-            let mut encoder = zstd::Encoder::new(writer, ZSTD)?;
-            // One worker of its own gives the same bytes as many would; none gives others.
-            encoder.multithread(1)?;
-            encoder.include_checksum(true)?;
-            segment::write_all(segments, &mut encoder, task)?;
-            encoder.finish()?.flush()
-        }
-        Compression::Xz => {
-            // dpkg-deb's own check; liblzma's default is unknown to small decoders.
-            let mut encoder = XzEncoder::new_stream(writer, Stream::new_easy_encoder(XZ, Check::Crc32)?);
-            segment::write_all(segments, &mut encoder, task)?;
-            encoder.finish()?.flush()
-        }
+        Ok(())
     }
 }

@@ -3,14 +3,15 @@
 //! The writer knows what Debian Policy wants of any package and nothing of what is in this one. Whatever lies below
 //! `etc/` is a conffile (10.7); a [`Content::Secret`] leaves no digest in `md5sums`, which everybody may read.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
 
 use md5::{Digest as _, Md5};
 
 use super::ar;
 use super::compress;
+use super::pieces::Shelf;
+use super::segment::Segment;
 use super::tar::{self, Names};
-use crate::progress::Task;
 use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Content, Entry, Package, Tree};
@@ -75,33 +76,25 @@ fn md5(mut reader: impl Read) -> io::Result<md5::digest::Output<Md5>> {
     }
 }
 
-/// Writes a package with the given [`control`] archive. A member's length stands before it, so the compressed files
-/// wait in `spool`, which is empty and may be anything that can be read again.
-pub fn write(
-    package: &Package,
-    control: &Tree,
-    spool: &mut (impl Read + Write + Seek),
-    writer: &mut impl Write,
-    task: &dyn Task,
-) -> io::Result<()> {
+/// A package with the given [`control`] archive.
+pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<Vec<Segment>> {
     let (compression, mtime) = (package.compression, package.mtime);
+    let tar = |tree| tar::segments(tree, mtime, Names::Dotted);
     // dpkg 1.17 takes no other control archive.
-    let mut head = Vec::new();
-    compress::write(Compression::Gzip, &tar::segments(control, mtime, Names::Dotted)?, &mut head, task)?;
-    compress::write(compression, &tar::segments(&package.tree, mtime, Names::Dotted)?, &mut *spool, task)?;
-    let size = spool.stream_position()?;
-    spool.rewind()?;
-
-    let mtime = u64::try_from(mtime).map_err(io::Error::other)?;
-    ar::begin(writer)?;
-    ar::member(writer, "debian-binary", mtime, 4, &mut &b"2.0\n"[..])?;
-    ar::member(writer, "control.tar.gz", mtime, head.len() as u64, &mut &head[..])?;
+    let control = compress::segments(Compression::Gzip, tar(control)?, shelf)?;
+    let files = compress::segments(compression, tar(&package.tree)?, shelf)?;
     let data = match compression {
         Compression::Gzip => "data.tar.gz",
         Compression::Zstd => "data.tar.zst",
         Compression::Xz => "data.tar.xz",
     };
-    ar::member(writer, data, mtime, size, spool)
+    let mtime = u64::try_from(mtime).map_err(io::Error::other)?;
+    let version = vec![Segment::Bytes(b"2.0\n".to_vec())];
+    let mut segments = vec![ar::begin()];
+    for (name, content) in [("debian-binary", version), ("control.tar.gz", control), (data, files)] {
+        segments.extend(ar::member(name, mtime, content)?);
+    }
+    Ok(segments)
 }
 
 #[cfg(test)]
@@ -140,20 +133,19 @@ mod tests {
         let path = directory.path().join("large");
         std::fs::File::create(&path).and_then(|file| file.set_len(size)).expect("a file of holes");
         let (sha256, _) = Sha256::of_reader(std::fs::File::open(&path).expect("the file")).expect("its digest");
+        let blob = Blob::known(path, size, sha256);
         let mut tree = Tree::default();
-        let entry = Entry {
-            mode: Mode::EXECUTABLE,
-            owner: crate::target::Owner::Root,
-            content: Content::Blob(Blob::known(path, size, sha256)),
-        };
+        let entry =
+            Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::Root, content: Content::Blob(blob.clone()) };
         tree.insert("usr/bin/large".parse().expect("a path"), entry).expect("free");
         let package = package(tree);
         let control = control(&package).expect("a control archive");
         let target = directory.path().join("large.deb");
-        let mut spool = tempfile::tempfile().expect("a spool");
-        let mut writer = std::fs::File::create(&target).expect("a package");
-        let task = Quiet.task("", None);
-        write(&package, &control, &mut spool, &mut writer, task.as_ref()).expect("a package");
+        let store = crate::fetch::Store::open(directory.path().join("store")).expect("a store");
+        let shelf = crate::pack::pieces::stock(&[(blob, Compression::Gzip)], &store, 4, &Quiet).expect("pieces");
+        let segments = segments(&package, &control, &shelf).expect("a package");
+        let mut writer = std::fs::File::create(&target).expect("a file");
+        crate::pack::segment::write_all(&segments, &mut writer, Quiet.task("", None).as_ref()).expect("a package");
 
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];

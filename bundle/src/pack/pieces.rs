@@ -1,0 +1,260 @@
+//! Programs are compressed once: cut into blocks, on all threads, and kept in the store for every artifact that comes
+//! after, in this build or in another.
+//!
+//! ```text
+//! pieces/<how>/ab/abcdef…     the pieces of the blob of that digest, one behind the other; then, as JSON, what a
+//!                             decoder is told of each; the length of that in 8 bytes; the sha256 of all before it
+//! ```
+//!
+//! Nothing is taken from a file whose sha256 is another, and deleting it costs time alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+use tempfile::NamedTempFile;
+
+use super::codec::{self, Record};
+use super::prune::{ROOM, prune};
+use crate::fetch::{Blob, Store};
+use crate::hash::{HashingReader, HashingWriter, Sha256};
+use crate::out;
+use crate::progress::{Progress, Task};
+use crate::spec::Compression;
+use crate::target::Mode;
+use crate::workers;
+
+/// The compressed bytes of a blob, checked. Only this module makes one.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    /// Open, so that it stays what was checked, though somebody removes it.
+    file: Arc<File>,
+    packed: u64,
+    records: Arc<[Record]>,
+}
+
+impl Pieces {
+    /// What a decoder is told of each.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// Bytes of all of them.
+    pub fn size(&self) -> u64 {
+        self.packed
+    }
+
+    /// All of them, one behind the other.
+    pub fn read(&self) -> impl Read + use<> {
+        Reader { file: Arc::clone(&self.file), at: 0 }.take(self.packed)
+    }
+}
+
+/// Threads that read the same file each have a place of their own.
+struct Reader {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// What has been compressed for a build.
+#[derive(Debug, Default)]
+pub struct Shelf(BTreeMap<(Sha256, String), Pieces>);
+
+impl Shelf {
+    /// The pieces of a blob.
+    pub fn get(&self, blob: &Blob, how: Compression) -> io::Result<&Pieces> {
+        let pieces = self.0.get(&(blob.sha256(), codec::name(how)));
+        pieces.ok_or_else(|| io::Error::other(format!("`{}` was not compressed before", blob.path().display())))
+    }
+}
+
+/// Looks up what the store has, and compresses the rest, on up to `threads` threads at a time.
+pub fn stock(
+    wanted: &[(Blob, Compression)],
+    store: &Store,
+    threads: usize,
+    progress: &dyn Progress,
+) -> io::Result<Shelf> {
+    let mut seen = BTreeSet::new();
+    let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
+    let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
+    let found = workers::each(threads, &wanted, |one| read(&place(one), one.0.size(), progress));
+    let found = found.into_iter().flatten().collect::<io::Result<Vec<_>>>()?;
+
+    let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
+    let benches = missing.map(|(one, _)| Ok(Bench::new(&one.0, one.1, place(one), store.temporary()?)));
+    let benches = benches.collect::<io::Result<Vec<_>>>()?;
+    let made = work(benches, threads, progress)?;
+    let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
+    let known = known.map(|((blob, how), pieces)| ((blob.sha256(), codec::name(*how)), pieces));
+    let shelf = Shelf(known.chain(made).collect());
+    // What can't be removed now is tried again next time.
+    let _ = prune(&store.shelf(), SystemTime::UNIX_EPOCH, ROOM);
+    Ok(shelf)
+}
+
+/// Compresses everything, block by block, whichever file it belongs to.
+fn work(benches: Vec<Bench>, threads: usize, progress: &dyn Progress) -> io::Result<Vec<((Sha256, String), Pieces)>> {
+    if benches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let total = benches.iter().map(|bench| bench.blob.size()).sum();
+    let task = progress.task("compressing", Some(total));
+    let blocks: Vec<_> =
+        benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| (bench, block))).collect();
+    let done = workers::each(threads, &blocks, |(bench, block)| bench.compress(*block, task.as_ref()));
+    done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
+    benches.into_iter().map(Bench::finish).collect()
+}
+
+/// Where one blob is compressed.
+struct Bench {
+    blob: Blob,
+    how: Compression,
+    place: PathBuf,
+    sink: Mutex<Sink>,
+}
+
+/// Pieces in their order, whoever is ready first.
+struct Sink {
+    file: HashingWriter<BufWriter<NamedTempFile>>,
+    /// Of the content, since a blob that has changed must not become pieces under its name.
+    content: HashingWriter<io::Sink>,
+    records: Vec<Record>,
+    /// Pieces whose turn has not come.
+    early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
+}
+
+impl Bench {
+    fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> Self {
+        let file = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
+        let sink = Sink { file, content: HashingWriter::new(io::sink()), records: Vec::new(), early: BTreeMap::new() };
+        Self { blob: blob.clone(), how, place, sink: Mutex::new(sink) }
+    }
+
+    fn blocks(&self) -> u64 {
+        self.blob.size().div_ceil(codec::block(self.how) as u64)
+    }
+
+    fn compress(&self, block: u64, task: &dyn Task) -> io::Result<()> {
+        let size = codec::block(self.how) as u64;
+        let begin = block * size;
+        let before = begin.min(codec::history(self.how) as u64);
+        let mut file = self.blob.open()?;
+        file.seek(SeekFrom::Start(begin - before))?;
+        let mut bytes = Vec::new();
+        file.take(before + size).read_to_end(&mut bytes)?;
+        let before = usize::try_from(before).map_err(io::Error::other)?;
+        let content = if bytes.len() < before { return Err(self.changed()) } else { bytes.split_off(before) };
+        let (packed, record) = codec::piece(self.how, &bytes, &content)?;
+        task.advance(content.len() as u64);
+        self.sink().take(block, content, packed, record)
+    }
+
+    fn sink(&self) -> MutexGuard<'_, Sink> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) -> io::Error {
+        io::Error::other(format!("`{}` changed while it was packed", self.blob.path().display()))
+    }
+
+    /// Puts the pieces where others will look for them.
+    fn finish(self) -> io::Result<((Sha256, String), Pieces)> {
+        let changed = self.changed();
+        let sink = self.sink.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if sink.content.finish().1 != self.blob.sha256() {
+            return Err(changed);
+        }
+        let mut file = sink.file;
+        let index = serde_json::to_vec(&sink.records)?;
+        file.write_all(&index)?;
+        file.write_all(&(index.len() as u64).to_le_bytes())?;
+        let (buffer, sha256, _) = file.finish();
+        let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.write_all(sha256.as_bytes())?;
+        out::make_parent(&self.place)?;
+        let open = file.reopen()?;
+        out::complete(file, &self.place, Mode::PUBLIC)?;
+        let packed = sink.records.iter().map(|record| record.packed).sum();
+        let pieces = Pieces { file: Arc::new(open), packed, records: sink.records.into() };
+        Ok(((self.blob.sha256(), codec::name(self.how)), pieces))
+    }
+}
+
+impl Sink {
+    fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
+        self.early.insert(block, (content, packed, record));
+        while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
+            self.content.write_all(&content)?;
+            self.file.write_all(&packed)?;
+            self.records.push(record);
+        }
+        Ok(())
+    }
+}
+
+const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+
+/// Digest, and length of the index.
+const END: u64 = 32 + 8;
+
+/// Pieces that are there and whole; what is there and is not is said, and made again.
+#[expect(clippy::disallowed_methods, reason = "the shelf reads its own files")]
+fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<Pieces>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(why) => return Err(why),
+    };
+    // What was used lately is kept longest; a store that can't be written is read all the same.
+    let now = Timestamps { last_access: NOW, last_modification: NOW };
+    let _ = rustix::fs::futimens(&file, &now);
+    let pieces = parse(&file, plain)?;
+    let pieces = pieces.map(|(packed, records)| Pieces { file: Arc::new(file), packed, records });
+    if pieces.is_none() {
+        progress.warn(&format!("`{}` is damaged, and is made again", path.display()));
+    }
+    Ok(pieces)
+}
+
+fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Arc<[Record]>)>> {
+    let length = file.metadata()?.len();
+    let Some(body) = length.checked_sub(32) else { return Ok(None) };
+    let mut reader = HashingReader::new((&mut file).take(body));
+    io::copy(&mut reader, &mut io::sink())?;
+    let (sha256, _) = reader.finish();
+    let mut end = [0; 32];
+    file.read_exact(&mut end)?;
+    if sha256.as_bytes() != &end {
+        return Ok(None);
+    }
+    let mut size = [0; 8];
+    if length < END {
+        return Ok(None);
+    }
+    file.seek(SeekFrom::Start(length - END))?;
+    file.read_exact(&mut size)?;
+    let size = u64::from_le_bytes(size);
+    let Some(packed) = (length - END).checked_sub(size) else { return Ok(None) };
+    file.seek(SeekFrom::Start(packed))?;
+    let mut index = Vec::new();
+    file.take(size).read_to_end(&mut index)?;
+    let Ok(records) = serde_json::from_slice::<Vec<Record>>(&index) else { return Ok(None) };
+    let sum = |of: fn(&Record) -> u64| records.iter().map(of).fold(0u64, u64::saturating_add);
+    let fits = sum(|record| record.plain) == plain && sum(|record| record.packed) == packed;
+    Ok(fits.then(|| (packed, records.into())))
+}
