@@ -6,7 +6,7 @@ mod installer;
 pub mod kubeconfig;
 mod manifests;
 pub mod package;
-mod seed;
+pub mod seed;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -19,7 +19,7 @@ use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
 use crate::spec::names::NodeName;
 use crate::tree::{Conflict, Content, Entry, Package, Tree};
-pub use seed::Seed;
+use seed::Seed;
 
 /// Everything that will be packed.
 pub struct Trees {

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
-use crate::assemble::{self, Parcel, Seed, Trees};
+use crate::assemble::seed::Seed;
+use crate::assemble::{self, Parcel, Trees};
 use crate::fetch::Store;
 use crate::hash::{HashingWriter, Sha256};
 use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, Member, SUMS};

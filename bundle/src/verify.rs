@@ -5,6 +5,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::assemble::seed::{HOOKS, IN_INITRAMFS, of_instance};
 use crate::hash::Sha256;
 use crate::inspect::{self, Contents, Kind};
 use crate::manifest::{CONTROL, FileRecord, MANIFEST, Manifest, Member, SUMS};
@@ -13,19 +14,8 @@ use crate::target::Mode;
 
 /// cloud-init's name for what a first boot does.
 const USER_DATA: &str = "user-data";
-
-/// What else is in a seed: cloud-init's other files, the list itself, and what plants the seed.
-const UNLISTED: [&str; 9] = [
-    USER_DATA,
-    "meta-data",
-    "network-config",
-    SUMS,
-    "plant.sh",
-    "zz-kube-bundle",
-    "kube-bundle",
-    "kube-bundle-seed.service",
-    "kube-bundle.conf",
-];
+const META_DATA: &str = "meta-data";
+const NETWORK_CONFIG: &str = "network-config";
 
 /// What was found right, and what wrong.
 #[derive(Debug, Default, serde::Serialize)]
@@ -184,7 +174,7 @@ fn differences(report: &mut Report, name: &str, expected: &BTreeMap<String, Memb
 /// Checks one archive or package against the lists it carries.
 pub fn file(path: &Path) -> io::Result<Report> {
     let mut report = Report::default();
-    let contents = match inspect::read(path, &[SUMS, "FILES", "md5sums", USER_DATA]) {
+    let contents = match inspect::read(path, &[SUMS, "FILES", "md5sums", USER_DATA, META_DATA, NETWORK_CONFIG]) {
         Ok(contents) => contents,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Err(why),
         Err(why) => {
@@ -205,6 +195,7 @@ pub fn file(path: &Path) -> io::Result<Report> {
 /// A machine's seed names in its user data the sha256 of what it installs; what machines share has a list of its own.
 fn seed(report: &mut Report, contents: &Contents) {
     report.faults.extend(contents.foreign.iter().map(|path| format!("{path}: it belongs to another than root")));
+    check_instance(report, contents);
     let lists = [USER_DATA, SUMS].map(|name| contents.kept.get(name).map(String::as_str));
     if lists == [None, None] {
         return report.faults.push(format!("it has neither {USER_DATA} nor {SUMS}: it is no seed"));
@@ -225,15 +216,49 @@ fn seed(report: &mut Report, contents: &Contents) {
             Some(expected) if *expected != got => {
                 report.faults.push(format!("{path}: expected sha256 {expected}, got {got}"));
             }
-            None if !UNLISTED.contains(&name) => report.faults.push(format!("{path}: no list in the seed has it")),
-            _ => {}
+            None => unlisted(report, path, got),
+            Some(_) => {}
         }
     }
     let (programs, own): (Vec<_>, Vec<_>) = named.keys().partition(|name| name.starts_with("kube-bundle-"));
     // If all programs are missing, they are on the image that machines share.
     let split = !programs.iter().any(|name| there.contains(name.as_str()));
+    if split && !named.is_empty() {
+        report
+            .warnings
+            .push("the programs are not in it: they are expected on the image that machines share".to_owned());
+    }
     let missing = programs.into_iter().filter(|_| !split).chain(own).filter(|name| !there.contains(name.as_str()));
     report.faults.extend(missing.map(|name| format!("{name}: missing")));
+}
+
+/// What no list has: cloud-init's files, the list itself, and what plants a seed, which is the same in all of them.
+fn unlisted(report: &mut Report, path: &str, got: Sha256) {
+    let hook = HOOKS.iter().find(|(hook, _, _)| *hook == path);
+    let name = path.strip_prefix(IN_INITRAMFS).map_or(path, |name| name.trim_start_matches('/'));
+    match hook {
+        Some((_, _, text)) if Sha256::of(text.as_bytes()) != got => {
+            report.faults.push(format!("{path}: not as this version of kube-bundle writes it"));
+        }
+        None if ![USER_DATA, META_DATA, NETWORK_CONFIG, SUMS].contains(&name) => {
+            report.faults.push(format!("{path}: no list in the seed has it"));
+        }
+        _ => {}
+    }
+}
+
+/// The instance is named after what it is told.
+fn check_instance(report: &mut Report, contents: &Contents) {
+    let kept = |name| contents.kept.get(name).map(String::as_str);
+    if let Some(user_data) = kept(USER_DATA) {
+        let expected = of_instance(user_data, kept(NETWORK_CONFIG).unwrap_or_default());
+        let line = kept(META_DATA).unwrap_or_default().lines().find(|line| line.starts_with("instance-id:"));
+        if !line.is_some_and(|line| line.trim_end_matches('"').ends_with(&format!("-{expected}"))) {
+            report
+                .faults
+                .push(format!("{META_DATA}: the instance is not the one of this {USER_DATA} and {NETWORK_CONFIG}"));
+        }
+    }
 }
 
 /// A machine's package lists the sha256 of what is the machine's, keys among it; dpkg's own list has the rest.

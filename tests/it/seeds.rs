@@ -25,7 +25,7 @@ fn build(bench: &Bench, out: &str, more: &[&str]) {
 
 fn instance(bench: &Bench, out: &str, node: &str) -> String {
     let text = bench.text(&format!("{out}/nodes/{node}/nocloud/meta-data"));
-    text.lines().find_map(|line| line.strip_prefix("instance-id: ")).unwrap().to_owned()
+    text.lines().find_map(|line| line.strip_prefix("instance-id: ")).unwrap().trim_matches('"').to_owned()
 }
 
 const EVERYTHING: [&str; 2] = ["--format", "nocloud,initrd,user-data"];
@@ -122,8 +122,8 @@ fn user_data_is_small_and_a_script_that_shells_take() {
                 && text.contains("\nssh_authorized_keys:\n  - \"ssh-ed25519 AAAAC3Nza operator\"\n")
         );
         assert!(text.is_ascii() && !text.contains('\t'));
-        let (_, script) = text.split_once("runcmd:\n  - |\n").unwrap();
-        let script: String = script.lines().map(|line| format!("{}\n", line.strip_prefix("    ").unwrap())).collect();
+        let (_, script) = text.split_once("runcmd:\n- |\n").unwrap();
+        let script: String = script.lines().map(|line| format!("{}\n", line.strip_prefix("  ").unwrap())).collect();
         bench.write("script", format!("#!/bin/sh\n{script}"));
         if has("shellcheck") {
             // What is meant where a list is split stands in the script's source.
@@ -143,11 +143,11 @@ fn a_machine_without_a_network_in_the_file_keeps_its_own() {
     let text = bench.text("out/nodes/second/nocloud/network-config");
     assert_eq!(
         text,
-        "version: 2\nethernets:\n  kube0:\n    match:\n      macaddress: \"52:54:00:ab:34:56\"\n    set-name: kube0\n    \
+        "version: 2\nethernets:\n  \"kube0\":\n    match:\n      macaddress: \"52:54:00:ab:34:56\"\n    set-name: \"kube0\"\n    \
          addresses:\n      - 192.0.2.2/24\n    routes:\n      - to: 0.0.0.0/0\n        via: 192.0.2.254\n    \
          nameservers:\n      addresses:\n        - 192.0.2.253\n"
     );
-    assert!(bench.text("out/nodes/second/nocloud/meta-data").contains("\nlocal-hostname: second\n"));
+    assert!(bench.text("out/nodes/second/nocloud/meta-data").contains("\nlocal-hostname: \"second\"\n"));
 }
 
 #[test]
@@ -227,11 +227,61 @@ fn a_flipped_bit_in_an_image_is_found_without_the_bundle() {
         damaged[at] ^= 0x10;
         bench.write(image, &damaged);
         bench.run(&["verify", image]).exits(3).says(&["kube-bundle-kubectl_1.16.0-1_amd64.deb: expected sha256"]);
+        let mut other = whole.clone();
+        let script = b"remove_copies() {";
+        let at_script = whole.windows(script.len()).position(|window| window == script).unwrap();
+        other[at_script] ^= 0x20;
+        bench.write(image, &other);
+        bench.run(&["verify", image]).exits(3).says(&["the instance is not the one of this user-data"]);
         bench.write(image, &whole[..at]);
         bench.run(&["verify", image]).exits(3);
         bench.write(image, &whole);
         bench.run(&["verify", image]).success();
     }
+}
+
+/// The kernel takes the last of two files under one name, and everything that it is given.
+#[test]
+fn what_is_added_to_an_initramfs_archive_is_found() {
+    let bench = bench();
+    build(&bench, "out", &["--format", "initrd"]);
+    let image = "out/nodes/only/initrd.cpio";
+    let whole = bench.read(image);
+    let entry = |name: &str, text: &str| {
+        let mut bytes = format!("070701{:08X}{:08X}", 99, 0o100_644).into_bytes();
+        for number in [0, 0, 1, 0, text.len(), 0, 0, 0, 0, name.len() + 1, 0] {
+            bytes.extend(format!("{number:08X}").bytes());
+        }
+        for part in [format!("{name}\0"), text.to_owned()] {
+            bytes.extend(part.bytes());
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+        }
+        bytes
+    };
+    let header = |bytes: &[u8]| bytes.windows(10).rposition(|window| window == b"TRAILER!!!").unwrap() - 110;
+    let added = |name: &str, text: &str| {
+        let at = header(&whole);
+        let bytes = [&whole[..at], &entry(name, text), &whole[at..]].concat();
+        bench.write(image, bytes);
+    };
+    added("usr/bin/plant.sh", "evil");
+    bench.run(&["verify", image]).exits(3).says(&["usr/bin/plant.sh: no list in the seed has it"]);
+    added("kube-bundle/seed/user-data", "#cloud-config");
+    bench.run(&["verify", image]).exits(3).says(&["`kube-bundle/seed/user-data` is there twice"]);
+    let hook = whole.windows(7).position(|window| window == b"plant()").unwrap();
+    let mut other = whole.clone();
+    other[hook] = b'P';
+    bench.write(image, other);
+    bench.run(&["verify", image]).exits(3).says(&["kube-bundle/plant.sh: not as this version"]);
+}
+
+/// YAML reads `1` as a number and `no` as false.
+#[test]
+fn a_machine_may_have_any_host_name() {
+    let bench = bench();
+    bench.edit("cluster.toml", "\"only\"", "\"1\"");
+    build(&bench, "out", &["--format", "nocloud"]);
+    assert!(bench.text("out/nodes/1/nocloud/meta-data").ends_with("\nlocal-hostname: \"1\"\n"));
 }
 
 #[test]

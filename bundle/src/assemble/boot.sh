@@ -9,7 +9,7 @@ unset CDPATH
 #include units.sh
 
 log=/var/log/kube-bundle-boot.log
-# Whoever waits for the first boot waits for this file: `installed VERSION` or `failed`, one line.
+# Whoever waits for the first boot waits for this file, of one line: `started`, then `installed VERSION` or `failed`.
 stamp=/var/lib/cloud/instance/kube-bundle
 # Mounts and scratch, gone with the next boot.
 work=/run/kube-bundle/boot
@@ -18,6 +18,7 @@ start=true
 
 finish() {
   printf '%s\n' "$1" >"$stamp.new"
+  chmod 0644 "$stamp.new"
   mv -f "$stamp.new" "$stamp"
 }
 
@@ -26,7 +27,9 @@ mount_labelled() {
   for device in $(blkid -c /dev/null -t "LABEL=$1" -o device); do
     place=$work/${device##*/}
     mkdir -p "$place"
-    if mount -o ro,nosuid,nodev,noexec "$device" "$place"; then
+    # Where somebody has it mounted already, to write even, it is read there.
+    mount -o ro,nosuid,nodev,noexec "$device" "$place" || place=$(mounted_at "$device")
+    if [ -n "$place" ]; then
       places="$places $place"
       say "Found $device, labelled $1"
     else
@@ -35,16 +38,26 @@ mount_labelled() {
   done
 }
 
+# mounted_at DEVICE
+mounted_at() {
+  while read -r device_mounted directory _; do
+    [ "$device_mounted" != "$1" ] || {
+      printf '%s' "$directory"
+      return
+    }
+  done </proc/mounts
+}
+
 fetched=
 # download URL FILE
 download() {
   if command -v curl >/dev/null; then
-    curl --fail --silent --show-error --location --retry 5 --connect-timeout 20 --output "$2" "$1"
+    curl --fail --silent --show-error --location --connect-timeout 20 --speed-limit 1 --speed-time 60 --output "$2" "$1"
   elif command -v wget >/dev/null; then
-    wget --quiet --tries=5 --timeout=20 --output-document="$2" "$1"
+    wget --no-verbose --tries=1 --timeout=60 --output-document="$2" "$1"
   else
     # cloud-init is written in it.
-    python3 -c 'import shutil, sys, urllib.request as u; shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=20), open(sys.argv[2], "wb"))' "$1" "$2"
+    python3 -c 'import shutil, sys, urllib.request as u; shutil.copyfileobj(u.urlopen(sys.argv[1], timeout=60), open(sys.argv[2], "wb"))' "$1" "$2"
   fi
 }
 
@@ -52,8 +65,16 @@ fetch_all() {
   fetched=$(mktemp -d /var/tmp/kube-bundle-boot.XXXXXX)
   places=$fetched
   while read -r _ path; do
-    download "$mirror/$path" "$fetched/${path##*/}" ||
-      fault "$mirror/$path can't be fetched" "serve the bundle's output directory there"
+    # A server that boots beside this machine may come up later.
+    tries=0
+    until download "$mirror/$path" "$fetched/${path##*/}"; do
+      tries=$((tries + 1))
+      [ "$tries" -lt 10 ] || {
+        fault "$mirror/$path can't be fetched" "serve the bundle's output directory there; /var/tmp has to hold it"
+        return
+      }
+      sleep 6
+    done
   done <<END
 $payload
 END
@@ -67,7 +88,7 @@ verify_all() {
     name=${path##*/} found='' wrong=''
     for place in $places; do
       [ -f "$place/$name" ] || continue
-      is=$(digest "$place/$name")
+      is=$(digest "$place/$name") || is="an error while it was read"
       if [ "$is" = "$sum" ]; then
         found=$place/$name
         break
@@ -101,6 +122,40 @@ check_room() {
     fault "/usr has $((free / 1024)) MB free, and $((want / 1024)) MB are needed" "give the machine a larger disk"
 }
 
+# dpkg compares the places of files only while it unpacks, and then it is late for the packages before.
+check_owners() {
+  ours=
+  for file in $files; do
+    name=${file##*/}
+    ours="$ours ${name%%_*}"
+  done
+  for file in $files; do
+    replaced=$(dpkg-deb --field "$file" Replaces)
+    dpkg-deb --ctrl-tarfile "$file" | tar -xOf - ./md5sums >"$work/paths"
+    while read -r _ path; do
+      exists "/$path" || continue
+      owner=$(dpkg-query --search "/$path" 2>/dev/null) || continue
+      owner=${owner%%[:,]*}
+      case " $ours " in *" $owner "*) continue ;; esac
+      case ", $replaced," in *", $owner,"*) continue ;; esac
+      fault "/$path belongs to the package $owner" "take that package out of the machine's image"
+    done <"$work/paths"
+  done
+}
+
+# patiently COMMAND...: a clock that is still being set, and an address that is still on its way, are waited for.
+patiently() {
+  deadline=$(($(cut -d. -f1 /proc/uptime) + 60))
+  until "$@" >"$work/said" 2>&1 </dev/null; do
+    if ! grep -Eq "this machine's clock says|no interface of this machine has" "$work/said" ||
+      [ "$(cut -d. -f1 /proc/uptime)" -ge "$deadline" ]; then
+      grep -v '^Nothing was changed' "$work/said" || true
+      return 1
+    fi
+    sleep 5
+  done
+}
+
 # What dpkg would ask each package, asked before any is unpacked, so that all of them are refused or none.
 check_packages() {
   command -v dpkg >/dev/null || {
@@ -110,12 +165,15 @@ check_packages() {
   check_room
   for file in $files; do
     name=${file##*/}
-    verb=install
-    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "${name%%_*}" 2>/dev/null)" != installed ] || verb=upgrade
+    # The word that dpkg would say.
+    case $(dpkg-query --show --showformat='${db:Status-Status}' "${name%%_*}" 2>/dev/null || true) in
+    '' | not-installed | config-files) verb=install ;;
+    *) verb=upgrade ;;
+    esac
     dpkg-deb --ctrl-tarfile "$file" | tar -xOf - ./preinst >"$work/preinst"
-    sh "$work/preinst" "$verb" >"$work/said" 2>&1 || faults=$((faults + 1))
-    grep -v '^Nothing was changed' "$work/said" || true
+    patiently sh "$work/preinst" "$verb" || faults=$((faults + 1))
   done
+  check_owners
   give_up_on_faults
 }
 
@@ -123,11 +181,12 @@ check_packages() {
 install_packages() {
   check_packages
   tries=0
+  # Nobody is here to be asked about files that were changed by hand: they stay, as dpkg's default is.
   # shellcheck disable=SC2086 # a list of files
-  until dpkg --install $files >"$work/said" 2>&1; do
+  until dpkg --force-confdef --force-confold --install $files >"$work/said" 2>&1 </dev/null; do
     tries=$((tries + 1))
-    cat "$work/said"
-    if [ "$tries" -gt 60 ] || ! grep -q 'lock' "$work/said"; then
+    [ "$tries" -gt 1 ] || cat "$work/said"
+    if [ "$tries" -gt 60 ] || ! grep -q 'locked by another process' "$work/said"; then
       fault "dpkg failed half-way" "see the lines above, then \`dpkg --configure -a\`"
       return 1
     fi
@@ -144,8 +203,9 @@ install_archive() {
   if tar -xzf $files -C "$place"; then
     code=0
     # 75: installed, and something is not up yet.
-    sh "$place"/*/install.sh --wait "$wait" || code=$?
+    if patiently sh "$place"/*/install.sh --dry-run; then sh "$place"/*/install.sh --wait "$wait" || code=$?; else code=1; fi
     [ "$code" -ne 75 ] || code=0
+    [ "$code" -ne 1 ] || say "Nothing was changed."
   else
     fault "the archive can't be unpacked in /var/tmp" "give the machine a larger disk"
     code=1
@@ -157,16 +217,24 @@ install_archive() {
 # Keys lie in what was installed from; where it is a copy on this machine's own disk, it goes.
 remove_copies() {
   for file in $files; do
-    case $file in /run/kube-bundle/* | /var/lib/cloud/seed/* | /var/tmp/*) rm -f "$file" 2>/dev/null || true ;; esac
+    name=${file##*/}
+    rm -f "/run/kube-bundle/seed/$name" "/var/lib/cloud/seed/nocloud/$name" || true
+  done
+}
+
+# Going back to an earlier seed has to install it again: its instance must not be one that was set up already.
+forget_others() {
+  this=$(readlink -f "${stamp%/*}")
+  for other in "${this%/*}"/*/; do
+    [ "${other%/}" = "$this" ] || rm -f "${other}kube-bundle" "${other}sem/config_runcmd" "${other}sem/config_scripts_user"
   done
 }
 
 tidy() {
   for place in "$work"/*/; do
-    umount "$place" 2>/dev/null || true
+    umount "$place" 2>/dev/null || umount -l "$place" 2>/dev/null || true
   done
-  rm -rf "$work"
-  [ -z "$fetched" ] || rm -rf "$fetched"
+  rm -rf --one-file-system "$work" "$fetched" || true
 }
 
 boot() {
@@ -195,20 +263,24 @@ boot() {
   *) install_archive ;;
   esac
   remove_copies
+  forget_others
 }
 
 # What cloud-init shows of this depends on the image; the console and the log get it in any case.
 report() {
   console=/dev/console
   [ -w "$console" ] || console=/dev/null
-  while IFS= read -r line; do
-    printf '%s\n' "$line" >>"$log"
+  while IFS= read -r line || [ -n "$line" ]; do
+    # A log or a console that takes no more must not stop what is under way.
     printf 'kube-bundle: %s\n' "$line" >"$console" || true
-  done
+    printf '%s\n' "$line" >>"$log" || true
+  done 2>/dev/null
 }
 
-case $(cat "$stamp" 2>/dev/null) in installed*) exit 0 ;; esac
+case $(cat "$stamp" 2>/dev/null || true) in installed*) exit 0 ;; esac
+finish started
 {
+  trap '' PIPE
   # Inside an `if` nothing that fails would end it.
   set +e
   (

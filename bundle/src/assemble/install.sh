@@ -48,6 +48,8 @@ END
 
 #include common.sh
 
+#include records.sh
+
 #include units.sh
 
 # note FILE LINE: adds it once.

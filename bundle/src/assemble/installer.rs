@@ -21,8 +21,9 @@ use crate::tree::{Conflict, Entry, Tree};
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
 /// What scripts include by name.
-const PARTS: [(&str, &str); 4] = [
+const PARTS: [(&str, &str); 5] = [
     ("common.sh", include_str!("common.sh")),
+    ("records.sh", include_str!("records.sh")),
     ("checks.sh", include_str!("checks.sh")),
     ("units.sh", include_str!("units.sh")),
     ("paths.sh", include_str!("package/paths.sh")),

@@ -20,10 +20,10 @@ use crate::tree::{Content, Entry, Tree};
 /// What user data runs.
 const BOOT: &str = include_str!("boot.sh");
 /// Where the kernel unpacks what cloud-init is to find.
-const IN_INITRAMFS: &str = "kube-bundle/seed";
+pub const IN_INITRAMFS: &str = "kube-bundle/seed";
 /// What makes an initramfs plant it, whether initramfs-tools or dracut made that. No directory here may be a link in any
 /// of them, or the kernel would put an empty one over it; `lib` and `usr/lib/dracut/hooks` are.
-const HOOKS: [(&str, Mode, &str); 5] = [
+pub const HOOKS: [(&str, Mode, &str); 5] = [
     ("kube-bundle/plant.sh", Mode::PUBLIC, include_str!("seed/plant.sh")),
     ("conf/conf.d/zz-kube-bundle", Mode::PUBLIC, include_str!("seed/order.sh")),
     ("scripts/init-bottom/kube-bundle", Mode::EXECUTABLE, include_str!("seed/initramfs-tools.sh")),
@@ -131,19 +131,29 @@ impl Host {
             text += "ssh_authorized_keys:\n";
             self.ssh_authorized_keys.iter().for_each(|key| text += &format!("  - \"{key}\"\n"));
         }
-        text += "runcmd:\n  - |\n";
+        // After a power cut in the middle cloud-init would take it for done.
+        text += "bootcmd:\n- |\n  [ \"$(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null)\" != started ] ||\n    \
+                 rm -f /var/lib/cloud/instance/sem/config_scripts_user\n";
+        text += "runcmd:\n- |\n";
         // Clouds take 16 KiB, so what only people read stays at home. cloud-init adds the first line.
         let script = script(&settings, BOOT);
         let lines = script.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
-        lines.for_each(|line| text += &format!("    {line}\n"));
+        lines.for_each(|line| text += &format!("  {line}\n"));
         Ok(text)
     }
 
     fn meta_data(&self, user_data: &str) -> String {
-        let content = format!("{user_data}{}", self.network);
-        let digest = Sha256::of(content.as_bytes()).to_string();
-        format!("instance-id: {}-{}\nlocal-hostname: {}\n", self.instance, &digest[..16], self.name)
+        let instance = format!("{}-{}", self.instance, of_instance(user_data, &self.network));
+        // A host name may look like a number, or like `no`.
+        format!("instance-id: \"{instance}\"\nlocal-hostname: \"{}\"\n", self.name)
     }
+}
+
+/// What the name of an instance ends with.
+pub fn of_instance(user_data: &str, network_config: &str) -> String {
+    let mut digest = Sha256::of(format!("{user_data}{network_config}").as_bytes()).to_string();
+    digest.truncate(16);
+    digest
 }
 
 fn of<'p>(packed: &'p BTreeMap<String, Finished>, path: &str) -> Result<&'p Finished, Error> {

@@ -3,16 +3,22 @@
 # For how many seconds nothing may change before that is believed.
 settle=0
 
+# property NAME UNIT; systemd has `--value` since 230 only.
+property() {
+  shown=$(systemctl show --property="$1" "$2" 2>/dev/null || true)
+  printf '%s' "${shown#*=}"
+}
+
 # A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
 is_up() {
   [ "$(active_state "$1")" = active ] || return 1
-  [ "$(systemctl show --property=RemainAfterExit --value "$1")" = no ] ||
-    [ "$(systemctl show --property=SubState --value "$1")" = exited ]
+  [ "$(property RemainAfterExit "$1")" = no ] || [ "$(property SubState "$1")" = exited ]
 }
 
 # is_settled UNIT: whether it has been active for as long as a unit that dies at once would not be.
 is_settled() {
-  entered=$(systemctl show --property=ActiveEnterTimestampMonotonic --value "$1")
+  entered=$(property ActiveEnterTimestampMonotonic "$1")
+  case $entered in '' | *[!0-9]*) return 1 ;; esac
   read -r uptime _ </proc/uptime
   [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
 }

@@ -38,6 +38,9 @@ pub(super) fn read(file: &mut impl BufRead, keep: &[&str], contents: &mut Conten
         if number(2)? != 0 || number(3)? != 0 {
             contents.foreign.push(name.clone());
         }
+        if contents.entries.contains_key(&name) {
+            return Err(broken(format!("`{name}` is there twice")));
+        }
         let rights: Mode = format!("{:o}", mode & 0o7777).parse().map_err(io::Error::other)?;
         match mode >> 12 {
             DIRECTORY => contents.directory(name, rights),

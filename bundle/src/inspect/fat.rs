@@ -40,8 +40,11 @@ pub(super) fn read(file: &mut (impl Read + Seek), keep: &[&str], contents: &mut 
     file.read_exact(&mut directory)?;
     let volume = Volume { cluster, data: root + entries * 32, table: first };
 
+    // Chains may be tied into knots, but there is no more than this in all of them.
+    let mut left = file.seek(SeekFrom::End(0))?;
     let mut long = Vec::new();
-    for entry in directory.chunks_exact(32).take_while(|entry| entry[0] != 0) {
+    // 0xe5: deleted.
+    for entry in directory.chunks_exact(32).take_while(|entry| entry[0] != 0).filter(|entry| entry[0] != 0xe5) {
         match entry[11] {
             // The parts of a long name come last part first.
             0x0f => {
@@ -57,6 +60,7 @@ pub(super) fn read(file: &mut (impl Read + Seek), keep: &[&str], contents: &mut 
                 if name.is_empty() || contents.entries.contains_key(&name) {
                     return Err(broken("a file has no long name, or the name of another"));
                 }
+                left = left.checked_sub(size.into()).ok_or_else(|| broken("its files are larger than it is"))?;
                 let chain = Chain { file, volume: &volume, next: short(entry, 26), left: size.into(), room: 0 };
                 // The kernel gives everything these rights, unless it is told otherwise.
                 contents.file(name.clone(), Mode::EXECUTABLE, chain, keep)?;

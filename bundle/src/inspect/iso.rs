@@ -27,19 +27,27 @@ pub(super) fn read(file: &mut (impl Read + Seek), keep: &[&str], contents: &mut 
     let mut directory = vec![0; size as usize];
     file.seek(SeekFrom::Start(u64::from(place) * SECTOR))?;
     file.read_exact(&mut directory)?;
+    // Files may lie over each other, but there is no more than this in all of them.
+    let mut left = file.seek(SeekFrom::End(0))?;
     for sector in directory.chunks(2048) {
         let mut rest = sector;
         // No record crosses a sector, and zeros fill up what is left of one.
         while let Some(length) = rest.first().map(|length| usize::from(*length)).filter(|length| *length > 0) {
             let record = rest.get(..length).filter(|record| record.len() > 33).ok_or_else(damaged)?;
             rest = &rest[length..];
-            file_of(record, file, keep, contents)?;
+            file_of(record, &mut left, file, keep, contents)?;
         }
     }
     Ok(())
 }
 
-fn file_of(record: &[u8], file: &mut (impl Read + Seek), keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+fn file_of(
+    record: &[u8],
+    left: &mut u64,
+    file: &mut (impl Read + Seek),
+    keep: &[&str],
+    contents: &mut Contents,
+) -> io::Result<()> {
     let length = usize::from(record[32]);
     // `.` and `..` have names of one byte that is no letter.
     if length == 1 && record[33] < 2 {
@@ -49,6 +57,7 @@ fn file_of(record: &[u8], file: &mut (impl Read + Seek), keep: &[&str], contents
         return Err(broken("it has a directory in it, and no build writes such"));
     }
     let (place, size) = (number(record, 2)?, number(record, 10)?);
+    *left = left.checked_sub(size.into()).ok_or_else(|| broken("its files are larger than it is"))?;
     let (mut name, mut mode, mut owner) = (Vec::new(), None, 0);
     let mut fields = record.get((33 + length).next_multiple_of(2)..).unwrap_or_default();
     while let [first, second, size, _, ..] = *fields {

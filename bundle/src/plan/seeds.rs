@@ -139,9 +139,9 @@ fn network_config(network: Option<&Network>) -> String {
     let mut text = "version: 2\nethernets:\n".to_owned();
     // Writing to a string can't fail.
     let _ = match card {
-        Card::Name(name) => writeln!(text, "  {name}:"),
+        Card::Name(name) => writeln!(text, "  \"{name}\":"),
         Card::Mac(mac, name) => {
-            writeln!(text, "  {name}:\n    match:\n      macaddress: \"{mac}\"\n    set-name: {name}")
+            writeln!(text, "  \"{name}\":\n    match:\n      macaddress: \"{mac}\"\n    set-name: \"{name}\"")
         }
     };
     match addressing {

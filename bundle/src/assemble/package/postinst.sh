@@ -2,6 +2,8 @@
 
 #include common.sh
 
+#include records.sh
+
 # /var/lib/kube-bundle holds
 #   package/   FILES (mode, sha256 and path of all that belongs to this node), TRIGGERS (unit and path of each file that
 #              the unit names), bundle.conf

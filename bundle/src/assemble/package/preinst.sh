@@ -2,6 +2,8 @@
 # is another one, or whose clock is off, gets a control plane that trusts nobody.
 #include common.sh
 
+#include records.sh
+
 #include checks.sh
 
 #include paths.sh

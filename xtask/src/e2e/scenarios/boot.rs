@@ -11,7 +11,7 @@ use crate::e2e::cluster::{Bundle, Cluster, MASTERS, give_etcd};
 use crate::e2e::ground::{HERE, Scene};
 use crate::e2e::machine::Machine;
 use crate::e2e::proved;
-use crate::e2e::shell::must;
+use crate::e2e::shell::{must, outcome};
 use crate::e2e::units::{UNITS, all_active};
 use crate::e2e::vm::{Boot, Vm};
 
@@ -45,7 +45,7 @@ fn plant(machine: &Machine, bundle: &Bundle, payload: &str) -> Result<()> {
 }
 
 fn until_done(machine: &Machine) -> Result<String> {
-    machine.until("its first boot", 200, &format!("test -s {STAMP}"))?;
+    machine.until("its first boot", 200, &format!("grep -qE 'installed|failed' {STAMP}"))?;
     machine.until("cloud-init's end", 60, "test -e /run/cloud-init/result.json")?;
     Ok(machine.sh(&format!("cat {STAMP}"))?.trim().to_owned())
 }
@@ -89,15 +89,58 @@ pub(super) fn directory(scene: &Scene) -> Result<()> {
     proved("second boot: nothing is done again");
 
     cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit("recipe/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: true # still")?;
     let changed = cluster.build_as("nocloud", "two", &[])?;
+    first.sh("echo '# mine' >>/etc/kubernetes/config/kube-scheduler.yaml")?;
     plant(&first, &changed, "deb/*.deb")?;
     first.reboot()?;
     first.until("its upgrade", 200, "dpkg-query -W -f '${Version}' roc-master-1 | grep -q -e '-2$'")?;
     ensure!(until_done(&first)? == "installed v1.16.0", "{}", log(&first)?);
     first.sh("systemctl cat kube-scheduler | grep -q -e --v=3")?;
     all_active(&first)?;
-    proved("a seed with a changed flag is another instance: the next boot upgrades");
+    first.sh("grep -q '# mine' /etc/kubernetes/config/kube-scheduler.yaml")?;
+    proved(
+        "a seed with a changed flag is another instance: the next boot upgrades, and keeps what was changed by hand",
+    );
+    plant(&first, &bundle, "deb/*.deb")?;
+    first.reboot()?;
+    first.until("its way back", 200, "dpkg-query -W -f '${Version}' roc-master-1 | grep -q -e '-1$'")?;
+    ensure!(until_done(&first)? == "installed v1.16.0", "{}", log(&first)?);
+    all_active(&first)?;
+    proved("the first seed again: the next boot goes back");
     drop(first);
+
+    let mut cut = machine(scene, &bundle, "cut")?;
+    plant(&cut, &bundle, "deb/*.deb")?;
+    cut.boot()?;
+    cut.until("its installation's begin", 100, "dpkg-query -W kube-bundle-kube-apiserver >/dev/null 2>&1")?;
+    ensure!(cut.sh(&format!("cat {STAMP}"))?.trim() == "started", "it was too quick");
+    cut.power_off()?;
+    cut.boot()?;
+    cut.until("its first boot", 200, &format!("grep -q installed {STAMP}"))?;
+    bundle.healthy(&cut)?;
+    all_active(&cut)?;
+    proved("the power fails while packages are unpacked: the next boot completes it");
+    drop(cut);
+
+    let mut taken = machine(scene, &bundle, "taken")?;
+    plant(&taken, &bundle, "deb/*.deb")?;
+    taken.write(
+        "tmp/other/DEBIAN/control",
+        "Package: other\nVersion: 1\nArchitecture: all\nMaintainer: a <a@b.invalid>\nDescription: x\n",
+    )?;
+    taken.write("tmp/other/usr/bin/kubectl", "another one")?;
+    let root = taken.path("").display().to_string();
+    must(
+        "chroot",
+        &[&root, "sh", "-c", "dpkg-deb -b /tmp/other /tmp/other.deb && dpkg -i /tmp/other.deb && rm -r /tmp/other*"],
+    )?;
+    taken.boot()?;
+    ensure!(until_done(&taken)? == "failed", "{}", log(&taken)?);
+    ensure!(log(&taken)?.contains("/usr/bin/kubectl belongs to the package other"), "{}", log(&taken)?);
+    taken.sh("! dpkg -l | grep -E 'kube-bundle|roc-'")?;
+    proved("a file of a package that is another's: refused before anything is unpacked");
+    drop(taken);
 
     let mut damaged = machine(scene, &bundle, "damaged")?;
     plant(&damaged, &bundle, "deb/*.deb")?;
@@ -200,8 +243,12 @@ fn schema(scene: &Scene, cluster: &Cluster) -> Result<()> {
     machine.carry(&node(&bundle).join("nocloud"), "root")?;
     let root = machine.path("").display().to_string();
     let said = must("chroot", &[&root, "cloud-init", "schema", "--config-file", "/root/nocloud/user-data"])?;
-    ensure!(said.contains("Valid cloud-config"), "{said}");
-    // The renderer is the judge where the schema knows no network.
+    ensure!(said.contains("Valid"), "{said}");
+    let network = "/root/nocloud/network-config";
+    let asked = ["cloud-init", "schema", "--schema-type", "network-config", "--config-file", network];
+    let said = outcome("chroot", &[&[root.as_str()][..], &asked].concat())?;
+    // Before 24.1 it knows no networks.
+    ensure!(said.text.contains("Valid") || said.text.contains("unrecognized arguments"), "{}", said.text);
     let said = must(
         "chroot",
         &[
