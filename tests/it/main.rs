@@ -23,6 +23,7 @@ mod install;
 mod keeping;
 mod kill;
 mod packages;
+mod pieces;
 mod plan;
 mod recipes;
 mod repository;

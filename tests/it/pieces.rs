@@ -1,0 +1,192 @@
+//! Programs are compressed once, and what is made of the pieces is what everybody reads, whatever became of the store.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use flate2::bufread::GzDecoder;
+use kube_bundle::hash::Sha256;
+use kube_bundle::pack::codec;
+use kube_bundle::spec::Compression;
+use liblzma::bufread::XzDecoder;
+use proptest::prelude::*;
+
+use crate::harness::{Bench, COMPONENTS, component, files, has, program, tool};
+
+const ALL: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::Xz];
+
+/// One stream of all contents, each a piece.
+fn whole(how: Compression, contents: &[Vec<u8>]) -> Vec<u8> {
+    let mut bytes = codec::head(how);
+    let mut records = Vec::new();
+    for content in contents {
+        let (packed, record) = codec::piece(how, &[], content).unwrap();
+        bytes.extend(packed);
+        records.push(record);
+    }
+    bytes.extend(codec::tail(how, &records));
+    bytes
+}
+
+/// What a reader finds that stops where the first member, frame or stream ends, and how much it leaves.
+fn read(how: Compression, bytes: &[u8]) -> (Vec<u8>, usize) {
+    let mut plain = Vec::new();
+    let rest = match how {
+        Compression::Gzip => {
+            let mut decoder = GzDecoder::new(bytes);
+            decoder.read_to_end(&mut plain).unwrap();
+            decoder.into_inner().len()
+        }
+        Compression::Zstd => {
+            let mut decoder = zstd::Decoder::with_buffer(bytes).unwrap().single_frame();
+            decoder.read_to_end(&mut plain).unwrap();
+            decoder.finish().len()
+        }
+        Compression::Xz => {
+            let mut decoder = XzDecoder::new(bytes);
+            decoder.read_to_end(&mut plain).unwrap();
+            decoder.into_inner().len()
+        }
+    };
+    (plain, rest)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn any_pieces_make_one_stream(
+        contents in proptest::collection::vec((0usize..70_000, 0u8..4, any::<u8>()), 0..5)
+    ) {
+        let contents: Vec<Vec<u8>> = contents
+            .into_iter()
+            .map(|(size, kind, seed)| match kind {
+                // Repeats, noise, and zeros, as programs have them.
+                0 => vec![seed; size],
+                1 => program(&seed.to_string(), size),
+                2 => (0..size).map(|at| (at / 7) as u8 ^ seed).collect(),
+                _ => Vec::new(),
+            })
+            .collect();
+        for how in ALL {
+            prop_assert_eq!(read(how, &whole(how, &contents)), (contents.concat(), 0), "{:?}", how);
+        }
+    }
+}
+
+/// One byte less than a block, a block, one more, and several: with each codec.
+fn bench() -> Bench {
+    let bench = Bench::small(1000);
+    let mut components = String::new();
+    for (name, size) in COMPONENTS.into_iter().zip([(1 << 20) - 1, 1 << 20, (4 << 20) + 1, (8 << 20) + 1]) {
+        let mut bytes = program(name, size / 2);
+        bytes.resize(size, 0x55);
+        bench.write(&format!("files/{name}"), &bytes);
+        components += &component(name, "", &bytes);
+    }
+    bench.recipe(&components);
+    bench
+}
+
+fn build(bench: &Bench, out: &str, more: &[&str]) {
+    bench.run(&[&["build", "--offline", "--from", "files", "-q", "-o", out], more].concat()).success();
+}
+
+#[test]
+fn every_reader_finds_the_programs_whole() {
+    let bench = bench();
+    build(&bench, "gzip", &["--format", "tarball,deb"]);
+    let archive = bench.path("gzip/nodes/only/small-only-v1.16.0-amd64.tar.gz").display().to_string();
+    let inside = "small-only-v1.16.0-amd64/root/usr/local/bin";
+    for name in COMPONENTS {
+        let expected = Sha256::of(&bench.read(&format!("files/{name}")));
+        let member = format!("{inside}/{name}");
+        for (reader, arguments) in [("tar", vec!["-xzOf"]), ("bsdtar", vec!["-xOf"]), ("busybox", vec!["tar", "-xzOf"])]
+        {
+            if has(reader) {
+                let output = Command::new(reader).args(arguments).args([&archive, &member]).output().unwrap();
+                assert_eq!(Sha256::of(&output.stdout), expected, "{reader} {name}");
+            }
+        }
+        // Its streaming mode stops in silence where a second gzip member begins.
+        let script = format!(
+            "import hashlib, sys, tarfile\nfor entry in (archive := tarfile.open('{archive}', 'r|gz')):\n    if entry.name == '{member}':\n        print(hashlib.sha256(archive.extractfile(entry).read()).hexdigest())"
+        );
+        assert_eq!(tool("python3", &["-c", &script]).trim(), expected.to_string());
+    }
+    tool("gzip", &["-t", &archive]);
+    for how in ["gzip", "zstd", "xz"] {
+        build(&bench, how, &["--format", "deb", "--deb-compression", how]);
+        bench.run(&["verify", "--deep", how]).success();
+        for name in COMPONENTS {
+            let package = bench.package(how, &format!("kube-bundle-{name}")).display().to_string();
+            if has("dpkg-deb") {
+                let script = format!("dpkg-deb --fsys-tarfile '{package}' | tar -xOf - ./usr/bin/{name} | sha256sum");
+                let said = tool("sh", &["-c", &script]);
+                let expected = Sha256::of(&bench.read(&format!("files/{name}")));
+                assert_eq!(said.split(' ').next().unwrap(), expected.to_string(), "{how} {name}");
+            }
+        }
+    }
+}
+
+fn shelf(bench: &Bench) -> Vec<PathBuf> {
+    let root = bench.path("cache/kube-bundle/pieces");
+    files(&root).into_keys().map(|name| root.join(name)).collect()
+}
+
+#[test]
+fn the_shelf_heals_itself_and_changes_nothing_but_time() {
+    let bench = bench();
+    build(&bench, "first", &["--format", "tarball,deb", "-j", "1"]);
+    let first = files(&bench.path("first"));
+    let all = shelf(&bench);
+    assert_eq!(all.len(), COMPONENTS.len(), "gzip serves archives and packages: {all:?}");
+    let whole: Vec<_> = all.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for (path, bytes) in all.iter().zip(&whole) {
+        // In the pieces, in what is said of them, in the length, in the digest; and an end that is missing.
+        for position in [0, bytes.len() / 2, bytes.len() - 100, bytes.len() - 36, bytes.len() - 1] {
+            let mut damaged = bytes.clone();
+            damaged[position] ^= 4;
+            std::fs::write(path, damaged).unwrap();
+            let run =
+                bench.run(&["build", "--offline", "--from", "files", "--format", "tarball,deb", "-q", "-o", "again"]);
+            run.success().says(&["is damaged, and is made again"]);
+            assert_eq!(std::fs::read(path).unwrap(), *bytes);
+        }
+        std::fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
+    }
+    build(&bench, "again", &["--format", "tarball,deb", "-j", "7"]);
+    assert_eq!(first, files(&bench.path("again")));
+    std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap();
+    build(&bench, "again", &["--format", "tarball,deb", "-j", "3"]);
+    assert_eq!(first, files(&bench.path("again")));
+    assert_eq!(whole, shelf(&bench).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_no_build_used_lately_can_be_removed() {
+    let bench = bench();
+    build(&bench, "out", &["--format", "deb"]);
+    bench.run(&["store", "prune"]).success();
+    assert_eq!(shelf(&bench).len(), 4, "today's stay");
+    let old = std::fs::File::options().write(true).open(&shelf(&bench)[0]).unwrap();
+    old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(40 * 86400)).unwrap();
+    let run = bench.run(&["store", "prune"]).success();
+    assert!(run.stdout.starts_with("Removed 1 files, "), "{}", run.stdout);
+    assert_eq!(shelf(&bench).len(), 3);
+    build(&bench, "out", &["--format", "deb"]);
+    assert_eq!(shelf(&bench).len(), 4, "and are made again");
+    let run = bench.run(&["store", "prune", "--days", "0", "--json"]).success();
+    let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!((json["files"].as_u64(), shelf(&bench).len()), (Some(4), 0));
+}
+
+/// Pieces of another version of a library are others, so its version is in their name.
+#[test]
+fn pieces_are_named_after_the_libraries_that_made_them() {
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock")).unwrap();
+    for (library, version) in codec::LIBRARIES {
+        let entry = format!("name = \"{library}\"\nversion = \"{version}\"\n");
+        assert!(lock.contains(&entry), "{library} is not {version} any more: name the new version in pack/codec.rs");
+    }
+}
