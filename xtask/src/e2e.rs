@@ -115,6 +115,11 @@ fn play(wanted: &Wanted) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}; `target/e2e` keeps their journals", failed.join(", ")) }
 }
 
+/// What a program prints, if it runs.
+pub(crate) fn said(program: &str, arguments: &[&str]) -> Option<String> {
+    shell::must(program, arguments).ok()
+}
+
 /// Something that only real components can show.
 #[expect(clippy::print_stdout, reason = "a report is what this makes")]
 fn left_out(what: &str) {

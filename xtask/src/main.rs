@@ -1,5 +1,6 @@
-//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`. One file for each.
+//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`. One file for each.
 
+mod bench;
 mod ci;
 mod docs;
 mod e2e;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["e2e", ref wanted @ ..] => e2e::run(wanted),
+        ["bench", ref wanted @ ..] => bench::run(wanted),
         _ => {
             eprintln!("usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass");
             eprintln!("       cargo xtask docs          write man pages and completions");
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
             eprintln!(
                 "                                 install on systemd machines, as root; --list names the scenarios"
             );
+            eprintln!("       cargo xtask bench [--binaries DIR] [--nfpm PROGRAM] [--quick]");
+            eprintln!("                                 measure beside other tools, and write docs/performance.md");
             return ExitCode::from(2);
         }
     };

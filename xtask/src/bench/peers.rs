@@ -1,0 +1,63 @@
+//! What a team would write without this program: a script around tar, pigz, nfpm, xorriso and cfssl.
+#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use super::ground::{COMPONENTS, Cluster, Ground};
+use super::measure::Run;
+
+/// For each of three masters an archive, a package and a disk with that package; and seven certificates.
+pub(super) fn pipeline(ground: &Ground, cluster: &Cluster) -> Result<Option<Run>> {
+    let Some(nfpm) = &ground.nfpm else { return Ok(None) };
+    if ["pigz", "xorriso", "cfssl", "cfssljson"].iter().any(|tool| !is_there(tool)) {
+        return Ok(None);
+    }
+    let contents: String = COMPONENTS
+        .iter()
+        .map(|name| format!("- src: {}/{name}\n  dst: /usr/bin/{name}\n", ground.binaries.display()))
+        .collect();
+    let config =
+        format!("name: node\narch: amd64\nversion: 1.16.0\nmaintainer: a <a@b.invalid>\ncontents:\n{contents}");
+    let config_path = ground.work.join("nfpm.yaml");
+    fs::write(&config_path, config).context("could not write nfpm's configuration")?;
+    let request = ground.work.join("csr.json");
+    fs::write(&request, "{\"CN\":\"x\",\"key\":{\"algo\":\"rsa\",\"size\":2048},\"hosts\":[\"10.200.0.1\"]}")
+        .context("could not write a request")?;
+    let _ = cluster;
+    let script = format!(
+        "cd {peers}\n\
+         cfssl gencert -loglevel=5 -initca {request} | cfssljson -bare ca\n\
+         for name in 1 2 3 4 5 6; do cfssl gencert -loglevel=5 -ca=ca.pem -ca-key=ca-key.pem {request} | cfssljson -bare $name; done\n\
+         for node in 1 2 3; do\n\
+         tar -C {binaries} -cf - . | pigz -6 -p {processors} >$node.tar.gz\n\
+         {nfpm} package --config {config} --packager deb --target $node.deb >/dev/null\n\
+         mkdir $node && ln $node.deb $node/ && echo x >$node/user-data && echo x >$node/meta-data\n\
+         xorriso -as genisoimage -quiet -V cidata -J -R -o $node.iso $node 2>/dev/null\n\
+         done\n\
+         sha256sum *.tar.gz *.deb *.iso >SHA256SUMS\n\
+         sync -f .",
+        peers = ground.work.join("peers").display(),
+        request = request.display(),
+        binaries = ground.binaries.display(),
+        processors = ground.processors,
+        nfpm = nfpm.display(),
+        config = config_path.display(),
+    );
+    let mut run = ground.shell(&script);
+    "the peers' pipeline".clone_into(&mut run.what);
+    Ok(Some(run))
+}
+
+/// Of nfpm's package with all programs in it.
+pub(super) fn package_size(ground: &Ground) -> Result<String> {
+    let about = fs::metadata(ground.work.join("peers/1.deb")).context("nfpm left no package")?;
+    Ok(super::report::megabytes(about.len()))
+}
+
+fn is_there(tool: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| Path::new(&directory).join(tool).is_file())
+}

@@ -1,0 +1,159 @@
+//! `docs/performance.md` and its plot.
+#![expect(clippy::disallowed_methods, reason = "chores run programs and write files")]
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context, Result};
+
+use super::ground::Ground;
+use super::measure::Figure;
+
+/// A line of a table.
+pub(super) struct Row {
+    what: String,
+    figure: Figure,
+}
+
+impl Row {
+    pub(super) fn of(what: &str, figure: &Figure) -> Self {
+        Self { what: what.to_owned(), figure: *figure }
+    }
+}
+
+/// What so many machines take, in seconds.
+pub(super) struct Point {
+    pub(super) machines: u32,
+    pub(super) build: f64,
+    pub(super) copy: f64,
+}
+
+pub(super) struct Report {
+    text: String,
+    in_table: bool,
+    plot: Vec<Point>,
+}
+
+const NOT_SAID: &str = "unknown";
+
+impl Report {
+    pub(super) fn new(ground: &Ground) -> Self {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = cpu
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned()));
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let file_system =
+            crate::e2e::said("stat", &["--file-system", "--format=%T", &ground.work.display().to_string()]);
+        let input = if ground.real {
+            "Kubernetes v1.16.0, built from its source"
+        } else {
+            "deterministic stand-ins of the size of Kubernetes v1.16.0's programs that compress alike"
+        };
+        let text = format!(
+            "# Performance\nWritten by `cargo xtask bench`: medians of three runs, in turn with what they are compared to, on a machine that did nothing \
+             else.\n\n- Machine: {} × {}, Linux {}, {}\n- Programs: {input}, {}\n\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
+             `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, and 25 GB.\n",
+            ground.processors,
+            cpu.unwrap_or_else(|| NOT_SAID.to_owned()),
+            kernel.trim(),
+            file_system.unwrap_or_else(|| NOT_SAID.to_owned()).trim(),
+            megabytes(size(ground)),
+        );
+        Self { text, in_table: false, plot: Vec::new() }
+    }
+
+    pub(super) fn section(&mut self, title: &str, about: &str) {
+        let _ = write!(self.text, "\n## {title}\n{about}\n");
+        self.in_table = false;
+    }
+
+    pub(super) fn row(&mut self, row: Row) {
+        if !self.in_table {
+            self.text += "\n| | seconds | seconds of CPU | largest process, MB |\n|---|---|---|---|\n";
+            self.in_table = true;
+        }
+        let Row { what, figure } = row;
+        let _ = writeln!(
+            self.text,
+            "| {what} | {:.2} | {:.2} | {} |",
+            figure.seconds,
+            figure.cpu,
+            figure.memory.div_ceil(1_000_000)
+        );
+    }
+
+    pub(super) fn ratio(&mut self, what: &str, ratio: f64) {
+        self.line(&format!("**{what}: {ratio:.3}**"));
+    }
+
+    pub(super) fn line(&mut self, text: &str) {
+        let _ = write!(self.text, "\n{text}\n");
+        self.in_table = false;
+    }
+
+    pub(super) fn plot(&mut self, points: Vec<Point>) {
+        self.plot = points;
+        self.line("![Seconds for so many machines, beside cp of the same output](performance.svg)");
+    }
+
+    pub(super) fn write(self) -> Result<()> {
+        let docs = super::repository("docs");
+        fs::write(docs.join("performance.md"), &self.text).context("could not write docs/performance.md")?;
+        fs::write(docs.join("performance.svg"), svg(&self.plot)).context("could not write docs/performance.svg")
+    }
+}
+
+fn size(ground: &Ground) -> u64 {
+    let entries = fs::read_dir(&ground.binaries).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|about| about.len()).sum()
+}
+
+pub(super) fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}
+
+pub(super) fn kilobytes(bytes: u64) -> String {
+    format!("{} kB", bytes.div_ceil(1000))
+}
+
+/// Two lines over the number of machines, both scales linear.
+fn svg(points: &[Point]) -> String {
+    let (width, height, margin) = (640.0, 360.0, 48.0);
+    let (bottom, right) = (height - margin, width - margin);
+    let most = points.iter().map(|point| point.machines).max().unwrap_or(1);
+    let longest = points.iter().flat_map(|point| [point.build, point.copy]).fold(1.0, f64::max);
+    let x = |machines: u32| margin + (right - margin) * f64::from(machines) / f64::from(most);
+    let y = |seconds: f64| bottom - (bottom - margin) * seconds / longest;
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"{width}\" height=\"{height}\" fill=\"white\"/>\n\
+         <path d=\"M{margin} {margin}V{bottom}H{right}\" fill=\"none\" stroke=\"black\"/>\n"
+    );
+    let mut write = |x: f64, y: f64, anchor: &str, colour: &str, said: &str| {
+        let _ =
+            writeln!(text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{said}</text>");
+    };
+    for point in points {
+        write(x(point.machines), bottom + 16.0, "middle", "black", &point.machines.to_string());
+    }
+    for step in 0..=4u8 {
+        let seconds = longest * f64::from(step) / 4.0;
+        write(margin - 6.0, y(seconds) + 4.0, "end", "black", &format!("{seconds:.1} s"));
+    }
+    write(width / 2.0, height - 8.0, "middle", "black", "machines");
+    write(margin + 12.0, margin, "start", BUILD, "kube-bundle build");
+    write(margin + 12.0, margin + 16.0, "start", COPY, "cp -r of its output");
+    for (colour, of) in [(BUILD, (|point| point.build) as fn(&Point) -> f64), (COPY, |point| point.copy)] {
+        let line: Vec<_> = points.iter().map(|point| format!("{:.1},{:.1}", x(point.machines), y(of(point)))).collect();
+        let _ = writeln!(
+            text,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
+            line.join(" ")
+        );
+    }
+    text + "</svg>\n"
+}
+
+const BUILD: &str = "#1f77b4";
+const COPY: &str = "#888888";
