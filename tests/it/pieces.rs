@@ -63,7 +63,7 @@ proptest! {
                 // Repeats, noise, and zeros, as programs have them.
                 0 => vec![seed; size],
                 1 => program(&seed.to_string(), size),
-                2 => (0..size).map(|at| (at / 7) as u8 ^ seed).collect(),
+                2 => (0..=255u8).flat_map(|byte| [byte ^ seed; 7]).cycle().take(size).collect(),
                 _ => Vec::new(),
             })
             .collect();
@@ -170,7 +170,7 @@ fn what_no_build_used_lately_can_be_removed() {
     bench.run(&["store", "prune"]).success();
     assert_eq!(shelf(&bench).len(), 4, "today's stay");
     let old = std::fs::File::options().write(true).open(&shelf(&bench)[0]).unwrap();
-    old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(40 * 86400)).unwrap();
+    old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(40 * 24)).unwrap();
     let run = bench.run(&["store", "prune"]).success();
     assert!(run.stdout.starts_with("Removed 1 files, "), "{}", run.stdout);
     assert_eq!(shelf(&bench).len(), 3);
