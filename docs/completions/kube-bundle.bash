@@ -43,6 +43,9 @@ _kube__bundle() {
             kube__bundle,recipe)
                 cmd="kube__bundle__subcmd__recipe"
                 ;;
+            kube__bundle,store)
+                cmd="kube__bundle__subcmd__store"
+                ;;
             kube__bundle,verify)
                 cmd="kube__bundle__subcmd__verify"
                 ;;
@@ -73,6 +76,9 @@ _kube__bundle() {
             kube__bundle__subcmd__help,recipe)
                 cmd="kube__bundle__subcmd__help__subcmd__recipe"
                 ;;
+            kube__bundle__subcmd__help,store)
+                cmd="kube__bundle__subcmd__help__subcmd__store"
+                ;;
             kube__bundle__subcmd__help,verify)
                 cmd="kube__bundle__subcmd__help__subcmd__verify"
                 ;;
@@ -93,6 +99,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help__subcmd__recipe,show)
                 cmd="kube__bundle__subcmd__help__subcmd__recipe__subcmd__show"
+                ;;
+            kube__bundle__subcmd__help__subcmd__store,prune)
+                cmd="kube__bundle__subcmd__help__subcmd__store__subcmd__prune"
                 ;;
             kube__bundle__subcmd__pki,help)
                 cmd="kube__bundle__subcmd__pki__subcmd__help"
@@ -142,6 +151,18 @@ _kube__bundle() {
             kube__bundle__subcmd__recipe__subcmd__help,show)
                 cmd="kube__bundle__subcmd__recipe__subcmd__help__subcmd__show"
                 ;;
+            kube__bundle__subcmd__store,help)
+                cmd="kube__bundle__subcmd__store__subcmd__help"
+                ;;
+            kube__bundle__subcmd__store,prune)
+                cmd="kube__bundle__subcmd__store__subcmd__prune"
+                ;;
+            kube__bundle__subcmd__store__subcmd__help,help)
+                cmd="kube__bundle__subcmd__store__subcmd__help__subcmd__help"
+                ;;
+            kube__bundle__subcmd__store__subcmd__help,prune)
+                cmd="kube__bundle__subcmd__store__subcmd__help__subcmd__prune"
+                ;;
             *)
                 ;;
         esac
@@ -149,7 +170,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe store demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,7 +342,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__subcmd__bundle__subcmd__help)
-            opts="init plan fetch build verify inspect pki recipe demo help"
+            opts="init plan fetch build verify inspect pki recipe store demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,6 +552,34 @@ _kube__bundle() {
             return 0
             ;;
         kube__subcmd__bundle__subcmd__help__subcmd__recipe__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__help__subcmd__store)
+            opts="prune"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__help__subcmd__store__subcmd__prune)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -925,6 +974,88 @@ _kube__bundle() {
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__store)
+            opts="-q -h --json --quiet --color --help prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__store__subcmd__help)
+            opts="prune help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__store__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__store__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__subcmd__bundle__subcmd__store__subcmd__prune)
+            opts="-q -h --days --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --days)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

@@ -97,7 +97,7 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
         build.output("keys")?;
         let (figure, copy) = compare(&build, || Ok(()), &ground.copy(&cluster.path("out")), || ground.forget_copy())?;
         let bytes = cluster.written()?;
-        report.row(Row::of(&format!("{count} masters, {} written", report::megabytes(bytes)), &figure));
+        report.row(Row::of(&format!("{count} masters, {} written", measure::megabytes(bytes)), &figure));
         report.row(Row::of(&format!("`cp -r` of the output of {count}"), &copy));
         points.push(Point { machines: *count, build: figure.seconds, copy: copy.seconds });
         figures.push((*count, figure, copy));
@@ -118,7 +118,8 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
     });
     let [one, hundred] = sizes;
     split.forget()?;
-    report.line(&format!("A repository of packages grows by {} a machine.", report::kilobytes((hundred? - one?) / 99)));
+    report
+        .line(&format!("A repository of packages grows by {} a machine.", measure::kilobytes((hundred? - one?) / 99)));
     report.plot(points);
     Ok(())
 }

@@ -195,7 +195,7 @@ impl Cluster {
             entry.path().extension().filter(|extension| *extension == "deb")?;
             entry.metadata().ok().map(|about| about.len())
         });
-        Ok(super::report::megabytes(sizes.max().unwrap_or_default()))
+        Ok(super::measure::megabytes(sizes.max().unwrap_or_default()))
     }
 
     /// Bytes of everything in the output directory.

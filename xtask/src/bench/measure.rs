@@ -92,3 +92,13 @@ fn median(figures: &[Figure]) -> Figure {
     let memory = figures.iter().map(|figure| figure.memory).max().unwrap_or_default();
     Figure { seconds: middle(|figure| figure.seconds), cpu: middle(|figure| figure.cpu), memory }
 }
+
+/// Bytes for people.
+pub(super) fn megabytes(bytes: u64) -> String {
+    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
+}
+
+/// The same for fewer.
+pub(super) fn kilobytes(bytes: u64) -> String {
+    format!("{} kB", bytes.div_ceil(1000))
+}

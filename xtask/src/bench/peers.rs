@@ -54,7 +54,7 @@ pub(super) fn pipeline(ground: &Ground, cluster: &Cluster) -> Result<Option<Run>
 /// Of nfpm's package with all programs in it.
 pub(super) fn package_size(ground: &Ground) -> Result<String> {
     let about = fs::metadata(ground.work.join("peers/1.deb")).context("nfpm left no package")?;
-    Ok(super::report::megabytes(about.len()))
+    Ok(super::measure::megabytes(about.len()))
 }
 
 fn is_there(tool: &str) -> bool {

@@ -7,7 +7,7 @@ use std::fs;
 use anyhow::{Context, Result};
 
 use super::ground::Ground;
-use super::measure::Figure;
+use super::measure::{Figure, megabytes};
 
 /// A line of a table.
 pub(super) struct Row {
@@ -107,14 +107,6 @@ impl Report {
 fn size(ground: &Ground) -> u64 {
     let entries = fs::read_dir(&ground.binaries).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|about| about.len()).sum()
-}
-
-pub(super) fn megabytes(bytes: u64) -> String {
-    format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
-}
-
-pub(super) fn kilobytes(bytes: u64) -> String {
-    format!("{} kB", bytes.div_ceil(1000))
 }
 
 /// Two lines over the number of machines, both scales linear.
