@@ -5,6 +5,7 @@ mod cis;
 mod deb;
 mod live;
 mod tarball;
+mod vms;
 
 use anyhow::Result;
 
@@ -91,21 +92,21 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "boot-disks",
         about: "virtual machines without a network card: a master at first boot from an ISO, from vfat, from two disks",
-        play: boot::disks,
+        play: vms::disks,
     },
     Scenario {
         name: "boot-initrd",
         about: "the same with no disk but the root: from the initramfs of initramfs-tools and of dracut, and from /run",
-        play: boot::initrd,
+        play: vms::initrd,
     },
     Scenario {
         name: "boot-network",
         about: "a network card, told by its address, set up as cluster.toml says before anything is installed",
-        play: boot::network,
+        play: vms::network,
     },
     Scenario {
         name: "boot-refusals",
         about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
-        play: boot::refusals,
+        play: vms::refusals,
     },
 ];

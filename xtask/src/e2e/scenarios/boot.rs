@@ -1,4 +1,4 @@
-//! First boots that nobody attends.
+//! First boots that nobody attends, in containers: everything that needs no disk and no kernel.
 #![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
 
 use std::fs;
@@ -12,14 +12,13 @@ use crate::e2e::ground::{HERE, Scene};
 use crate::e2e::machine::Machine;
 use crate::e2e::proved;
 use crate::e2e::shell::{must, outcome};
-use crate::e2e::units::{UNITS, all_active};
-use crate::e2e::vm::{Boot, Vm};
+use crate::e2e::units::all_active;
 
 const STAMP: &str = "/var/lib/cloud/instance/kube-bundle";
 const SEED: &str = "var/lib/cloud/seed/nocloud";
 
 /// A machine with cloud-init and an etcd that is there before anything else.
-fn machine(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Machine> {
+pub(super) fn machine(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Machine> {
     let (node, address) = MASTERS[0];
     let machine = Machine::on(&scene.cloud, scene, name, address)?;
     give_etcd(&machine, &[(node, address)], &bundle.out)?;
@@ -30,7 +29,7 @@ fn machine(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Machine> {
     Ok(machine)
 }
 
-fn node(bundle: &Bundle) -> PathBuf {
+pub(super) fn node(bundle: &Bundle) -> PathBuf {
     bundle.out.join("nodes").join(MASTERS[0].0)
 }
 
@@ -275,167 +274,5 @@ fn schema(scene: &Scene, cluster: &Cluster) -> Result<()> {
         ensure!(rendered.contains(line), "no {line:?} in {rendered}{said}");
     }
     proved("cloud-init finds user data valid, and makes of network-config what cluster.toml says");
-    Ok(())
-}
-
-const SHOWN: [&str; 4] = [
-    "kube-bundle: Verified: 5 files",
-    "kube-bundle: Installed master-1 of cluster roc",
-    "kube-bundle: Up: ",
-    "kube-bundle: Done.",
-];
-
-fn shows(console: &str, lines: &[&str]) -> Result<()> {
-    for line in lines {
-        ensure!(console.contains(line), "the console does not show {line:?}");
-    }
-    Ok(())
-}
-
-/// What a master shows after its first boot, and after every other.
-fn is_a_master(console: &str) -> Result<()> {
-    for unit in UNITS.split(' ') {
-        shows(console, &[&format!("e2e: {unit} is active")])?;
-    }
-    shows(console, &["e2e: stamp: installed v1.16.0", "e2e: API server: ok", "e2e: first boots: 1"])
-}
-
-fn vm(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Vm> {
-    Vm::of(&machine(scene, bundle, name)?)
-}
-
-/// Boots two machines side by side.
-fn both<T: Send>(one: impl FnOnce() -> Result<T> + Send, other: impl FnOnce() -> Result<T> + Send) -> Result<[T; 2]> {
-    std::thread::scope(|scope| {
-        let other = scope.spawn(other);
-        let one = one();
-        let other = other.join().unwrap_or_else(|_| anyhow::bail!("a boot panicked"));
-        Ok([one?, other?])
-    })
-}
-
-pub(super) fn disks(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
-    let iso = cluster.build_as("nocloud", "iso", &[])?;
-    let vfat = cluster.build_as("nocloud", "vfat", &["--seed-image", "vfat"])?;
-    let split = cluster.build_as("nocloud", "split", &["--seed", "split"])?;
-    let (mut one, mut two, mut three) =
-        (vm(scene, &iso, "iso")?, vm(scene, &vfat, "vfat")?, vm(scene, &split, "split")?);
-    let iso_disks = [node(&iso).join("cidata.iso")];
-    let boot = Boot { disks: &iso_disks, ..Boot::default() };
-
-    let vfat_disks = [node(&vfat).join("cidata.img")];
-    let consoles = both(|| one.boot(&boot), || two.boot(&Boot { disks: &vfat_disks, ..Boot::default() }))?;
-    for (console, what) in consoles.iter().zip(["an ISO", "vfat"]) {
-        shows(console, &["kube-bundle: Found /dev/vdb, labelled cidata"]).with_context(|| what.to_owned())?;
-        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
-        proved(&format!("{what}: found, verified, installed, units active, on the console"));
-    }
-    let split_disks = [node(&split).join("cidata.iso"), split.out.join("programs.iso")];
-    let [again, console] = both(|| one.boot(&boot), || three.boot(&Boot { disks: &split_disks, ..Boot::default() }))?;
-    is_a_master(&again)?;
-    ensure!(!again.contains("kube-bundle: First boot"), "the second boot did it again");
-    proved("the second boot does nothing again, and all is up");
-    shows(
-        &console,
-        &["kube-bundle: Found /dev/vdb, labelled cidata", "kube-bundle: Found /dev/vdc, labelled kube-bundle"],
-    )?;
-    shows(&console, &SHOWN)?;
-    is_a_master(&console)?;
-    proved("two disks, keys on one and programs on the other: found, verified, installed, units active");
-    Ok(())
-}
-
-pub(super) fn initrd(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
-    let bundle = cluster.build_as("initrd", "initrd", &[])?;
-    let overlay = node(&bundle).join("initrd.cpio");
-    let (mut one, mut two, mut three) =
-        (vm(scene, &bundle, "initramfs-tools")?, vm(scene, &bundle, "dracut")?, vm(scene, &bundle, "run")?);
-    let boot = Boot { overlay: Some(&overlay), ..Boot::default() };
-    let consoles =
-        both(|| one.boot(&boot), || two.boot(&Boot { dracut: true, overlay: Some(&overlay), ..Boot::default() }))?;
-    for (console, what) in consoles.iter().zip(["initramfs-tools", "dracut"]) {
-        shows(console, &["kube-bundle: seeded ", "e2e: seed: 0 packages left"]).with_context(|| what.to_owned())?;
-        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
-        proved(&format!("an archive behind the initramfs of {what}: seeded, found, verified, installed, units active"));
-    }
-    let words = "kube-bundle=run ds=nocloud;s=file:///run/kube-bundle/seed/";
-    let [again, console] =
-        both(|| one.boot(&boot), || three.boot(&Boot { overlay: Some(&overlay), words, ..Boot::default() }))?;
-    shows(&again, &["kube-bundle: the seed in", "is this one already"])?;
-    is_a_master(&again)?;
-    ensure!(!again.contains("kube-bundle: First boot"), "the second boot did it again");
-    proved("the second boot with the same archive does nothing again");
-    shows(&console, &["kube-bundle: seeded /run/kube-bundle/seed", "kube-bundle: Found /run/kube-bundle/seed"])?;
-    shows(&console, &SHOWN)?;
-    is_a_master(&console)?;
-    ensure!(!three.list("/var/lib/cloud/seed")?.contains("/nocloud/"), "the root got a seed");
-    proved("kube-bundle=run: the seed was in memory alone");
-    Ok(())
-}
-
-const MAC: &str = "52:54:00:12:34:56";
-
-pub(super) fn network(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
-    let roles = "roles = [\"master\"]\n";
-    let fixed = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\naddress = \"{}/16\"\n", MASTERS[0].1);
-    cluster.edit("cluster.toml", roles, &fixed)?;
-    let fixed_seed = cluster.build_as("nocloud", "fixed", &[])?;
-    let asking = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\ninterface = \"lan0\"\ndhcp = true\n");
-    cluster.edit("cluster.toml", &fixed, &asking)?;
-    let asking_seed = cluster.build_as("nocloud", "asking", &[])?;
-    let (mut one, mut two) = (vm(scene, &fixed_seed, "fixed")?, vm(scene, &asking_seed, "asking")?);
-    let (fixed_disk, asking_disk) = ([node(&fixed_seed).join("cidata.iso")], [node(&asking_seed).join("cidata.iso")]);
-    let consoles = both(
-        || one.boot(&Boot { disks: &fixed_disk, card: Some(MAC), ..Boot::default() }),
-        || two.boot(&Boot { disks: &asking_disk, card: Some(MAC), ..Boot::default() }),
-    )?;
-    for (console, (card, what)) in consoles.iter().zip([("kube0", "an address"), ("lan0", "dhcp = true")]) {
-        shows(console, &SHOWN).and_then(|()| is_a_master(console)).with_context(|| what.to_owned())?;
-        shows(console, &[&format!("e2e: address: {card} ")]).with_context(|| what.to_owned())?;
-        proved(&format!("{what}: the card is {card}, has the node's address, and the machine is a master"));
-    }
-    Ok(())
-}
-
-pub(super) fn refusals(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
-    let bundle = cluster.build_as("nocloud", "one", &[])?;
-    let (mut flipped, mut late) = (vm(scene, &bundle, "flipped")?, vm(scene, &bundle, "late")?);
-    let status = fs::read_to_string(scene.cloud.join("var/lib/dpkg/status")).context("could not read dpkg's list")?;
-    let whole = [node(&bundle).join("cidata.iso")];
-    let damaged = [scene.work.join("damaged.iso")];
-    let mut bytes = fs::read(&whole[0]).context("could not read the image")?;
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&damaged[0], bytes).context("could not write the image")?;
-
-    let consoles = both(
-        || flipped.boot(&Boot { disks: &damaged, ..Boot::default() }),
-        || late.boot(&Boot { disks: &whole, clock: Some("2041-01-01T00:00:00"), ..Boot::default() }),
-    )?;
-    let sentences = [
-        ["expected sha256 ", "fix: write this machine's seed again, as the bundle has it"],
-        ["this machine's clock says 2041-01-01T00:", "fix: set the clock, or, if it is right, build the bundle again"],
-    ];
-    for (((console, vm), lines), what) in
-        consoles.iter().zip([&flipped, &late]).zip(sentences).zip(["one flipped byte", "a clock years off"])
-    {
-        shows(console, &lines).with_context(|| what.to_owned())?;
-        shows(console, &["kube-bundle: Nothing was changed.", "e2e: stamp: failed"])
-            .with_context(|| what.to_owned())?;
-        ensure!(vm.read("/var/lib/dpkg/status")? == status, "{what}: dpkg knows more than before");
-        ensure!(!vm.list("/usr/bin")?.contains("/kube"), "{what}: programs were installed");
-        for directory in ["/etc", "/var/lib"] {
-            let names = vm.list(directory)?;
-            ensure!(
-                !names.contains("/kubernetes/") && !names.contains("/kube-bundle/"),
-                "{what}: files in {directory}"
-            );
-        }
-        proved(&format!("{what}: refused on the console with the sentence, the system as it was"));
-    }
     Ok(())
 }
