@@ -297,7 +297,7 @@ fn parcel_segments(parcel: &Parcel, around: &Around<'_>) -> io::Result<(Vec<Segm
             Ok((compress::segments(Compression::Gzip, segments, around.shelf)?, Tree::default()))
         }
         Parcel::Package(package) => {
-            let control = deb::control(package)?;
+            let control = deb::control(package, around.shelf)?;
             Ok((deb::segments(package, &control, around.shelf)?, control))
         }
     }

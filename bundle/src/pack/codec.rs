@@ -55,8 +55,7 @@ pub fn name(how: Compression) -> String {
 pub fn block(how: Compression) -> usize {
     match how {
         Compression::Gzip => 1 << 20,
-        Compression::Zstd => 4 << 20,
-        Compression::Xz => 8 << 20,
+        Compression::Zstd | Compression::Xz => 4 << 20,
     }
 }
 

@@ -3,7 +3,7 @@
 //! The writer knows what Debian Policy wants of any package and nothing of what is in this one. Whatever lies below
 //! `etc/` is a conffile (10.7); a [`Content::Secret`] leaves no digest in `md5sums`, which everybody may read.
 
-use std::io::{self, Read};
+use std::io;
 
 use md5::{Digest as _, Md5};
 
@@ -16,15 +16,15 @@ use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Content, Entry, Package, Tree};
 
-/// What the control archive holds. Programs are read once, for their MD5.
-pub fn control(package: &Package) -> io::Result<Tree> {
+/// What the control archive holds.
+pub fn control(package: &Package, shelf: &Shelf) -> io::Result<Tree> {
     let mut members = Tree::default();
     let mut add = |name: &str, mode, text: String| {
         let path: InstallPath = name.parse().map_err(io::Error::other)?;
         members.insert(path, Entry::text(mode, text)).map_err(io::Error::other)
     };
     add("control", Mode::PUBLIC, package.control.stanza(installed_size(&package.tree)))?;
-    let sums = md5sums(&package.tree)?;
+    let sums = md5sums(package, shelf)?;
     if !sums.is_empty() {
         add("md5sums", Mode::PUBLIC, sums)?;
     }
@@ -50,30 +50,18 @@ fn installed_size(tree: &Tree) -> u64 {
 }
 
 /// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
-fn md5sums(tree: &Tree) -> io::Result<String> {
+fn md5sums(package: &Package, shelf: &Shelf) -> io::Result<String> {
     let mut lines = String::new();
-    for (path, entry) in tree.files().filter(|(path, _)| !is_conffile(path)) {
+    for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
         let digest = match &entry.content {
             Content::Directory | Content::Secret(_) => continue,
-            Content::Bytes(bytes) => Md5::digest(bytes),
-            Content::Blob(blob) => md5(blob.open()?)?,
-            Content::Finished(file) => md5(file.open()?)?,
+            Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            Content::Blob(blob) => shelf.get(blob, package.compression)?.md5().to_owned(),
+            Content::Finished(_) => return Err(io::Error::other("a package carries no artifact")),
         };
-        let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         lines += &format!("{digest}  {path}\n");
     }
     Ok(lines)
-}
-
-fn md5(mut reader: impl Read) -> io::Result<md5::digest::Output<Md5>> {
-    let mut hasher = Md5::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match reader.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
 }
 
 /// A package with the given [`control`] archive.
@@ -139,10 +127,10 @@ mod tests {
             Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::Root, content: Content::Blob(blob.clone()) };
         tree.insert("usr/bin/large".parse().expect("a path"), entry).expect("free");
         let package = package(tree);
-        let control = control(&package).expect("a control archive");
         let target = directory.path().join("large.deb");
         let store = crate::fetch::Store::open(directory.path().join("store")).expect("a store");
         let shelf = crate::pack::pieces::stock(&[(blob, Compression::Gzip)], &store, 4, &Quiet).expect("pieces");
+        let control = control(&package, &shelf).expect("a control archive");
         let segments = segments(&package, &control, &shelf).expect("a package");
         let mut writer = std::fs::File::create(&target).expect("a file");
         crate::pack::segment::write_all(&segments, &mut writer, Quiet.task("", None).as_ref()).expect("a package");

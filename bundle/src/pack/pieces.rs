@@ -2,8 +2,8 @@
 //! after, in this build or in another.
 //!
 //! ```text
-//! pieces/<how>/ab/abcdef…     the pieces of the blob of that digest, one behind the other; then, as JSON, what a
-//!                             decoder is told of each; the length of that in 8 bytes; the sha256 of all before it
+//! pieces/<how>/ab/abcdef…     the pieces of the blob of that digest, one behind the other; then, as JSON, what
+//!                             is known of them; the length of that in 8 bytes; the sha256 of all before it
 //! ```
 //!
 //! Nothing is taken from a file whose sha256 is another, and deleting it costs time alone.
@@ -16,7 +16,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use md5::{Digest as _, Md5};
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::codec::{self, Record};
@@ -35,13 +37,26 @@ pub struct Pieces {
     /// Open, so that it stays what was checked, though somebody removes it.
     file: Arc<File>,
     packed: u64,
-    records: Arc<[Record]>,
+    index: Arc<Index>,
+}
+
+/// What is known of a blob once it was compressed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    /// MD5 of the content, which packages list, in hexadecimal digits.
+    md5: String,
+    records: Vec<Record>,
 }
 
 impl Pieces {
+    /// MD5 of the content, in hexadecimal digits.
+    pub fn md5(&self) -> &str {
+        &self.index.md5
+    }
+
     /// What a decoder is told of each.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        &self.index.records
     }
 
     /// Bytes of all of them.
@@ -133,6 +148,7 @@ struct Sink {
     file: HashingWriter<BufWriter<NamedTempFile>>,
     /// Of the content, since a blob that has changed must not become pieces under its name.
     content: HashingWriter<io::Sink>,
+    md5: Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
     early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
@@ -141,7 +157,13 @@ struct Sink {
 impl Bench {
     fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> Self {
         let file = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
-        let sink = Sink { file, content: HashingWriter::new(io::sink()), records: Vec::new(), early: BTreeMap::new() };
+        let sink = Sink {
+            file,
+            content: HashingWriter::new(io::sink()),
+            md5: Md5::new(),
+            records: Vec::new(),
+            early: BTreeMap::new(),
+        };
         Self { blob: blob.clone(), how, place, sink: Mutex::new(sink) }
     }
 
@@ -180,17 +202,19 @@ impl Bench {
             return Err(changed);
         }
         let mut file = sink.file;
-        let index = serde_json::to_vec(&sink.records)?;
-        file.write_all(&index)?;
-        file.write_all(&(index.len() as u64).to_le_bytes())?;
+        let md5 = sink.md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let index = Index { md5, records: sink.records };
+        let text = serde_json::to_vec(&index)?;
+        file.write_all(&text)?;
+        file.write_all(&(text.len() as u64).to_le_bytes())?;
         let (buffer, sha256, _) = file.finish();
         let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
         file.write_all(sha256.as_bytes())?;
         out::make_parent(&self.place)?;
         let open = file.reopen()?;
         out::complete(file, &self.place, Mode::PUBLIC)?;
-        let packed = sink.records.iter().map(|record| record.packed).sum();
-        let pieces = Pieces { file: Arc::new(open), packed, records: sink.records.into() };
+        let packed = index.records.iter().map(|record| record.packed).sum();
+        let pieces = Pieces { file: Arc::new(open), packed, index: Arc::new(index) };
         Ok(((self.blob.sha256(), codec::name(self.how)), pieces))
     }
 }
@@ -200,6 +224,7 @@ impl Sink {
         self.early.insert(block, (content, packed, record));
         while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
             self.content.write_all(&content)?;
+            self.md5.update(&content);
             self.file.write_all(&packed)?;
             self.records.push(record);
         }
@@ -224,14 +249,14 @@ fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<P
     let now = Timestamps { last_access: NOW, last_modification: NOW };
     let _ = rustix::fs::futimens(&file, &now);
     let pieces = parse(&file, plain)?;
-    let pieces = pieces.map(|(packed, records)| Pieces { file: Arc::new(file), packed, records });
+    let pieces = pieces.map(|(packed, index)| Pieces { file: Arc::new(file), packed, index: Arc::new(index) });
     if pieces.is_none() {
         progress.warn(&format!("`{}` is damaged, and is made again", path.display()));
     }
     Ok(pieces)
 }
 
-fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Arc<[Record]>)>> {
+fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Index)>> {
     let length = file.metadata()?.len();
     let Some(body) = length.checked_sub(32) else { return Ok(None) };
     let mut reader = HashingReader::new((&mut file).take(body));
@@ -251,10 +276,10 @@ fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Arc<[Record]>)>
     let size = u64::from_le_bytes(size);
     let Some(packed) = (length - END).checked_sub(size) else { return Ok(None) };
     file.seek(SeekFrom::Start(packed))?;
-    let mut index = Vec::new();
-    file.take(size).read_to_end(&mut index)?;
-    let Ok(records) = serde_json::from_slice::<Vec<Record>>(&index) else { return Ok(None) };
-    let sum = |of: fn(&Record) -> u64| records.iter().map(of).fold(0u64, u64::saturating_add);
+    let mut text = Vec::new();
+    file.take(size).read_to_end(&mut text)?;
+    let Ok(index) = serde_json::from_slice::<Index>(&text) else { return Ok(None) };
+    let sum = |of: fn(&Record) -> u64| index.records.iter().map(of).fold(0u64, u64::saturating_add);
     let fits = sum(|record| record.plain) == plain && sum(|record| record.packed) == packed;
-    Ok(fits.then(|| (packed, records.into())))
+    Ok(fits.then_some((packed, index)))
 }

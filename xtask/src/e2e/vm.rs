@@ -59,18 +59,21 @@ systemctl --no-block poweroff
 ";
 
 impl Vm {
-    /// The disk of a machine that was never booted.
-    pub(super) fn of(machine: &Machine) -> Result<Self> {
+    /// The disk of a machine that was never booted. Without a card, something else has its address.
+    pub(super) fn of(machine: &Machine, has_card: bool) -> Result<Self> {
         machine
             .write("usr/local/sbin/e2e-report", &REPORT.replace("UNITS", UNITS).replace("ADDRESS", &machine.address))?;
         machine.write(
             "etc/systemd/system/e2e-report.service",
             "[Unit]\nAfter=cloud-final.service multi-user.target\n[Service]\nType=oneshot\nExecStart=/bin/sh /usr/local/sbin/e2e-report\n",
         )?;
-        machine.write(
-            "etc/systemd/network/10-dummy0.network",
-            &format!("[Match]\nName=dummy0\n[Network]\nAddress={}/16\nLinkLocalAddressing=no\n", machine.address),
-        )?;
+        if !has_card {
+            machine.write("etc/systemd/network/10-dummy0.netdev", "[NetDev]\nName=dummy0\nKind=dummy\n")?;
+            machine.write(
+                "etc/systemd/network/10-dummy0.network",
+                &format!("[Match]\nName=dummy0\n[Network]\nAddress={}/16\nLinkLocalAddressing=no\n", machine.address),
+            )?;
+        }
         let directory = machine.directory().to_owned();
         let disk = directory.join("disk");
         let root = machine.path("");
@@ -95,10 +98,8 @@ impl Vm {
         self.boots += 1;
         let console = self.directory.join(format!("console-{}", self.boots));
         let initrd = self.initrd(boot)?;
-        // `numdummies` is of the module's own making, and networkd gives its card an address.
-        let dummy = if boot.card.is_none() { "modules_load=dummy dummy.numdummies=1" } else { "" };
         let append = format!(
-            "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {dummy} {}",
+            "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {}",
             boot.words
         );
         let mut qemu = Command::new("timeout");

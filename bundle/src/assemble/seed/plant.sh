@@ -16,14 +16,15 @@ while read -r _ directory _ mounted _; do
   [ "$directory" != /run ] || run_options=$mounted
 done </proc/mounts
 
-# What this seed installs may be installed: then only the small files are wanted, for the instance to stay the same.
+# What this seed installs may be installed (the instance's name stands in quotes): then only the small files are wanted, for the instance to stay the same.
 instance='' stamp=''
 while read -r key value; do
   [ "$key" != instance-id: ] || instance=$value
 done <"$from/meta-data"
-instance=${instance#'"'}
-[ ! -f "$root/var/lib/cloud/instances/${instance%'"'}/kube-bundle" ] ||
-  read -r stamp _ <"$root/var/lib/cloud/instances/${instance%'"'}/kube-bundle"
+instance=${instance#?}
+instance=${instance%?}
+[ ! -f "$root/var/lib/cloud/instances/$instance/kube-bundle" ] ||
+  read -r stamp _ <"$root/var/lib/cloud/instances/$instance/kube-bundle"
 
 plant() {
   mkdir -p "${to%/*}"

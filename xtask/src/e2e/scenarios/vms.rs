@@ -34,8 +34,8 @@ fn is_a_master(console: &str) -> Result<()> {
     shows(console, &["e2e: stamp: installed v1.16.0", "e2e: API server: ok", "e2e: first boots: 1"])
 }
 
-fn vm(scene: &Scene, bundle: &Bundle, name: &str) -> Result<Vm> {
-    Vm::of(&machine(scene, bundle, name)?)
+fn vm(scene: &Scene, bundle: &Bundle, name: &str, has_card: bool) -> Result<Vm> {
+    Vm::of(&machine(scene, bundle, name)?, has_card)
 }
 
 /// Boots two machines side by side.
@@ -54,7 +54,7 @@ pub(super) fn disks(scene: &Scene) -> Result<()> {
     let vfat = cluster.build_as("nocloud", "vfat", &["--seed-image", "vfat"])?;
     let split = cluster.build_as("nocloud", "split", &["--seed", "split"])?;
     let (mut one, mut two, mut three) =
-        (vm(scene, &iso, "iso")?, vm(scene, &vfat, "vfat")?, vm(scene, &split, "split")?);
+        (vm(scene, &iso, "iso", false)?, vm(scene, &vfat, "vfat", false)?, vm(scene, &split, "split", false)?);
     let iso_disks = [node(&iso).join("cidata.iso")];
     let boot = Boot { disks: &iso_disks, ..Boot::default() };
 
@@ -84,8 +84,11 @@ pub(super) fn initrd(scene: &Scene) -> Result<()> {
     let cluster = Cluster::new(scene, 1)?;
     let bundle = cluster.build_as("initrd", "initrd", &[])?;
     let overlay = node(&bundle).join("initrd.cpio");
-    let (mut one, mut two, mut three) =
-        (vm(scene, &bundle, "initramfs-tools")?, vm(scene, &bundle, "dracut")?, vm(scene, &bundle, "run")?);
+    let (mut one, mut two, mut three) = (
+        vm(scene, &bundle, "initramfs-tools", false)?,
+        vm(scene, &bundle, "dracut", false)?,
+        vm(scene, &bundle, "run", false)?,
+    );
     let boot = Boot { overlay: Some(&overlay), ..Boot::default() };
     let consoles =
         both(|| one.boot(&boot), || two.boot(&Boot { dracut: true, overlay: Some(&overlay), ..Boot::default() }))?;
@@ -120,7 +123,7 @@ pub(super) fn network(scene: &Scene) -> Result<()> {
     let asking = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\ninterface = \"lan0\"\ndhcp = true\n");
     cluster.edit("cluster.toml", &fixed, &asking)?;
     let asking_seed = cluster.build_as("nocloud", "asking", &[])?;
-    let (mut one, mut two) = (vm(scene, &fixed_seed, "fixed")?, vm(scene, &asking_seed, "asking")?);
+    let (mut one, mut two) = (vm(scene, &fixed_seed, "fixed", true)?, vm(scene, &asking_seed, "asking", true)?);
     let (fixed_disk, asking_disk) = ([node(&fixed_seed).join("cidata.iso")], [node(&asking_seed).join("cidata.iso")]);
     let consoles = both(
         || one.boot(&Boot { disks: &fixed_disk, card: Some(MAC), ..Boot::default() }),
@@ -137,7 +140,7 @@ pub(super) fn network(scene: &Scene) -> Result<()> {
 pub(super) fn refusals(scene: &Scene) -> Result<()> {
     let cluster = Cluster::new(scene, 1)?;
     let bundle = cluster.build_as("nocloud", "one", &[])?;
-    let (mut flipped, mut late) = (vm(scene, &bundle, "flipped")?, vm(scene, &bundle, "late")?);
+    let (mut flipped, mut late) = (vm(scene, &bundle, "flipped", false)?, vm(scene, &bundle, "late", false)?);
     let status = fs::read_to_string(scene.cloud.join("var/lib/dpkg/status")).context("could not read dpkg's list")?;
     let whole = [node(&bundle).join("cidata.iso")];
     let damaged = [scene.work.join("damaged.iso")];
