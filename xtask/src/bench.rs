@@ -86,8 +86,13 @@ fn cold(ground: &Ground, report: &mut Report) -> Result<()> {
 fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
     report.section(
         "More machines",
-        "All formats, seeds split; the programs are compressed already. `cp` copies the same output on the same disk.",
+        "All formats, seeds split; the programs are compressed already, and no earlier output is removed. `cp` copies the same output on the same disk.",
     );
+    let alone = ground.cluster("alone", 1)?;
+    alone.build("out", FORMATS).output("keys")?;
+    let first = measure(&alone.build("out", FORMATS), || alone.forget_store())?;
+    report.row(Row::of("1 master, and the programs are compressed for it", &first));
+    alone.forget()?;
     let mut points = Vec::new();
     let mut figures = Vec::new();
     for count in counts {
@@ -95,7 +100,8 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
         let build = cluster.build("out", FORMATS);
         // Keys are made once in a cluster's life.
         build.output("keys")?;
-        let (figure, copy) = compare(&build, || Ok(()), &ground.copy(&cluster.path("out")), || ground.forget_copy())?;
+        let (figure, copy) =
+            compare(&build, || cluster.forget_output(), &ground.copy(&cluster.path("out")), || ground.forget_copy())?;
         let bytes = cluster.written()?;
         report.row(Row::of(&format!("{count} masters, {} written", measure::megabytes(bytes)), &figure));
         report.row(Row::of(&format!("`cp -r` of the output of {count}"), &copy));
@@ -103,12 +109,11 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
         figures.push((*count, figure, copy));
         cluster.forget()?;
     }
-    if let (Some((few, first, _)), Some((many, last, copy))) = (figures.first(), figures.last()) {
-        let further = (last.cpu - first.cpu) / f64::from(many - few);
-        report.ratio("CPU time of a further machine / of the first", further / first.cpu);
+    if let (Some((few, one, _)), Some((many, last, copy))) = (figures.first(), figures.last()) {
+        let further = (last.cpu - one.cpu) / f64::from(many - few);
+        report.ratio("CPU time of a further machine / of the first one", further / first.cpu);
         report.ratio(&format!("build / cp for {many} machines"), last.seconds / copy.seconds);
     }
-    let split = ground.cluster("split", 1)?;
     let sizes = [1, 100].map(|count| -> Result<u64> {
         let cluster = ground.cluster(&format!("split-{count}"), count)?;
         cluster.build("out", "deb").output("a repository")?;
@@ -117,7 +122,6 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
         Ok(size)
     });
     let [one, hundred] = sizes;
-    split.forget()?;
     report
         .line(&format!("A repository of packages grows by {} a machine.", measure::kilobytes((hundred? - one?) / 99)));
     report.plot(points);

@@ -29,9 +29,11 @@ impl Ground {
     pub(super) fn prepare(binaries: Option<&Path>, nfpm: Option<&Path>) -> Result<Self> {
         ensure!(Path::new("/usr/bin/time").exists(), "`/usr/bin/time` is missing; its package is `time`");
         crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "xtask"])?;
-        let work = std::path::absolute(super::repository("target/bench"))?;
+        let work = super::repository("target/bench");
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).context("could not make a directory to work in")?;
+        // Not every tool takes a path with `..` in it.
+        let work = fs::canonicalize(work).context("could not find the directory to work in")?;
         let real = binaries.is_some();
         let binaries = match binaries {
             Some(from) => {
@@ -213,6 +215,10 @@ impl Cluster {
 
     pub(super) fn forget_store(&self) -> Result<()> {
         forget(&self.cache)
+    }
+
+    pub(super) fn forget_output(&self) -> Result<()> {
+        forget(&self.path("out"))
     }
 
     pub(super) fn forget(&self) -> Result<()> {

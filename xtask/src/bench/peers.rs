@@ -28,7 +28,7 @@ pub(super) fn pipeline(ground: &Ground, cluster: &Cluster) -> Result<Option<Run>
         .context("could not write a request")?;
     let _ = cluster;
     let script = format!(
-        "cd {peers}\n\
+        "set -e\ncd {peers}\n\
          cfssl gencert -loglevel=5 -initca {request} | cfssljson -bare ca\n\
          for name in 1 2 3 4 5 6; do cfssl gencert -loglevel=5 -ca=ca.pem -ca-key=ca-key.pem {request} | cfssljson -bare $name; done\n\
          for node in 1 2 3; do\n\
