@@ -209,6 +209,54 @@ fn initramfs_archives_begin_alike_and_name_no_directory_that_is_a_link() {
     }
 }
 
+/// What runs it has hardly a shell: it is tried with the smallest that are here.
+#[test]
+fn an_initramfs_plants_a_seed_until_it_is_installed() {
+    for shell in [&["dash"][..], &["busybox", "sh"]].into_iter().filter(|shell| has(shell[0])) {
+        let bench = bench();
+        build(&bench, "out", &["--format", "initrd"]);
+        bench.write("in/empty", "");
+        unpack(&bench.path("out/nodes/only/initrd.cpio"), &bench.path("in"));
+        let here = |path: &str| bench.path(path).display().to_string();
+        let script = bench.text("in/kube-bundle/plant.sh");
+        let script = script.replace("/kube-bundle/seed", &format!("{}/seed", here("in/kube-bundle")));
+        let script = script.replace("/dev/console", &here("console")).replace("/proc/cmdline", &here("cmdline"));
+        bench.write("cmdline", "root=/dev/vda1 rw\n");
+        bench.write("plant", format!("root={}\n{script}", here("root")));
+        bench.write("root/var/lib/cloud/data", "");
+        let plant = || {
+            tool(shell[0], &[&shell[1..], &[here("plant").as_str()]].concat());
+            (bench.text("console"), files(&bench.path("root/var/lib/cloud/seed/nocloud")))
+        };
+        let expected: std::collections::BTreeMap<_, _> =
+            files(&bench.path("in/kube-bundle/seed")).into_iter().map(|(name, (_, bytes))| (name, bytes)).collect();
+        let (said, seed) = plant();
+        assert!(
+            said.contains("kube-bundle: seeded ") && seed.values().all(|(mode, _)| *mode == 0o600),
+            "{shell:?} {said}"
+        );
+        assert_eq!(
+            seed.into_iter().map(|(name, (_, bytes))| (name, bytes)).collect::<std::collections::BTreeMap<_, _>>(),
+            expected
+        );
+
+        // One that came damaged, and another's package, before it was installed.
+        bench.write("root/var/lib/cloud/seed/nocloud/small-only_1.16.0-1_all.deb", "damaged");
+        bench.write("root/var/lib/cloud/seed/nocloud/other.deb", "keys");
+        let (said, seed) = plant();
+        assert!(said.contains("seeded"), "{said}");
+        assert_eq!(seed["small-only_1.16.0-1_all.deb"].1, expected["small-only_1.16.0-1_all.deb"]);
+        assert_eq!(seed["other.deb"].1, b"");
+
+        let meta = bench.text("in/kube-bundle/seed/meta-data");
+        let instance = meta.lines().next().unwrap().trim_start_matches("instance-id: ").trim_matches('"').to_owned();
+        bench.write(&format!("root/var/lib/cloud/instances/{instance}/kube-bundle"), "installed v1.16.0\n");
+        std::fs::remove_file(bench.path("root/var/lib/cloud/seed/nocloud/small-only_1.16.0-1_all.deb")).unwrap();
+        let (said, seed) = plant();
+        assert!(said.contains("is this one already") && !seed.contains_key("small-only_1.16.0-1_all.deb"), "{said}");
+    }
+}
+
 fn unpack(archive: &Path, to: &Path) {
     let script = format!("cd '{}' && cpio -idm --quiet < '{}'", to.display(), archive.display());
     tool("sh", &["-c", &script]);

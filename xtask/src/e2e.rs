@@ -63,23 +63,26 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
 }
 
 fn parse(arguments: &[&str]) -> Result<Wanted> {
-    let (mut scenarios, mut binaries, mut suite) = (Vec::new(), None, "bookworm".to_owned());
+    let (mut scenarios, mut without, mut binaries, mut suite) = (Vec::new(), Vec::new(), None, "bookworm".to_owned());
+    let scenario = |name: &str| {
+        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
+        found.with_context(|| format!("there is no scenario `{name}`; `--list` names them"))
+    };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         let mut value = || words.next().copied().with_context(|| format!("`{word}` wants a value"));
         match *word {
             "--binaries" => binaries = Some(PathBuf::from(value()?)),
             "--suite" => value()?.clone_into(&mut suite),
-            name => {
-                let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
-                scenarios.push(found.with_context(|| format!("there is no scenario `{name}`; `--list` names them"))?);
-            }
+            "--without" => without.push(scenario(value()?)?.name),
+            name => scenarios.push(scenario(name)?),
         }
     }
     let binaries = binaries.map(std::path::absolute).transpose().context("could not find the binaries")?;
     if scenarios.is_empty() {
         scenarios = SCENARIOS.iter().collect();
     }
+    scenarios.retain(|scenario| !without.contains(&scenario.name));
     Ok(Wanted { scenarios, binaries, suite })
 }
 

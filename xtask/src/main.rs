@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             eprintln!("usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass");
             eprintln!("       cargo xtask docs          write man pages and completions");
             eprintln!("       cargo xtask docs --check  say whether they are current");
-            eprintln!("       cargo xtask e2e [SCENARIO]... [--binaries DIR] [--suite NAME]");
+            eprintln!("       cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--suite NAME]");
             eprintln!(
                 "                                 install on systemd machines, as root; --list names the scenarios"
             );
