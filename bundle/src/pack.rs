@@ -14,7 +14,7 @@ pub mod segment;
 pub mod tar;
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 use std::path::PathBuf;
 
 use crate::assemble::seed::Seed;
@@ -246,22 +246,14 @@ fn write(job: &Job<'_>, around: &Around<'_>, progress: &dyn Progress) -> Result<
     let mut writer = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
     let name = job.path().rsplit('/').next().unwrap_or_default();
     let size = job.tree().map(Tree::size);
-    let control = match job {
-        Job::Parcel { parcel, .. } => {
-            let (segments, control) = parcel_segments(parcel, around).map_err(failed)?;
-            write_segments(&segments, name, &mut writer, progress).map_err(failed)?;
-            control
-        }
-        Job::Image { seed, tree, .. } => {
-            let segments = image_segments(seed, tree, around.plan).map_err(failed)?;
-            write_segments(&segments, name, &mut writer, progress).map_err(failed)?;
-            Tree::default()
-        }
-        Job::File { entry, .. } => {
-            write_entry(entry, &mut writer).map_err(failed)?;
-            Tree::default()
-        }
-    };
+    let (segments, control) = match job {
+        Job::Parcel { parcel, .. } => parcel_segments(parcel, around),
+        Job::Image { seed, tree, .. } => image_segments(seed, tree, around.plan).map(|image| (image, Tree::default())),
+        Job::File { entry, .. } => Ok((Segment::of(entry).into_iter().collect(), Tree::default())),
+    }
+    .map_err(failed)?;
+    let task = progress.task(name, Some(segments.iter().map(Segment::size).sum()));
+    segment::write_all(&segments, &mut writer, task.as_ref()).map_err(failed)?;
     let mode = match (job, job.tree()) {
         (Job::File { entry, .. }, _) => entry.mode,
         (_, Some(tree)) if tree.holds_secrets() => Mode::SECRET,
@@ -277,16 +269,6 @@ fn write(job: &Job<'_>, around: &Around<'_>, progress: &dyn Progress) -> Result<
         entries.iter_mut().flatten().for_each(|(_, member)| member.mode = Mode::EXECUTABLE);
     }
     Ok(Written { file, control, entries })
-}
-
-fn write_segments(
-    segments: &[Segment],
-    name: &str,
-    writer: &mut impl Write,
-    progress: &dyn Progress,
-) -> io::Result<()> {
-    let task = progress.task(name, Some(segments.iter().map(Segment::size).sum()));
-    segment::write_all(segments, writer, task.as_ref())
 }
 
 /// An archive or a package, and the control archive of the latter.
@@ -310,15 +292,5 @@ fn image_segments(seed: &Seed, tree: &Tree, plan: &Plan) -> io::Result<Vec<Segme
         Medium::Vfat => fat::segments(tree, seed.label, mtime),
         Medium::Cpio => cpio::segments(tree, mtime),
         Medium::Directory | Medium::File => Err(io::Error::other("loose files are no image")),
-    }
-}
-
-fn write_entry(entry: &Entry, writer: &mut impl Write) -> io::Result<()> {
-    match &entry.content {
-        Content::Directory => Ok(()),
-        Content::Bytes(bytes) => writer.write_all(bytes),
-        Content::Secret(secret) => writer.write_all(secret.expose()),
-        Content::Blob(blob) => io::copy(&mut blob.open()?, writer).map(drop),
-        Content::Finished(file) => io::copy(&mut file.open()?, writer).map(drop),
     }
 }

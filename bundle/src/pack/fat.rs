@@ -11,7 +11,7 @@ use std::io;
 
 use time::OffsetDateTime;
 
-use super::segment::Segment;
+use super::segment::{Segment, files_of_root};
 use crate::hash::Sha256;
 use crate::tree::{Entry, Tree};
 
@@ -42,10 +42,7 @@ struct Layout {
 /// The whole volume. `label` is its name, of 11 characters at most; every file is dated `mtime` (seconds since 1970).
 pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>> {
     let date = OffsetDateTime::from_unix_timestamp(mtime).map_err(io::Error::other)?;
-    let files: Vec<_> = tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
-    if let Some((path, _)) = files.iter().find(|(path, entry)| entry.is_directory() || path.contains('/')) {
-        return Err(io::Error::other(format!("`{path}` does not lie in the root of the volume")));
-    }
+    let files = files_of_root(tree)?;
     let layout = layout(&files)?;
     let bytes_of_cluster = layout.cluster * SECTOR;
     let mut table: Vec<u16> = vec![0xfff8, 0xffff];

@@ -12,7 +12,7 @@ use std::io;
 
 use time::OffsetDateTime;
 
-use super::segment::Segment;
+use super::segment::{Segment, files_of_root};
 use crate::tree::{Entry, Tree};
 
 const SECTOR: usize = 2048;
@@ -28,10 +28,7 @@ const IS_DIRECTORY: u8 = 2;
 /// The whole volume. `label` is its name, every file is dated `mtime` (seconds since 1970) and root's.
 pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>> {
     let date = OffsetDateTime::from_unix_timestamp(mtime).map_err(io::Error::other)?;
-    let files: Vec<_> = tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect();
-    if let Some((path, _)) = files.iter().find(|(path, entry)| entry.is_directory() || path.contains('/')) {
-        return Err(io::Error::other(format!("`{path}` does not lie in the root of the volume")));
-    }
+    let files = files_of_root(tree)?;
     // How many sectors the directory takes does not depend on where files lie.
     let size = directory(&files, &vec![0; files.len()], 0, date)?.len();
     let mut next = aligned(ROOT + sectors(size as u64)? + 1);

@@ -9,7 +9,8 @@ use crate::hash::HashingReader;
 use crate::out::Finished;
 use crate::progress::Task;
 use crate::secret::Secret;
-use crate::tree::{Content, Entry};
+use crate::target::InstallPath;
+use crate::tree::{Content, Entry, Tree};
 
 /// One run of bytes.
 pub enum Segment {
@@ -51,6 +52,15 @@ impl Segment {
     /// Zeros.
     pub fn zeros(count: usize) -> Self {
         Self::Bytes(vec![0; count])
+    }
+}
+
+/// The files of a tree that has no directory, as a volume with nothing but a root wants them.
+pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
+    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
+    match tree.iter().find(is_elsewhere) {
+        Some((path, _)) => Err(io::Error::other(format!("`{path}` does not lie in the root of the volume"))),
+        None => Ok(tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect()),
     }
 }
 
