@@ -6,6 +6,7 @@ pub mod codec;
 pub mod compress;
 pub mod cpio;
 pub mod deb;
+pub mod deflate;
 pub mod fat;
 pub mod iso;
 pub mod pieces;

@@ -20,7 +20,7 @@ fn whole(how: Compression, contents: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = codec::head(how);
     let mut records = Vec::new();
     for content in contents {
-        let (packed, record) = codec::piece(how, &[], content).unwrap();
+        let (packed, record) = codec::piece(how, content).unwrap();
         bytes.extend(packed);
         records.push(record);
     }

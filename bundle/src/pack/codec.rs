@@ -6,18 +6,17 @@
 
 use std::io::{self, Write};
 
-use flate2::{Compress, FlushCompress};
 use liblzma::stream::{Check, Filters, LzmaOptions, Stream};
 use liblzma::write::XzEncoder;
 use serde::{Deserialize, Serialize};
 use zstd::zstd_safe::CParameter;
 
+use super::deflate;
 use crate::spec::Compression;
 
-/// On release binaries 9 takes three times as long as gzip's own default, once, and saves 3 % every time.
-const GZIP: u32 = 9;
-/// What deflate can look back on (RFC 1951).
-const WINDOW: usize = 32 << 10;
+/// libdeflate's: on release binaries it takes less than half the time of gzip's own default, and saves 3 %; 9 takes twice as
+/// long as this, and saves another 0.3 %.
+const GZIP: i32 = 7;
 /// dpkg-deb's own default for zstd, and the window that goes with it.
 const ZSTD: i32 = 3;
 const ZSTD_WINDOW: u32 = 21;
@@ -27,7 +26,7 @@ const XZ_DICTIONARY: u32 = 2 << 20;
 
 /// The versions of what compresses: with others the same input may give other bytes.
 pub const LIBRARIES: [(&str, &str); 3] =
-    [("zlib-rs", "0.6.8"), ("zstd-sys", "2.1.3+zstd.1.5.7"), ("liblzma-sys", "0.4.9")];
+    [("libdeflate-sys", "1.26.1"), ("zstd-sys", "2.1.3+zstd.1.5.7"), ("liblzma-sys", "0.4.9")];
 
 /// What a decoder is told about content, besides the compressed bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,18 +58,10 @@ pub fn block(how: Compression) -> usize {
     }
 }
 
-/// How many bytes before a piece are a help for it.
-pub fn history(how: Compression) -> usize {
-    match how {
-        Compression::Gzip => WINDOW,
-        Compression::Zstd | Compression::Xz => 0,
-    }
-}
-
-/// One piece. `before` is what [`history`] asks for, if there is that much.
-pub fn piece(how: Compression, before: &[u8], content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
+/// One piece.
+pub fn piece(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
     let (packed, check) = match how {
-        Compression::Gzip => (deflate(before, content)?, u64::from(crc32fast::hash(content))),
+        Compression::Gzip => (deflate::without_end(GZIP, content)?, u64::from(crc32fast::hash(content))),
         Compression::Zstd => (zstd_blocks(content)?, 0),
         Compression::Xz => xz_block(content)?,
     };
@@ -107,24 +98,6 @@ pub fn tail(how: Compression, records: &[Record]) -> Vec<u8> {
         // A last block that is raw and empty.
         Compression::Zstd => vec![1, 0, 0],
         Compression::Xz => xz_tail(records),
-    }
-}
-
-/// Raw deflate that ends with a flush, at the border of a byte, and without a last block.
-fn deflate(before: &[u8], content: &[u8]) -> io::Result<Vec<u8>> {
-    let mut encoder = Compress::new(flate2::Compression::new(GZIP), false);
-    if !before.is_empty() {
-        encoder.set_dictionary(before).map_err(io::Error::other)?;
-    }
-    let mut packed = Vec::with_capacity(content.len() + content.len() / 8 + 64);
-    loop {
-        let read = usize::try_from(encoder.total_in()).map_err(io::Error::other)?;
-        encoder.compress_vec(&content[read..], &mut packed, FlushCompress::Sync).map_err(io::Error::other)?;
-        // Room that is left means that the flush is complete.
-        if encoder.total_in() == content.len() as u64 && packed.len() < packed.capacity() {
-            return Ok(packed);
-        }
-        packed.reserve(content.len() / 8 + 64);
     }
 }
 

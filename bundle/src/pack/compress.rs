@@ -52,7 +52,7 @@ struct Whole {
 impl Whole {
     fn add(&mut self, run: &Run) -> io::Result<()> {
         for content in run.bytes.chunks(codec::block(self.how)) {
-            let (packed, record) = codec::piece(self.how, &[], content)?;
+            let (packed, record) = codec::piece(self.how, content)?;
             self.records.push(record);
             self.packed.push(if run.is_secret { Segment::Secret(Secret::new(packed)) } else { Segment::Bytes(packed) });
         }

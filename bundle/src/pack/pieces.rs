@@ -173,15 +173,11 @@ impl Bench {
 
     fn compress(&self, block: u64, task: &dyn Task) -> io::Result<()> {
         let size = codec::block(self.how) as u64;
-        let begin = block * size;
-        let before = begin.min(codec::history(self.how) as u64);
         let mut file = self.blob.open()?;
-        file.seek(SeekFrom::Start(begin - before))?;
-        let mut bytes = Vec::new();
-        file.take(before + size).read_to_end(&mut bytes)?;
-        let before = usize::try_from(before).map_err(io::Error::other)?;
-        let content = if bytes.len() < before { return Err(self.changed()) } else { bytes.split_off(before) };
-        let (packed, record) = codec::piece(self.how, &bytes, &content)?;
+        file.seek(SeekFrom::Start(block * size))?;
+        let mut content = Vec::new();
+        file.take(size).read_to_end(&mut content)?;
+        let (packed, record) = codec::piece(self.how, &content)?;
         task.advance(content.len() as u64);
         self.sink().take(block, content, packed, record)
     }

@@ -254,17 +254,9 @@ pub(super) fn pass(binaries: &Path) -> Result<()> {
     let how = Compression::Gzip;
     let programs = COMPONENTS.map(|name| fs::read(binaries.join(name)));
     let programs = programs.into_iter().collect::<std::io::Result<Vec<_>>>().context("could not read the programs")?;
-    let blocks: Vec<(&[u8], &[u8])> = programs
-        .iter()
-        .flat_map(|program| {
-            (0..program.len()).step_by(codec::block(how)).map(|at| {
-                let end = (at + codec::block(how)).min(program.len());
-                (&program[at.saturating_sub(codec::history(how))..at], &program[at..end])
-            })
-        })
-        .collect();
+    let blocks: Vec<_> = programs.iter().flat_map(|program| program.chunks(codec::block(how))).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let done = kube_bundle::workers::each(processors, &blocks, |(before, content)| codec::piece(how, before, content));
+    let done = kube_bundle::workers::each(processors, &blocks, |content| codec::piece(how, content));
     done.into_iter().flatten().collect::<std::io::Result<Vec<_>>>().context("could not compress")?;
     Ok(())
 }
