@@ -13,22 +13,22 @@ use std::io::Write as _;
 
 use flate2::{Compression, GzBuilder};
 
-use crate::fetch::Blobs;
+use crate::fetch::{Blob, Blobs};
+use crate::out::Finished;
 use crate::pki::Pki;
-use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan, Source};
+use crate::plan::{FilePlan, NodePlan, Output, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
-use crate::spec::names::NodeName;
+use crate::spec::{self, names::NodeName};
 use crate::tree::{Conflict, Content, Entry, Package, Tree};
 use seed::Seed;
 
-/// Everything that will be packed.
-pub struct Trees {
-    /// What each output holds, by its path in the output directory.
-    pub outputs: BTreeMap<String, Parcel>,
-    /// What first boots read, by its path too: made of the outputs, once these are packed.
-    pub seeds: BTreeMap<String, Seed>,
-    /// What lies below `operator/`.
-    pub operator: Tree,
+/// What every output holds. It is put together when somebody asks for it, so that a hundred machines need no more memory
+/// than one.
+#[derive(Clone, Copy)]
+pub struct Trees<'a> {
+    plan: &'a Plan,
+    blobs: &'a Blobs,
+    pki: &'a Pki,
 }
 
 /// What one artifact is made from.
@@ -38,16 +38,8 @@ pub enum Parcel {
     Archive(Tree),
     /// A package.
     Package(Box<Package>),
-}
-
-impl Parcel {
-    /// The files that are packed.
-    pub fn tree(&self) -> &Tree {
-        match self {
-            Self::Archive(tree) => tree,
-            Self::Package(package) => &package.tree,
-        }
-    }
+    /// What a first boot reads.
+    Seed(Seed),
 }
 
 /// A plan that doesn't add up. Loading a recipe finds most of these earlier.
@@ -71,11 +63,17 @@ pub enum Error {
     },
 }
 
-/// Builds the tree of every output.
-pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
-    let (mut outputs, mut seeds) = (BTreeMap::new(), BTreeMap::new());
-    for output in &plan.outputs {
-        let parcel = match &output.kind {
+/// The trees of all outputs of a plan.
+pub fn assemble<'a>(plan: &'a Plan, blobs: &'a Blobs, pki: &'a Pki) -> Trees<'a> {
+    Trees { plan, blobs, pki }
+}
+
+impl Trees<'_> {
+    /// What is packed into `output`. `packed` are outputs that are finished, by their paths: seeds carry some of them, and
+    /// name their digests.
+    pub fn parcel(&self, output: &Output, packed: &BTreeMap<String, Finished>) -> Result<Parcel, Error> {
+        let Self { plan, blobs, pki } = *self;
+        Ok(match &output.kind {
             OutputKind::Tarball { node } => {
                 let node = node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
                 let installed = tree(node.name.as_str(), &node.files, blobs, pki)?;
@@ -85,13 +83,31 @@ pub fn assemble(plan: &Plan, blobs: &Blobs, pki: &Pki) -> Result<Trees, Error> {
             OutputKind::Deb(package) => Parcel::Package(Box::new(assemble_package(plan, package, blobs, pki)?)),
             OutputKind::Seed(of) => {
                 let node = of.node.as_ref().and_then(|node| node_plan(plan, node));
-                seeds.insert(output.path.clone(), seed::seed(of, plan, node, pki.window()));
-                continue;
+                Parcel::Seed(seed::seed(of, plan, node, pki.window(), packed)?)
             }
-        };
-        outputs.insert(output.path.clone(), parcel);
+        })
     }
-    Ok(Trees { outputs, seeds, operator: tree("operator", &plan.operator, blobs, pki)? })
+
+    /// What lies below `operator/`.
+    pub fn operator(&self) -> Result<Tree, Error> {
+        tree("operator", &self.plan.operator, self.blobs, self.pki)
+    }
+
+    /// Every program that some output holds compressed, and how.
+    pub fn programs(&self) -> Vec<(Blob, spec::Compression)> {
+        let packed = self.plan.outputs.iter().filter_map(|output| match &output.kind {
+            OutputKind::Tarball { node } => Some((&node_plan(self.plan, node)?.files, spec::Compression::Gzip)),
+            OutputKind::Deb(package) => Some((&package.files, package.compression)),
+            OutputKind::Seed(_) => None,
+        });
+        let programs = packed.flat_map(|(files, how)| {
+            files.iter().filter_map(move |file| match &file.source {
+                Source::Component(name) => Some((self.blobs.get(name)?.clone(), how)),
+                _ => None,
+            })
+        });
+        programs.collect()
+    }
 }
 
 fn node_plan<'p>(plan: &'p Plan, name: &NodeName) -> Option<&'p NodePlan> {

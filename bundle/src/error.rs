@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::diagnostic::Faults;
-use crate::{assemble, fetch, out, pack, pki, plan, recipe};
+use crate::{fetch, out, pack, pki, plan, recipe};
 
 /// Any failure of a command. The text says what was attempted on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,6 @@ pub enum Error {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] pki::Error),
-    /// Trees.
-    #[error(transparent)]
-    Assemble(#[from] assemble::Error),
     /// Archives.
     #[error(transparent)]
     Pack(#[from] pack::Error),
@@ -93,7 +90,7 @@ impl Error {
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
-            Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
+            Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } => None,
         };
         text.map(str::to_owned)
     }

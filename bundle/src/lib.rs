@@ -59,7 +59,7 @@ pub struct Workplace<'a> {
 pub fn build(plan: &Plan, at: &Workplace<'_>, progress: &dyn Progress) -> Result<Manifest, Error> {
     let blobs = fetch::fetch(&plan.downloads, &at.store, &at.sources, progress)?;
     let pki = pki::issue(&plan.pki, &at.pki, progress)?;
-    let trees = assemble::assemble(plan, &blobs, &pki)?;
+    let trees = assemble::assemble(plan, &blobs, &pki);
     let (not_before, not_after) = pki.window();
     Ok(pack::pack(plan, &trees, Validity { not_before, not_after }, &at.store, &at.destination, progress)?)
 }

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::hash::Sha256;
 use crate::plan::Plan;
 use crate::target::Mode;
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 
 /// Name of the manifest in an output directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -100,14 +100,23 @@ pub struct Member {
 pub const CONTROL: &str = "DEBIAN";
 
 impl Artifact {
-    /// Lists a tree and, for a package, its control archive.
-    pub fn describe(tree: &Tree, control: &Tree) -> BTreeMap<String, Member> {
-        let member = |entry: &crate::tree::Entry| {
-            let sha256 = entry.sha256();
-            Member { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256 }
-        };
-        let files = tree.iter().map(|(path, entry)| (path.to_string(), member(entry)));
-        files.chain(control.iter().map(|(path, entry)| (format!("{CONTROL}/{path}"), member(entry)))).collect()
+    /// Lists a tree.
+    pub fn describe(tree: &Tree) -> BTreeMap<String, Member> {
+        tree.iter().map(|(path, entry)| (path.to_string(), Member::of(entry))).collect()
+    }
+
+    /// Lists the files of a package and its control archive.
+    pub fn describe_package(tree: &Tree, control: &Tree) -> BTreeMap<String, Member> {
+        let mut members = Self::describe(tree);
+        members.extend(control.iter().map(|(path, entry)| (format!("{CONTROL}/{path}"), Member::of(entry))));
+        members
+    }
+}
+
+impl Member {
+    fn of(entry: &Entry) -> Self {
+        let sha256 = entry.sha256();
+        Self { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256 }
     }
 }
 

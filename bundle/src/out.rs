@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, RenameFlags, copy_file_range, renameat_with};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::hash::{HashingWriter, Sha256};
+use crate::hash::{Hasher, Sha256};
 use crate::target::Mode;
 
 /// How temporary names begin.
@@ -32,7 +32,7 @@ pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
     Builder::new().prefix(TEMPORARY).tempfile_in(parent)
 }
 
-/// A file that is whole and in its place. Only [`finish`] makes one, after all of it was hashed.
+/// A file that is whole and in its place. Only [`Draft::finish`] makes one, after all of it was hashed.
 #[derive(Debug, Clone)]
 pub struct Finished {
     path: PathBuf,
@@ -69,11 +69,80 @@ impl Finished {
     }
 }
 
-/// The same as [`complete`], for a file that was hashed while it was written.
-pub fn finish(writer: HashingWriter<BufWriter<NamedTempFile>>, path: PathBuf, mode: Mode) -> io::Result<Finished> {
-    let (buffer, sha256, size) = writer.finish();
-    complete(buffer.into_inner().map_err(io::IntoInnerError::into_error)?, &path, mode)?;
-    Ok(Finished { path, size, sha256, mode })
+/// A file in the making, hashed while it is written.
+pub struct Draft {
+    path: PathBuf,
+    file: BufWriter<NamedTempFile>,
+    hasher: Hasher,
+}
+
+/// How much is read at once of what is copied.
+const CHUNK: usize = 1 << 20;
+/// What file systems share is whole blocks of so many bytes, or of fewer.
+pub const SHARED: usize = 4096;
+
+impl Draft {
+    /// Begins the file that will be at `path`.
+    pub fn begin(path: PathBuf) -> io::Result<Self> {
+        let file = BufWriter::with_capacity(256 << 10, begin(&path)?);
+        Ok(Self { path, file, hasher: Hasher::default() })
+    }
+
+    /// Adds the first `length` bytes of another file; `passed` hears of each chunk of them. Where the file system can,
+    /// both files share their blocks, if they lie at multiples of [`SHARED`] in both.
+    pub fn copy(&mut self, from: &File, length: u64, passed: impl Fn(u64)) -> io::Result<()> {
+        self.file.flush()?;
+        let to = self.file.get_mut();
+        let mut buffer = vec![0; CHUNK.min(usize::try_from(length).unwrap_or(CHUNK))];
+        let mut at = 0;
+        while at < length {
+            let chunk = buffer.len().min(usize::try_from(length - at).unwrap_or(CHUNK));
+            let chunk = &mut buffer[..chunk];
+            from.read_exact_at(chunk, at).map_err(|why| match why.kind() {
+                io::ErrorKind::UnexpectedEof => io::Error::other("a file became shorter while it was copied"),
+                _ => why,
+            })?;
+            self.hasher.update(chunk);
+            let done = share(from, at, to.as_file(), chunk.len() - chunk.len() % SHARED);
+            to.write_all(&chunk[done..])?;
+            at += chunk.len() as u64;
+            passed(chunk.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Gives the file its mode and its name, durably.
+    pub fn finish(self, mode: Mode) -> io::Result<Finished> {
+        let (sha256, size) = self.hasher.finish();
+        complete(self.file.into_inner().map_err(io::IntoInnerError::into_error)?, &self.path, mode)?;
+        Ok(Finished { path: self.path, size, sha256, mode })
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Lets the kernel copy `length` bytes; says how many it did. What it does not do, whatever its reason, is written by hand,
+/// and a disk that is full says so then.
+fn share(from: &File, at: u64, to: &File, length: usize) -> usize {
+    let mut done = 0;
+    while done < length {
+        let mut offset = at + done as u64;
+        match copy_file_range(from, Some(&mut offset), to, None, length - done) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => done += count,
+        }
+    }
+    done
 }
 
 /// Removes what [`begin`] made in `directory` for a run that was killed. The caller sees to it that nobody

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use kube_bundle::hash::Sha256;
 use kube_bundle::inspect;
+use kube_bundle::out::Draft;
 use kube_bundle::pack::segment::{self, Segment};
 use kube_bundle::pack::{cpio, fat, iso};
 use kube_bundle::progress::{Progress as _, Quiet};
@@ -29,8 +30,13 @@ fn tree(files: &Files) -> Tree {
 }
 
 fn bytes(segments: &[Segment]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    segment::write_all(segments, &mut bytes, Quiet.task("", None).as_ref()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("image");
+    let mut draft = Draft::begin(path.clone()).unwrap();
+    segment::write_all(segments, &mut draft, Quiet.task("", None).as_ref()).unwrap();
+    let file = draft.finish(Mode::PUBLIC).unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!((file.size(), file.sha256()), (bytes.len() as u64, Sha256::of(&bytes)));
     bytes
 }
 

@@ -73,6 +73,49 @@ proptest! {
     }
 }
 
+#[test]
+fn what_moves_pieces_to_a_border_is_read_as_nothing() {
+    for how in [Compression::Gzip, Compression::Zstd] {
+        for at in 0..4096 {
+            let filler = codec::filler(how, at, 4096);
+            assert_eq!((at as usize + filler.len()) % 4096, 0, "{how:?} at {at}");
+            let (packed, record) = codec::piece(how, b"what comes after it").unwrap();
+            let bytes = [codec::head(how), filler.clone(), packed, filler, codec::tail(how, &[record])].concat();
+            assert_eq!(read(how, &bytes), (b"what comes after it".to_vec(), 0), "{how:?} at {at}");
+        }
+    }
+}
+
+#[test]
+fn pieces_lie_where_a_file_system_can_share_them() {
+    let bench = bench();
+    for how in ["gzip", "zstd"] {
+        std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap_or_default();
+        build(&bench, how, &["--format", "tarball,deb,nocloud", "--deb-compression", how]);
+        let files = files(&bench.path(how));
+        let packed: Vec<_> =
+            files.keys().filter(|name| [".gz", ".deb", ".iso"].iter().any(|end| name.ends_with(end))).collect();
+        let mut found = 0;
+        for pieces in
+            shelf(&bench).iter().map(|path| std::fs::read(path).unwrap()).filter(|pieces| pieces.len() > 70_000)
+        {
+            for name in &packed {
+                let bytes = bench.read(&format!("{how}/{name}"));
+                if let Some(at) = position(&bytes, &pieces[..1000]) {
+                    assert_eq!(at % 4096, 0, "{name} with {how}");
+                    found += 1;
+                }
+            }
+        }
+        // In an archive or a package, and in the image of that.
+        assert!(found >= 2 * COMPONENTS.len(), "{found} with {how}: {packed:?}");
+    }
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
+    bytes.windows(part.len()).position(|window| window == part)
+}
+
 /// One byte less than a block, a block, one more, and several: with each codec.
 fn bench() -> Bench {
     let bench = Bench::small(1000);

@@ -31,16 +31,15 @@ pub const HOOKS: [(&str, Mode, &str); 5] = [
     ("etc/systemd/system/initrd.target.d/kube-bundle.conf", Mode::PUBLIC, include_str!("seed/initrd.target.conf")),
 ];
 
-/// A seed that lacks only what the packed files turn out to be.
+/// What a first boot reads.
 #[derive(Debug)]
 pub struct Seed {
     /// What it is written as.
     pub medium: Medium,
     /// Name of its file system.
     pub label: &'static str,
-    /// The machine's part; none for what machines share.
-    host: Option<Host>,
-    carries: Vec<String>,
+    /// Its files.
+    pub tree: Tree,
 }
 
 #[derive(Debug)]
@@ -53,13 +52,14 @@ struct Host {
     ssh_authorized_keys: Vec<String>,
 }
 
-/// The seed of a machine, or what several share.
+/// The seed of a machine, or what several share. `packed` are the outputs that it may carry, by their paths.
 pub(super) fn seed(
     of: &SeedPlan,
     plan: &Plan,
     node: Option<&NodePlan>,
     window: (OffsetDateTime, OffsetDateTime),
-) -> Seed {
+    packed: &BTreeMap<String, Finished>,
+) -> Result<Seed, Error> {
     let host = node.map(|node| {
         let mut settings: Vec<_> = settings(plan, node, window).into();
         settings.push(("mirror", of.mirror.as_ref().map(ToString::to_string).unwrap_or_default()));
@@ -74,55 +74,53 @@ pub(super) fn seed(
     });
     // Lower case, which cloud-init finds since its first versions; the other is for the user data's script alone.
     let label = if host.is_some() { "cidata" } else { "kube-bundle" };
-    Seed { medium: of.medium, label, host, carries: of.carries.clone() }
+    let mut files = match host {
+        Some(host) => host.files(of.medium, packed)?,
+        None => vec![(SUMS, Entry::text(Mode::PUBLIC, sums(&of.carries, packed)?))],
+    };
+    for path in &of.carries {
+        let file = finished(packed, path)?;
+        let entry = Entry { mode: file.mode(), owner: Owner::Root, content: Content::Finished(file.clone()) };
+        files.push((last(path), entry));
+    }
+    let mut tree = Tree::default();
+    let mut insert = |path: InstallPath, entry| {
+        tree.insert(path, entry).map_err(|source| Error::Conflict { node: label.to_owned(), source })
+    };
+    let directory = (of.medium == Medium::Cpio).then(|| path(IN_INITRAMFS));
+    if directory.is_some() {
+        for (name, mode, text) in HOOKS {
+            insert(path(name), Entry::text(mode, text))?;
+        }
+    }
+    for (name, entry) in files {
+        let path = path(name);
+        insert(directory.as_ref().map_or_else(|| path.clone(), |directory| path.below(directory)), entry)?;
+    }
+    Ok(Seed { medium: of.medium, label, tree })
 }
 
-impl Seed {
-    /// All files of the seed. `packed` are the outputs that it may carry, by their paths.
-    pub fn tree(&self, packed: &BTreeMap<String, Finished>) -> Result<Tree, Error> {
-        let mut files = Vec::new();
-        if let Some(host) = &self.host {
-            let user_data = host.user_data(packed)?;
-            let meta_data = host.meta_data(&user_data);
-            files.push(("user-data", Entry::text(Mode::SECRET, user_data)));
-            if self.medium != Medium::File {
-                files.push(("meta-data", Entry::text(Mode::SECRET, meta_data)));
-                files.push(("network-config", Entry::text(Mode::SECRET, &host.network)));
-            }
-        }
-        if self.host.is_none() {
-            let line = |path: &String| Ok(format!("{}  {}\n", of(packed, path)?.sha256(), last(path)));
-            let sums = self.carries.iter().map(line).collect::<Result<String, Error>>()?;
-            files.push((SUMS, Entry::text(Mode::PUBLIC, sums)));
-        }
-        for path in &self.carries {
-            let file = of(packed, path)?;
-            let mode = file.mode();
-            let entry = Entry { mode, owner: Owner::Root, content: Content::Finished(file.clone()) };
-            files.push((last(path), entry));
-        }
-        let mut tree = Tree::default();
-        let mut insert = |path: InstallPath, entry| {
-            tree.insert(path, entry).map_err(|source| Error::Conflict { node: self.label.to_owned(), source })
-        };
-        let directory = (self.medium == Medium::Cpio).then(|| path(IN_INITRAMFS));
-        if directory.is_some() {
-            for (name, mode, text) in HOOKS {
-                insert(path(name), Entry::text(mode, text))?;
-            }
-        }
-        for (name, entry) in files {
-            let path = path(name);
-            insert(directory.as_ref().map_or_else(|| path.clone(), |directory| path.below(directory)), entry)?;
-        }
-        Ok(tree)
-    }
+/// What says whether the files that machines share are whole.
+fn sums(carries: &[String], packed: &BTreeMap<String, Finished>) -> Result<String, Error> {
+    carries.iter().map(|path| Ok(format!("{}  {}\n", finished(packed, path)?.sha256(), last(path)))).collect()
 }
 
 impl Host {
+    /// What cloud-init looks for, by name.
+    fn files(&self, medium: Medium, packed: &BTreeMap<String, Finished>) -> Result<Vec<(&'static str, Entry)>, Error> {
+        let user_data = self.user_data(packed)?;
+        let meta_data = self.meta_data(&user_data);
+        let mut files = vec![("user-data", Entry::text(Mode::SECRET, user_data))];
+        if medium != Medium::File {
+            files.push(("meta-data", Entry::text(Mode::SECRET, meta_data)));
+            files.push(("network-config", Entry::text(Mode::SECRET, &self.network)));
+        }
+        Ok(files)
+    }
+
     /// `#cloud-config` with a script in it. Nothing in it is secret, and nothing is to be changed.
     fn user_data(&self, packed: &BTreeMap<String, Finished>) -> Result<String, Error> {
-        let line = |path: &String| Ok(format!("{} {path}", of(packed, path)?.sha256()));
+        let line = |path: &String| Ok(format!("{} {path}", finished(packed, path)?.sha256()));
         let payload = self.payload.iter().map(line).collect::<Result<Vec<_>, Error>>()?.join("\n");
         let settings = self.settings.iter().cloned().chain([("payload", payload)]).collect::<Vec<_>>();
         let mut text =
@@ -156,7 +154,7 @@ pub fn of_instance(user_data: &str, network_config: &str) -> String {
     digest
 }
 
-fn of<'p>(packed: &'p BTreeMap<String, Finished>, path: &str) -> Result<&'p Finished, Error> {
+fn finished<'p>(packed: &'p BTreeMap<String, Finished>, path: &str) -> Result<&'p Finished, Error> {
     packed.get(path).ok_or_else(|| super::lacking("a seed", format!("`{path}`")))
 }
 

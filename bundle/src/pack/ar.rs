@@ -6,6 +6,8 @@ use super::segment::Segment;
 
 /// What an archive begins with.
 const MAGIC: &[u8] = b"!<arch>\n";
+/// Bytes before each member.
+pub const HEADER: u64 = 60;
 /// Ten digits are all that a header has for a size.
 const LARGEST: u64 = 9_999_999_999;
 
@@ -44,7 +46,7 @@ mod tests {
     fn a_header_is_60_bytes_up_to_the_largest_size_it_can_tell() {
         for size in [0, 1, 5 << 30, LARGEST] {
             let header = header("control.tar.gz", 1_568_764_800, size).expect("a size that fits");
-            assert_eq!(header.len(), 60);
+            assert_eq!(header.len() as u64, HEADER);
             assert_eq!(header[48..58].trim_end(), size.to_string());
         }
         assert!(header("data.tar.gz", 0, LARGEST + 1).is_err());

@@ -81,6 +81,25 @@ pub fn head(how: Compression) -> Vec<u8> {
     }
 }
 
+/// What stands for nothing, and makes `at` a multiple of `border`. With xz there is no such thing.
+pub fn filler(how: Compression, at: u64, border: usize) -> Vec<u8> {
+    let (short, long): (&[u8], &[u8]) = match how {
+        // A stored block of no bytes, alone and behind a block of fixed codes that holds nothing (RFC 1951, 3.2.4, 3.2.6).
+        Compression::Gzip => (&[0, 0, 0, 0xff, 0xff], &[2, 0, 0, 0, 0xff, 0xff]),
+        // A raw block of no bytes, and one that repeats a byte as often (RFC 8878, 3.1.1.2).
+        Compression::Zstd => (&[0, 0, 0], &[2, 0, 0, 0]),
+        Compression::Xz => return Vec::new(),
+    };
+    let mut count = (border - (at % border as u64) as usize) % border;
+    let longs = |count: usize| count % short.len();
+    while count < longs(count) * long.len() {
+        count += border;
+    }
+    let longs = longs(count);
+    let shorts = (count - longs * long.len()) / short.len();
+    [long.repeat(longs), short.repeat(shorts)].concat()
+}
+
 /// What comes behind all pieces.
 pub fn tail(how: Compression, records: &[Record]) -> Vec<u8> {
     match how {

@@ -5,12 +5,18 @@ use std::io;
 use super::codec::{self, Record};
 use super::pieces::Shelf;
 use super::segment::Segment;
+use crate::out::SHARED;
 use crate::secret::Secret;
 use crate::spec::Compression;
 
-/// One gzip member, zstd frame or xz stream of all that `plain` holds.
-pub fn segments(how: Compression, plain: Vec<Segment>, shelf: &Shelf) -> io::Result<Vec<Segment>> {
-    let mut whole = Whole { how, records: Vec::new(), packed: vec![Segment::Bytes(codec::head(how))] };
+/// Pieces of fewer bytes are not worth the filler before them.
+const WORTH_IT: u64 = 16 * SHARED as u64;
+
+/// One gzip member, zstd frame or xz stream of all that `plain` holds. It will stand at that place in its file, in bytes:
+/// pieces come to lie where a file system can share them with other files.
+pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, shelf: &Shelf) -> io::Result<Vec<Segment>> {
+    let mut whole = Whole { how, at, records: Vec::new(), packed: Vec::new() };
+    whole.push(Segment::Bytes(codec::head(how)));
     let mut run = Run::default();
     for segment in plain {
         match segment {
@@ -23,8 +29,11 @@ pub fn segments(how: Compression, plain: Vec<Segment>, shelf: &Shelf) -> io::Res
                 whole.add(&run)?;
                 run = Run::default();
                 let pieces = shelf.get(&blob, how)?;
+                if pieces.size() >= WORTH_IT {
+                    whole.push(Segment::Bytes(codec::filler(how, whole.at, SHARED)));
+                }
                 whole.records.extend(pieces.records());
-                whole.packed.push(Segment::Pieces(pieces.clone()));
+                whole.push(Segment::Pieces(pieces.clone()));
             }
             Segment::Pieces(_) | Segment::Finished(_) => {
                 return Err(io::Error::other("what is compressed already is not compressed again"));
@@ -32,7 +41,7 @@ pub fn segments(how: Compression, plain: Vec<Segment>, shelf: &Shelf) -> io::Res
         }
     }
     whole.add(&run)?;
-    whole.packed.push(Segment::Bytes(codec::tail(how, &whole.records)));
+    whole.push(Segment::Bytes(codec::tail(how, &whole.records)));
     Ok(whole.packed)
 }
 
@@ -45,6 +54,8 @@ struct Run {
 
 struct Whole {
     how: Compression,
+    /// Where the next segment will be.
+    at: u64,
     records: Vec<Record>,
     packed: Vec<Segment>,
 }
@@ -54,8 +65,13 @@ impl Whole {
         for content in run.bytes.chunks(codec::block(self.how)) {
             let (packed, record) = codec::piece(self.how, content)?;
             self.records.push(record);
-            self.packed.push(if run.is_secret { Segment::Secret(Secret::new(packed)) } else { Segment::Bytes(packed) });
+            self.push(if run.is_secret { Segment::Secret(Secret::new(packed)) } else { Segment::Bytes(packed) });
         }
         Ok(())
+    }
+
+    fn push(&mut self, segment: Segment) {
+        self.at += segment.size();
+        self.packed.push(segment);
     }
 }

@@ -39,6 +39,15 @@ pub fn control(package: &Package, shelf: &Shelf) -> io::Result<Tree> {
     Ok(members)
 }
 
+/// What a package says of itself, from its control archive.
+pub fn stanza(control: &Tree) -> Option<String> {
+    let (_, entry) = control.files().find(|(path, _)| path.as_str() == "control")?;
+    match &entry.content {
+        Content::Bytes(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        _ => None,
+    }
+}
+
 fn is_conffile(path: &InstallPath) -> bool {
     path.as_str().starts_with("etc/")
 }
@@ -68,20 +77,20 @@ fn md5sums(package: &Package, shelf: &Shelf) -> io::Result<String> {
 pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<Vec<Segment>> {
     let (compression, mtime) = (package.compression, package.mtime);
     let tar = |tree| tar::segments(tree, mtime, Names::Dotted);
+    let date = u64::try_from(mtime).map_err(io::Error::other)?;
+    let mut segments = vec![ar::begin()];
+    segments.extend(ar::member("debian-binary", date, vec![Segment::Bytes(b"2.0\n".to_vec())])?);
     // dpkg 1.17 takes no other control archive.
-    let control = compress::segments(Compression::Gzip, tar(control)?, shelf)?;
-    let files = compress::segments(compression, tar(&package.tree)?, shelf)?;
+    let control = compress::segments(Compression::Gzip, tar(control)?, 0, shelf)?;
+    segments.extend(ar::member("control.tar.gz", date, control)?);
     let data = match compression {
         Compression::Gzip => "data.tar.gz",
         Compression::Zstd => "data.tar.zst",
         Compression::Xz => "data.tar.xz",
     };
-    let mtime = u64::try_from(mtime).map_err(io::Error::other)?;
-    let version = vec![Segment::Bytes(b"2.0\n".to_vec())];
-    let mut segments = vec![ar::begin()];
-    for (name, content) in [("debian-binary", version), ("control.tar.gz", control), (data, files)] {
-        segments.extend(ar::member(name, mtime, content)?);
-    }
+    let at = segments.iter().map(Segment::size).sum::<u64>() + ar::HEADER;
+    let files = compress::segments(compression, tar(&package.tree)?, at, shelf)?;
+    segments.extend(ar::member(data, date, files)?);
     Ok(segments)
 }
 
@@ -132,8 +141,9 @@ mod tests {
         let shelf = crate::pack::pieces::stock(&[(blob, Compression::Gzip)], &store, 4, &Quiet).expect("pieces");
         let control = control(&package, &shelf).expect("a control archive");
         let segments = segments(&package, &control, &shelf).expect("a package");
-        let mut writer = std::fs::File::create(&target).expect("a file");
-        crate::pack::segment::write_all(&segments, &mut writer, Quiet.task("", None).as_ref()).expect("a package");
+        let mut draft = crate::out::Draft::begin(target.clone()).expect("a file");
+        crate::pack::segment::write_all(&segments, &mut draft, Quiet.task("", None).as_ref()).expect("a package");
+        draft.finish(Mode::PUBLIC).expect("a file");
 
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];

@@ -11,7 +11,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -24,7 +23,7 @@ use tempfile::NamedTempFile;
 use super::codec::{self, Record};
 use super::prune::{ROOM, prune};
 use crate::fetch::{Blob, Store};
-use crate::hash::{HashingReader, HashingWriter, Sha256};
+use crate::hash::{Hasher, HashingReader, Sha256};
 use crate::out;
 use crate::progress::{Progress, Task};
 use crate::spec::Compression;
@@ -64,23 +63,9 @@ impl Pieces {
         self.packed
     }
 
-    /// All of them, one behind the other.
-    pub fn read(&self) -> impl Read + use<> {
-        Reader { file: Arc::clone(&self.file), at: 0 }.take(self.packed)
-    }
-}
-
-/// Threads that read the same file each have a place of their own.
-struct Reader {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for Reader {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.at)?;
-        self.at += count as u64;
-        Ok(count)
+    /// The file that begins with all of them, one behind the other.
+    pub fn file(&self) -> &File {
+        &self.file
     }
 }
 
@@ -145,9 +130,11 @@ struct Bench {
 
 /// Pieces in their order, whoever is ready first.
 struct Sink {
-    file: HashingWriter<BufWriter<NamedTempFile>>,
+    file: BufWriter<NamedTempFile>,
+    /// Of the file.
+    sha256: Hasher,
     /// Of the content, since a blob that has changed must not become pieces under its name.
-    content: HashingWriter<io::Sink>,
+    content: Hasher,
     md5: Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
@@ -156,10 +143,10 @@ struct Sink {
 
 impl Bench {
     fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> Self {
-        let file = HashingWriter::new(BufWriter::with_capacity(256 << 10, file));
         let sink = Sink {
-            file,
-            content: HashingWriter::new(io::sink()),
+            file: BufWriter::with_capacity(256 << 10, file),
+            sha256: Hasher::default(),
+            content: Hasher::default(),
             md5: Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
@@ -193,19 +180,18 @@ impl Bench {
     /// Puts the pieces where others will look for them.
     fn finish(self) -> io::Result<((Sha256, String), Pieces)> {
         let changed = self.changed();
-        let sink = self.sink.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if sink.content.finish().1 != self.blob.sha256() {
+        let mut sink = self.sink.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let index = Index { md5, records: std::mem::take(&mut sink.records) };
+        let text = serde_json::to_vec(&index)?;
+        sink.write(&text)?;
+        sink.write(&(text.len() as u64).to_le_bytes())?;
+        let Sink { mut file, sha256, content, .. } = sink;
+        if content.finish() != (self.blob.sha256(), self.blob.size()) {
             return Err(changed);
         }
-        let mut file = sink.file;
-        let md5 = sink.md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let index = Index { md5, records: sink.records };
-        let text = serde_json::to_vec(&index)?;
-        file.write_all(&text)?;
-        file.write_all(&(text.len() as u64).to_le_bytes())?;
-        let (buffer, sha256, _) = file.finish();
-        let mut file = buffer.into_inner().map_err(io::IntoInnerError::into_error)?;
-        file.write_all(sha256.as_bytes())?;
+        file.write_all(sha256.finish().0.as_bytes())?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         out::make_parent(&self.place)?;
         let open = file.reopen()?;
         out::complete(file, &self.place, Mode::PUBLIC)?;
@@ -219,12 +205,17 @@ impl Sink {
     fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
         self.early.insert(block, (content, packed, record));
         while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
-            self.content.write_all(&content)?;
+            self.content.update(&content);
             self.md5.update(&content);
-            self.file.write_all(&packed)?;
+            self.write(&packed)?;
             self.records.push(record);
         }
         Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.sha256.update(bytes);
+        self.file.write_all(bytes)
     }
 }
 

@@ -1,12 +1,13 @@
 //! An artifact as a list of runs: small bytes, and whole files by reference. Nothing large is in memory, and whoever
 //! compresses can treat a file's bytes as a run of their own.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use super::pieces::Pieces;
 use crate::fetch::Blob;
 use crate::hash::HashingReader;
-use crate::out::Finished;
+use crate::out::{Draft, Finished};
 use crate::progress::Task;
 use crate::secret::Secret;
 use crate::target::InstallPath;
@@ -65,54 +66,33 @@ pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
 }
 
 /// Writes all of them, one behind the other.
-pub fn write_all(segments: &[Segment], writer: &mut impl Write, task: &dyn Task) -> io::Result<()> {
+pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::Result<()> {
     for segment in segments {
-        match segment {
-            Segment::Bytes(bytes) => {
-                writer.write_all(bytes)?;
-                task.advance(bytes.len() as u64);
-            }
-            Segment::Secret(secret) => {
-                writer.write_all(secret.expose())?;
-                task.advance(secret.expose().len() as u64);
-            }
+        let written = match segment {
+            Segment::Bytes(bytes) => to.write_all(bytes),
+            Segment::Secret(secret) => to.write_all(secret.expose()),
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
-                copy(&mut reader, writer, task)?;
+                io::copy(&mut reader, to)?;
                 // The header with the length is written already; a file that changed since would corrupt the archive.
-                if reader.finish() != (blob.sha256(), blob.size()) {
-                    return Err(io::Error::other(format!("`{}` changed while it was packed", blob.path().display())));
-                }
+                if reader.finish() == (blob.sha256(), blob.size()) { Ok(()) } else { Err(changed(blob.path())) }
             }
+            // These were hashed a moment ago, and nobody else writes there.
             Segment::Pieces(pieces) => {
-                if copy(&mut pieces.read(), writer, task)? != pieces.size() {
-                    return Err(io::Error::other("the store changed while it was packed from"));
-                }
+                to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?;
+                continue;
             }
             Segment::Finished(file) => {
-                // Nobody else writes there, and it was hashed a moment ago.
-                if copy(&mut file.open()?, writer, task)? != file.size() {
-                    return Err(io::Error::other(format!("`{}` changed while it was packed", file.path().display())));
-                }
+                to.copy(&file.open()?, file.size(), |count| task.advance(count))?;
+                continue;
             }
-        }
+        };
+        written?;
+        task.advance(segment.size());
     }
     Ok(())
 }
 
-fn copy(reader: &mut impl Read, writer: &mut impl Write, task: &dyn Task) -> io::Result<u64> {
-    let mut copied = 0;
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(copied),
-            Ok(count) => {
-                writer.write_all(&buffer[..count])?;
-                task.advance(count as u64);
-                copied += count as u64;
-            }
-            Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
-            Err(why) => return Err(why),
-        }
-    }
+fn changed(path: &Path) -> io::Error {
+    io::Error::other(format!("`{}` changed while it was packed", path.display()))
 }
