@@ -104,8 +104,8 @@ impl Error {
             | Self::Recipe(_)
             | Self::Plan(_)
             | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
-            Self::Verification { .. } => ExitCode::Verification,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
+            Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
             _ => ExitCode::Failed,
         }
     }

@@ -58,8 +58,9 @@ pub fn fetch(
 ) -> Result<Blobs, Error> {
     let mut blobs = Blobs::default();
     let mut missing = Vec::new();
-    for download in downloads {
-        match present(download, store, progress)? {
+    let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress));
+    for (download, found) in downloads.iter().zip(present.into_iter().flatten()) {
+        match found? {
             Some(found) => blobs.0.extend(found),
             None => missing.push(download),
         }
@@ -143,7 +144,7 @@ fn fetch_one(
     Ok(Err(Unobtainable { file: download.file.clone(), pin: download.pin, tried }))
 }
 
-/// What the store has already, if it has all of it. Contents are hashed again: disks forget.
+/// What the store has already, if it has all of it.
 fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Found>, Error> {
     let known = match (&download.content, &download.pin) {
         (Content::Binary(member), Pin::Sha256(sha256)) => Some(vec![(member, *sha256)]),

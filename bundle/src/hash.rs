@@ -26,10 +26,18 @@ impl Sha256 {
     }
 
     /// The digest and the length of everything `reader` yields.
-    pub fn of_reader(reader: impl Read) -> io::Result<(Self, u64)> {
-        let mut hashing = HashingReader::new(reader);
-        io::copy(&mut hashing, &mut io::sink())?;
-        Ok(hashing.finish())
+    pub fn of_reader(mut reader: impl Read) -> io::Result<(Self, u64)> {
+        let mut hasher = Hasher::default();
+        // `io::copy` takes 8 KiB at a time, and the calls cost a tenth of the hashing.
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match reader.read(&mut buffer) {
+                Ok(0) => return Ok(hasher.finish()),
+                Ok(count) => hasher.update(&buffer[..count]),
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                Err(why) => return Err(why),
+            }
+        }
     }
 }
 

@@ -42,6 +42,9 @@ pub enum Error {
     /// The plan doesn't add up.
     #[error(transparent)]
     Assemble(#[from] assemble::Error),
+    /// A stored file has other bytes than its digest says.
+    #[error("`{}` is damaged", .0.display())]
+    Damaged(PathBuf),
     /// An artifact can't be written.
     #[error("could not write `{}`", path.display())]
     Write {
@@ -58,6 +61,7 @@ impl Error {
         match self {
             Self::Out(error) => error.hint(),
             Self::Assemble(_) => None,
+            Self::Damaged(_) => Some("run the same command again: it is hashed then, and fetched anew"),
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or choose another disk with `-o`; the old output is untouched")
             }
@@ -102,7 +106,10 @@ pub fn pack(
     let staging = Staging::begin(to.out, Manifest::own_files)?;
     let path = store.root().to_owned();
     let shelf = pieces::stock(&trees.programs(), store, to.jobs, progress);
-    let shelf = shelf.map_err(|source| Error::Write { path, source })?;
+    let shelf = shelf.map_err(|why| match why {
+        pieces::Error::Damaged(blob) => Error::Damaged(blob),
+        pieces::Error::Io(source) => Error::Write { path, source },
+    })?;
     let around = Around { plan, trees, staging: &staging, shelf: &shelf, progress };
     let (seeds, others): (Vec<_>, Vec<_>) =
         plan.outputs.iter().partition(|output| matches!(output.kind, OutputKind::Seed(_)));
@@ -187,7 +194,9 @@ impl Around<'_> {
                 let mut entries = Artifact::describe(&tree);
                 if medium == Medium::Vfat {
                     // FAT knows no modes, and this is what Linux shows instead.
-                    entries.values_mut().for_each(|member| member.mode = Mode::EXECUTABLE);
+                    for member in entries.values_mut() {
+                        member.mode = Mode::EXECUTABLE;
+                    }
                 }
                 Written { entries: Some(entries), ..written }
             }

@@ -76,9 +76,9 @@ proptest! {
 #[test]
 fn what_moves_pieces_to_a_border_is_read_as_nothing() {
     for how in [Compression::Gzip, Compression::Zstd] {
-        for at in 0..4096 {
-            let filler = codec::filler(how, at, 4096);
-            assert_eq!((at as usize + filler.len()) % 4096, 0, "{how:?} at {at}");
+        for at in 0..4096usize {
+            let filler = codec::filler(how, at as u64, 4096);
+            assert_eq!((at + filler.len()) % 4096, 0, "{how:?} at {at}");
             let (packed, record) = codec::piece(how, b"what comes after it").unwrap();
             let bytes = [codec::head(how), filler.clone(), packed, filler, codec::tail(how, &[record])].concat();
             assert_eq!(read(how, &bytes), (b"what comes after it".to_vec(), 0), "{how:?} at {at}");
@@ -204,6 +204,27 @@ fn the_shelf_heals_itself_and_changes_nothing_but_time() {
     build(&bench, "again", &["--format", "tarball,deb", "-j", "3"]);
     assert_eq!(first, files(&bench.path("again")));
     assert_eq!(whole, shelf(&bench).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
+}
+
+/// A file that nobody has written to is not hashed at every build; when its bytes are used, they are.
+#[test]
+fn a_disk_that_forgot_a_byte_is_found_out_when_the_byte_is_needed() {
+    let bench = bench();
+    build(&bench, "out", &["--format", "deb"]);
+    let before = files(&bench.path("out"));
+    let digest = Sha256::of(&bench.read("files/kubectl")).to_string();
+    let blob = bench.path(&format!("cache/kube-bundle/blobs/sha256/{}/{digest}", &digest[..2]));
+    let dated = std::fs::metadata(&blob).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(&blob).unwrap();
+    bytes[777] ^= 8;
+    std::fs::write(&blob, bytes).unwrap();
+    std::fs::File::open(&blob).unwrap().set_modified(dated).unwrap();
+    std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap();
+    let again = ["build", "--offline", "--from", "files", "--format", "deb", "-q", "-o", "out"];
+    bench.run(&again).exits(3).says(&[&format!("{digest}` is damaged"), "hint: run the same command again"]);
+    assert_eq!(files(&bench.path("out")), before, "the old output is untouched");
+    bench.run(&again).success().says(&["is damaged; fetching it again"]);
+    assert_eq!(files(&bench.path("out")), before);
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub fn name(how: Compression) -> String {
     let (which, level) = match how {
         Compression::Gzip => (0, format!("gzip-{GZIP}")),
         Compression::Zstd => (1, format!("zstd-{ZSTD}-{ZSTD_WINDOW}")),
-        Compression::Xz => (2, format!("xz-{XZ}-{XZ_DICTIONARY}")),
+        Compression::Xz => (2, format!("xz-{XZ}-{}k", XZ_DICTIONARY >> 10)),
     };
     let (library, version) = LIBRARIES[which];
     format!("{level}-{}-{library}-{version}", block(how))
@@ -153,7 +153,9 @@ fn xz_block(content: &[u8]) -> io::Result<(Vec<u8>, u64)> {
         return Ok((Vec::new(), 0));
     }
     let mut options = LzmaOptions::new_preset(XZ)?;
-    options.dict_size(XZ_DICTIONARY);
+    // Memory is taken for what is told here, and cleared.
+    let length = u32::try_from(content.len()).map_err(io::Error::other)?;
+    options.dict_size(length.next_power_of_two().clamp(4096, XZ_DICTIONARY));
     let stream = Stream::new_stream_encoder(Filters::new().lzma2(&options), Check::Crc32)?;
     let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
     encoder.write_all(content)?;

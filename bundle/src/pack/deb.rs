@@ -77,12 +77,12 @@ fn md5sums(package: &Package, shelf: &Shelf) -> io::Result<String> {
 pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<Vec<Segment>> {
     let (compression, mtime) = (package.compression, package.mtime);
     let tar = |tree| tar::segments(tree, mtime, Names::Dotted);
-    let date = u64::try_from(mtime).map_err(io::Error::other)?;
+    let when = u64::try_from(mtime).map_err(io::Error::other)?;
     let mut segments = vec![ar::begin()];
-    segments.extend(ar::member("debian-binary", date, vec![Segment::Bytes(b"2.0\n".to_vec())])?);
+    segments.extend(ar::member("debian-binary", when, vec![Segment::Bytes(b"2.0\n".to_vec())])?);
     // dpkg 1.17 takes no other control archive.
     let control = compress::segments(Compression::Gzip, tar(control)?, 0, shelf)?;
-    segments.extend(ar::member("control.tar.gz", date, control)?);
+    segments.extend(ar::member("control.tar.gz", when, control)?);
     let data = match compression {
         Compression::Gzip => "data.tar.gz",
         Compression::Zstd => "data.tar.zst",
@@ -90,7 +90,7 @@ pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<
     };
     let at = segments.iter().map(Segment::size).sum::<u64>() + ar::HEADER;
     let files = compress::segments(compression, tar(&package.tree)?, at, shelf)?;
-    segments.extend(ar::member(data, date, files)?);
+    segments.extend(ar::member(data, when, files)?);
     Ok(segments)
 }
 

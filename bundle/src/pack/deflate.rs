@@ -145,7 +145,9 @@ impl<T: Copy> Codes<T> {
 
     /// The next symbol; [`Bits::fill`] was there before.
     fn read(&self, bits: &mut Bits<'_>) -> Option<T> {
-        let (count, what) = (*self.0.get(bits.buffer as usize & (self.0.len() - 1))?)?;
+        // A code is 15 bits long at most.
+        let next = (bits.buffer & 0x7fff) as usize;
+        let (count, what) = (*self.0.get(next & (self.0.len() - 1))?)?;
         bits.skip(u32::from(count))?;
         Some(what)
     }
@@ -173,7 +175,7 @@ impl Bits<'_> {
             // What is over is read again next time, and is the same.
             self.buffer |= u64::from_le_bytes(*bytes) << self.count;
             self.at += ((63 - self.count) / 8) as usize;
-            self.count |= 56;
+            self.count |= 0b11_1000;
         } else {
             while let (true, Some(byte)) = (self.count < 56, self.bytes.get(self.at)) {
                 self.buffer |= u64::from(*byte) << self.count;

@@ -23,12 +23,23 @@ use tempfile::NamedTempFile;
 use super::codec::{self, Record};
 use super::prune::{ROOM, prune};
 use crate::fetch::{Blob, Store};
-use crate::hash::{Hasher, HashingReader, Sha256};
+use crate::hash::{Hasher, Sha256};
 use crate::out;
 use crate::progress::{Progress, Task};
 use crate::spec::Compression;
 use crate::target::Mode;
 use crate::workers;
+
+/// Why there are no pieces.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A blob has other bytes than its digest says.
+    #[error("`{}` is damaged", .0.display())]
+    Damaged(PathBuf),
+    /// The disk refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
 
 /// The compressed bytes of a blob, checked. Only this module makes one.
 #[derive(Debug, Clone)]
@@ -69,9 +80,12 @@ impl Pieces {
     }
 }
 
+/// Which blob, and how it is compressed.
+type Name = (Sha256, String);
+
 /// What has been compressed for a build.
 #[derive(Debug, Default)]
-pub struct Shelf(BTreeMap<(Sha256, String), Pieces>);
+pub struct Shelf(BTreeMap<Name, Pieces>);
 
 impl Shelf {
     /// The pieces of a blob.
@@ -87,7 +101,7 @@ pub fn stock(
     store: &Store,
     threads: usize,
     progress: &dyn Progress,
-) -> io::Result<Shelf> {
+) -> Result<Shelf, Error> {
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
     let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
@@ -107,7 +121,7 @@ pub fn stock(
 }
 
 /// Compresses everything, block by block, whichever file it belongs to.
-fn work(benches: Vec<Bench>, threads: usize, progress: &dyn Progress) -> io::Result<Vec<((Sha256, String), Pieces)>> {
+fn work(benches: Vec<Bench>, threads: usize, progress: &dyn Progress) -> Result<Vec<(Name, Pieces)>, Error> {
     if benches.is_empty() {
         return Ok(Vec::new());
     }
@@ -173,22 +187,19 @@ impl Bench {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changed(&self) -> io::Error {
-        io::Error::other(format!("`{}` changed while it was packed", self.blob.path().display()))
-    }
-
     /// Puts the pieces where others will look for them.
-    fn finish(self) -> io::Result<((Sha256, String), Pieces)> {
-        let changed = self.changed();
+    fn finish(self) -> Result<(Name, Pieces), Error> {
         let mut sink = self.sink.into_inner().unwrap_or_else(PoisonError::into_inner);
         let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let index = Index { md5, records: std::mem::take(&mut sink.records) };
-        let text = serde_json::to_vec(&index)?;
+        let text = serde_json::to_vec(&index).map_err(io::Error::from)?;
         sink.write(&text)?;
         sink.write(&(text.len() as u64).to_le_bytes())?;
         let Sink { mut file, sha256, content, .. } = sink;
         if content.finish() != (self.blob.sha256(), self.blob.size()) {
-            return Err(changed);
+            // If that fails too, whoever removes it gets a new one.
+            let _ = self.blob.distrust();
+            return Err(Error::Damaged(self.blob.path().to_owned()));
         }
         file.write_all(sha256.finish().0.as_bytes())?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
@@ -246,9 +257,7 @@ fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<P
 fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Index)>> {
     let length = file.metadata()?.len();
     let Some(body) = length.checked_sub(32) else { return Ok(None) };
-    let mut reader = HashingReader::new((&mut file).take(body));
-    io::copy(&mut reader, &mut io::sink())?;
-    let (sha256, _) = reader.finish();
+    let (sha256, _) = Sha256::of_reader((&mut file).take(body))?;
     let mut end = [0; 32];
     file.read_exact(&mut end)?;
     if sha256.as_bytes() != &end {
