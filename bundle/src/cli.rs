@@ -154,7 +154,7 @@ pub struct SourceArgs {
     /// Never touch the network
     #[arg(long)]
     pub offline: bool,
-    /// How many things to do at a time [default: the number of processors]
+    /// How many things to do at a time [default: the number of processors, and four downloads at least]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
     /// For how long a server may send nothing

@@ -23,7 +23,7 @@ use body::Body;
 pub use error::{Error, Fault, Unobtainable};
 pub use http::Policy;
 use mirror::{Mirror, Place};
-pub use store::{Blob, Store};
+pub use store::{Blob, Seen, Store};
 
 /// How to get at files.
 #[derive(Debug)]

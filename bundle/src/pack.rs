@@ -14,7 +14,7 @@ pub mod prune;
 pub mod segment;
 pub mod tar;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 
@@ -111,13 +111,21 @@ pub fn pack(
         pieces::Error::Io(source) => Error::Write { path, source },
     })?;
     let around = Around { plan, trees, staging: &staging, shelf: &shelf, progress };
-    let (seeds, others): (Vec<_>, Vec<_>) =
-        plan.outputs.iter().partition(|output| matches!(output.kind, OutputKind::Seed(_)));
-    let others: Vec<_> = others.into_iter().map(Job::Output).chain([Job::Operator]).collect();
-    let mut written = around.write_all(&others, &BTreeMap::new(), to.jobs)?;
-    // Seeds carry what is packed now, and name its digests.
+    // Seeds carry what is packed before them, and name its digests.
+    let in_seeds = plan.outputs.iter().filter_map(|output| match &output.kind {
+        OutputKind::Seed(seed) => Some(seed.payload.iter().chain(&seed.carries)),
+        _ => None,
+    });
+    let in_seeds: BTreeSet<_> = in_seeds.flatten().collect();
+    let (first, then): (Vec<_>, Vec<_>) = plan
+        .outputs
+        .iter()
+        .map(Job::Output)
+        .partition(|job| matches!(job, Job::Output(it) if in_seeds.contains(&it.path)));
+    let mut written = around.write_all(&first, &BTreeMap::new(), to.jobs)?;
     let packed = written.iter().map(|(path, written)| (path.clone(), written.file.clone())).collect();
-    written.extend(around.write_all(&seeds.into_iter().map(Job::Output).collect::<Vec<_>>(), &packed, to.jobs)?);
+    let then: Vec<_> = then.into_iter().chain([Job::Operator]).collect();
+    written.extend(around.write_all(&then, &packed, to.jobs)?);
 
     let record = |file: &Finished| FileRecord { size: file.size(), sha256: file.sha256(), mode: file.mode() };
     let mut records: BTreeMap<_, _> = written.iter().map(|(path, file)| (path.clone(), record(&file.file))).collect();

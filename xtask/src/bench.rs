@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let mut report = Report::new(&ground);
     cold(&ground, &mut report)?;
     nodes(&ground, &mut report, if quick { &NODES[..3] } else { &NODES })?;
+    sharing(&ground, &mut report, if quick { 10 } else { 100 })?;
     warm(&ground, &mut report)?;
     fetching(&ground, &mut report)?;
     verifying(&ground, &mut report)?;
@@ -49,7 +50,7 @@ fn cold(ground: &Ground, report: &mut Report) -> Result<()> {
     let cluster = ground.cluster("cold", 3)?;
     let build = cluster.build("out", FORMATS);
     let pass = ground.pass_command();
-    // An empty store, but the keys are there: what they cost is another line.
+    // The limit has no keys in it, so this one finds them there.
     build.output("keys")?;
     let limit = compare(&build, || cluster.forget_store(), &pass, || Ok(()))?;
     let copy = measure(&ground.copy(&cluster.path("out")), || ground.forget_copy())?;
@@ -67,10 +68,11 @@ fn cold(ground: &Ground, report: &mut Report) -> Result<()> {
         || Ok(()),
     )?;
     report.row(Row::of("`pigz -6` over the programs, for comparison", &pigz));
-    if let Some(peers) = peers::pipeline(ground, &cluster)? {
-        let peer = measure(&peers, || ground.forget_peers())?;
+    if let Some(peers) = peers::pipeline(ground)? {
+        let (ours, peer) = compare(&build, || cluster.forget_store_and_keys(), &peers, || ground.forget_peers())?;
+        report.row(Row::of("kube-bundle, empty store, new keys", &ours));
         report.row(Row::of("pigz, nfpm, xorriso, cfssl for the same", &peer));
-        report.ratio("peers / kube-bundle", peer.seconds / limit.0.seconds);
+        report.ratio("peers / kube-bundle", peer.seconds / ours.seconds);
         report.line(&format!(
             "One package with all programs: nfpm's {}, ours {}.",
             peers::package_size(ground)?,
@@ -125,6 +127,24 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
     report
         .line(&format!("A repository of packages grows by {} a machine.", measure::kilobytes((hundred? - one?) / 99)));
     report.plot(points);
+    Ok(())
+}
+
+/// Where the file system lets files share their blocks.
+fn sharing(ground: &Ground, report: &mut Report, machines: u32) -> Result<()> {
+    let Some(shared) = ground.where_blocks_are_shared()? else { return Ok(()) };
+    report.section(
+        "Where files share blocks",
+        "A disk with XFS, in a file; btrfs does the same. Programs in archives, packages and images are the store's own blocks.",
+    );
+    let cluster = shared.ground.cluster("shared", machines)?;
+    let build = cluster.build("out", FORMATS);
+    build.output("keys and pieces")?;
+    let figure = measure(&build, || cluster.forget_output())?;
+    report.row(Row::of(&format!("{machines} masters, {} written", measure::megabytes(cluster.written()?)), &figure));
+    let with = shared.used()?;
+    cluster.forget_output()?;
+    report.line(&format!("The output takes {} of the disk.", measure::megabytes(with - shared.used()?)));
     Ok(())
 }
 

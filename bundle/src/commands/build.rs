@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::Console;
-use super::cluster::{Cluster, Overrides, sources, store};
+use super::cluster::{Cluster, Overrides, jobs, sources, store};
 use super::console::table;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
@@ -53,7 +53,7 @@ pub(super) fn build(
 ) -> Result<(), Error> {
     let mut cluster = Cluster::load(args, instead, console)?;
     let sources = sources(from)?;
-    let jobs = sources.jobs;
+    let jobs = jobs(from.jobs);
     let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
     cluster.settle(jobs, console.progress())?;
     let renew = BTreeSet::new();

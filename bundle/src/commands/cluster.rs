@@ -169,7 +169,8 @@ pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
     Ok(Sources {
         mirrors: args.from.clone(),
         offline: args.offline,
-        jobs: jobs(args.jobs),
+        // Whoever waits for a network or a disk leaves the processors to others.
+        jobs: args.jobs.map_or_else(|| jobs(None).max(4), usize::from),
         policy: Policy { idle: Duration::from_secs(args.timeout), retries: args.retries, ..Policy::default() },
     })
 }

@@ -14,7 +14,7 @@
 //! moment leaves either the whole or nothing.
 //!
 //! A blob is dated 1970 when its digest was right. Whoever writes to it dates it anew, so one of that date is not read
-//! only to be hashed again; whoever reads it for its bytes hashes these, and reports what a disk forgot.
+//! only to be hashed again; whoever reads it for its bytes hashes them, and reports what a disk forgot.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -49,6 +49,16 @@ pub struct Blob {
     path: PathBuf,
     size: u64,
     sha256: Sha256,
+    seen: Seen,
+}
+
+/// How it is known that a blob's bytes have its digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// They were hashed by this process.
+    Hashed,
+    /// Its date says so: whoever uses them hashes them.
+    Dated,
 }
 
 impl Blob {
@@ -62,6 +72,11 @@ impl Blob {
         self.sha256
     }
 
+    /// How that is known.
+    pub fn seen(&self) -> Seen {
+        self.seen
+    }
+
     /// Where it is, for error messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -70,7 +85,7 @@ impl Blob {
     /// A file whose digest a test knows.
     #[cfg(test)]
     pub(crate) fn known(path: PathBuf, size: u64, sha256: Sha256) -> Self {
-        Self { path, size, sha256 }
+        Self { path, size, sha256, seen: Seen::Hashed }
     }
 
     /// Opens it for reading.
@@ -194,13 +209,13 @@ impl Store {
         };
         let about = file.metadata().and_then(|about| Ok((about.modified()?, about.len())));
         if let Ok((VERIFIED, size)) = about {
-            return Ok(Some(Blob { path, size, sha256 }));
+            return Ok(Some(Blob { path, size, sha256, seen: Seen::Dated }));
         }
         match Sha256::of_reader(&file) {
             Ok((got, size)) if got == sha256 => {
                 // A store that can't be written is read all the same.
                 let _ = file.set_modified(VERIFIED);
-                Ok(Some(Blob { path, size, sha256 }))
+                Ok(Some(Blob { path, size, sha256, seen: Seen::Hashed }))
             }
             // It stays: whoever fetches it again puts the right one in its place.
             Ok(_) => {
@@ -316,7 +331,7 @@ impl Store {
         out::set_mode(file.path(), Mode::PUBLIC).map_err(failed("set the mode of"))?;
         std::fs::rename(file.path(), &path).map_err(failed("rename to"))?;
         out::sync_parent(&path).map_err(failed("sync the directory of"))?;
-        Ok(Blob { path, size, sha256 })
+        Ok(Blob { path, size, sha256, seen: Seen::Hashed })
     }
 }
 

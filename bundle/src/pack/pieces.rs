@@ -22,7 +22,7 @@ use tempfile::NamedTempFile;
 
 use super::codec::{self, Record};
 use super::prune::{ROOM, prune};
-use crate::fetch::{Blob, Store};
+use crate::fetch::{Blob, Seen, Store};
 use crate::hash::{Hasher, Sha256};
 use crate::out;
 use crate::progress::{Progress, Task};
@@ -111,7 +111,7 @@ pub fn stock(
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
     let benches = missing.map(|(one, _)| Ok(Bench::new(&one.0, one.1, place(one), store.temporary()?)));
     let benches = benches.collect::<io::Result<Vec<_>>>()?;
-    let made = work(benches, threads, progress)?;
+    let made = work(&benches, threads, progress)?;
     let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
     let known = known.map(|((blob, how), pieces)| ((blob.sha256(), codec::name(*how)), pieces));
     let shelf = Shelf(known.chain(made).collect());
@@ -121,7 +121,7 @@ pub fn stock(
 }
 
 /// Compresses everything, block by block, whichever file it belongs to.
-fn work(benches: Vec<Bench>, threads: usize, progress: &dyn Progress) -> Result<Vec<(Name, Pieces)>, Error> {
+fn work(benches: &[Bench], threads: usize, progress: &dyn Progress) -> Result<Vec<(Name, Pieces)>, Error> {
     if benches.is_empty() {
         return Ok(Vec::new());
     }
@@ -131,7 +131,8 @@ fn work(benches: Vec<Bench>, threads: usize, progress: &dyn Progress) -> Result<
         benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| (bench, block))).collect();
     let done = workers::each(threads, &blocks, |(bench, block)| bench.compress(*block, task.as_ref()));
     done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
-    benches.into_iter().map(Bench::finish).collect()
+    let done = workers::each(threads, benches, Bench::finish);
+    done.into_iter().flatten().collect()
 }
 
 /// Where one blob is compressed.
@@ -139,7 +140,8 @@ struct Bench {
     blob: Blob,
     how: Compression,
     place: PathBuf,
-    sink: Mutex<Sink>,
+    /// Nothing any more, once it is finished.
+    sink: Mutex<Option<Sink>>,
 }
 
 /// Pieces in their order, whoever is ready first.
@@ -147,8 +149,8 @@ struct Sink {
     file: BufWriter<NamedTempFile>,
     /// Of the file.
     sha256: Hasher,
-    /// Of the content, since a blob that has changed must not become pieces under its name.
-    content: Hasher,
+    /// Of the content, unless that was hashed already: other bytes must not become pieces under the blob's name.
+    content: Option<Hasher>,
     md5: Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
@@ -160,12 +162,12 @@ impl Bench {
         let sink = Sink {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
-            content: Hasher::default(),
+            content: (blob.seen() == Seen::Dated).then(Hasher::default),
             md5: Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        Self { blob: blob.clone(), how, place, sink: Mutex::new(sink) }
+        Self { blob: blob.clone(), how, place, sink: Mutex::new(Some(sink)) }
     }
 
     fn blocks(&self) -> u64 {
@@ -180,23 +182,27 @@ impl Bench {
         file.take(size).read_to_end(&mut content)?;
         let (packed, record) = codec::piece(self.how, &content)?;
         task.advance(content.len() as u64);
-        self.sink().take(block, content, packed, record)
+        match &mut *self.sink() {
+            Some(sink) => sink.take(block, content, packed, record),
+            None => Ok(()),
+        }
     }
 
-    fn sink(&self) -> MutexGuard<'_, Sink> {
+    fn sink(&self) -> MutexGuard<'_, Option<Sink>> {
         self.sink.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts the pieces where others will look for them.
-    fn finish(self) -> Result<(Name, Pieces), Error> {
-        let mut sink = self.sink.into_inner().unwrap_or_else(PoisonError::into_inner);
+    fn finish(&self) -> Result<(Name, Pieces), Error> {
+        let mut sink = self.sink().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
         let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let index = Index { md5, records: std::mem::take(&mut sink.records) };
         let text = serde_json::to_vec(&index).map_err(io::Error::from)?;
         sink.write(&text)?;
         sink.write(&(text.len() as u64).to_le_bytes())?;
         let Sink { mut file, sha256, content, .. } = sink;
-        if content.finish() != (self.blob.sha256(), self.blob.size()) {
+        let is_whole = index.records.iter().map(|record| record.plain).sum::<u64>() == self.blob.size();
+        if !is_whole || content.is_some_and(|content| content.finish().0 != self.blob.sha256()) {
             // If that fails too, whoever removes it gets a new one.
             let _ = self.blob.distrust();
             return Err(Error::Damaged(self.blob.path().to_owned()));
@@ -216,7 +222,9 @@ impl Sink {
     fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
         self.early.insert(block, (content, packed, record));
         while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
-            self.content.update(&content);
+            if let Some(hasher) = &mut self.content {
+                hasher.update(&content);
+            }
             self.md5.update(&content);
             self.write(&packed)?;
             self.records.push(record);

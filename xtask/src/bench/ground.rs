@@ -116,6 +116,25 @@ impl Ground {
         Ok(cluster)
     }
 
+    /// The same on another disk, with XFS; nothing where none can be made.
+    pub(super) fn where_blocks_are_shared(&self) -> Result<Option<Shared>> {
+        let (image, work) = (self.work.join("xfs.img"), self.work.join("xfs"));
+        fs::create_dir_all(&work).context("could not make a directory")?;
+        fs::File::create(&image).and_then(|file| file.set_len(8 << 30)).context("could not make a disk")?;
+        let does = |program: &str, arguments: &[&std::ffi::OsStr]| {
+            Command::new(program).args(arguments).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
+        };
+        let made = does("mkfs.xfs", &["-q".as_ref(), image.as_ref()])
+            && does("mount", &["-o".as_ref(), "loop".as_ref(), image.as_ref(), work.as_ref()]);
+        if !made {
+            return Ok(None);
+        }
+        let Self { binaries, real, nfpm, processors, .. } = self;
+        let ground =
+            Self { work, binaries: binaries.clone(), real: *real, nfpm: nfpm.clone(), processors: *processors };
+        Ok(Some(Shared { ground }))
+    }
+
     /// A web server over the programs.
     pub(super) fn serve(&self) -> Result<Server> {
         let mut python = Command::new("python3");
@@ -136,6 +155,26 @@ fn forget(path: &Path) -> Result<()> {
     match fs::remove_dir_all(path) {
         Err(why) if why.kind() != std::io::ErrorKind::NotFound => Err(why).context("could not remove a directory"),
         _ => Ok(()),
+    }
+}
+
+/// A disk, mounted until it is dropped.
+pub(super) struct Shared {
+    pub(super) ground: Ground,
+}
+
+impl Shared {
+    /// Bytes of the disk that are in use.
+    pub(super) fn used(&self) -> Result<u64> {
+        let work = self.ground.work.display().to_string();
+        let said = crate::e2e::said("df", &["--output=used", "--block-size=1", &work]).context("df said nothing")?;
+        said.lines().last().unwrap_or_default().trim().parse().context("df said no number")
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.ground.work).status();
     }
 }
 
@@ -215,6 +254,11 @@ impl Cluster {
 
     pub(super) fn forget_store(&self) -> Result<()> {
         forget(&self.cache)
+    }
+
+    pub(super) fn forget_store_and_keys(&self) -> Result<()> {
+        forget(&self.cache)?;
+        forget(&self.path("pki"))
     }
 
     pub(super) fn forget_output(&self) -> Result<()> {

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::ground::{COMPONENTS, Cluster, Ground};
+use super::ground::{COMPONENTS, Ground};
 use super::measure::Run;
 
 /// For each of three masters an archive, a package and a disk with that package; and seven certificates.
-pub(super) fn pipeline(ground: &Ground, cluster: &Cluster) -> Result<Option<Run>> {
+pub(super) fn pipeline(ground: &Ground) -> Result<Option<Run>> {
     let Some(nfpm) = &ground.nfpm else { return Ok(None) };
     if ["pigz", "xorriso", "cfssl", "cfssljson"].iter().any(|tool| !is_there(tool)) {
         return Ok(None);
@@ -26,7 +26,6 @@ pub(super) fn pipeline(ground: &Ground, cluster: &Cluster) -> Result<Option<Run>
     let request = ground.work.join("csr.json");
     fs::write(&request, "{\"CN\":\"x\",\"key\":{\"algo\":\"rsa\",\"size\":2048},\"hosts\":[\"10.200.0.1\"]}")
         .context("could not write a request")?;
-    let _ = cluster;
     let script = format!(
         "set -e\ncd {peers}\n\
          cfssl gencert -loglevel=5 -initca {request} | cfssljson -bare ca\n\

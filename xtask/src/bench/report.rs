@@ -53,7 +53,7 @@ impl Report {
         let text = format!(
             "# Performance\nWritten by `cargo xtask bench`: medians of three runs, in turn with what they are compared to, on a machine that did nothing \
              else.\n\n- Machine: {} × {}, Linux {}, {}\n- Programs: {input}, {}\n\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
-             `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, and 25 GB.\n",
+             `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, `xfsprogs` with the right to mount, and 25 GB.\n",
             ground.processors,
             cpu.unwrap_or_else(|| NOT_SAID.to_owned()),
             kernel.trim(),
