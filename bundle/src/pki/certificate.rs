@@ -42,7 +42,9 @@ impl Key {
         // `openssl ecparam -genkey` puts the curve's parameters before the key.
         let key =
             *pem::blocks(text, "PRIVATE KEY").first().ok_or_else(|| "there is no private key in it".to_owned())?;
-        KeyPair::from_pem(key)
+        // `from_pem` tries every curve first, and has an RSA key checked by each of them.
+        KeyPair::from_pem_and_sign_algo(key, &PKCS_RSA_SHA256)
+            .or_else(|_| KeyPair::from_pem(key))
             .map(|key| Self(Zeroizing::new(key)))
             .map_err(|_| "it is no private key that can be used here".to_owned())
     }
