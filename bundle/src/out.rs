@@ -165,6 +165,13 @@ pub fn complete(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> 
     sync_parent(path)
 }
 
+/// The same for a file that knows whether it is whole: after a power cut it may not be.
+pub fn complete_hastily(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> {
+    set_mode(file.path(), mode)?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    Ok(())
+}
+
 /// Makes the directory that `path` is to lie in.
 #[expect(clippy::disallowed_methods, reason = "this is the room that writes files")]
 pub fn make_parent(path: &Path) -> io::Result<()> {

@@ -59,7 +59,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s h -l he
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s c -l cluster -d 'The file that describes the cluster' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l from -d 'A mirror to try first: files by name, or laid out as upstream serves them; may be repeated' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s j -l jobs -d 'How many things to do at a time [default: the number of processors]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s j -l jobs -d 'How many things to do at a time [default: the number of processors, and four downloads at least]' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l timeout -d 'For how long a server may send nothing' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
@@ -72,7 +72,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s h -l h
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s c -l cluster -d 'The file that describes the cluster' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l from -d 'A mirror to try first: files by name, or laid out as upstream serves them; may be repeated' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l jobs -d 'How many things to do at a time [default: the number of processors]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l jobs -d 'How many things to do at a time [default: the number of processors, and four downloads at least]' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'For how long a server may send nothing' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Where to [default: ./out/<cluster>]' -r -F

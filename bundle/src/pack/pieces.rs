@@ -211,7 +211,7 @@ impl Bench {
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         out::make_parent(&self.place)?;
         let open = file.reopen()?;
-        out::complete(file, &self.place, Mode::PUBLIC)?;
+        out::complete_hastily(file, &self.place, Mode::PUBLIC)?;
         let packed = index.records.iter().map(|record| record.packed).sum();
         let pieces = Pieces { file: Arc::new(open), packed, index: Arc::new(index) };
         Ok(((self.blob.sha256(), codec::name(self.how)), pieces))

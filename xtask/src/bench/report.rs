@@ -51,7 +51,7 @@ impl Report {
             "deterministic stand-ins of the size of Kubernetes v1.16.0's programs that compress alike"
         };
         let text = format!(
-            "# Performance\nWritten by `cargo xtask bench`: medians of three runs, in turn with what they are compared to, on a machine that did nothing \
+            "# Performance\nWritten by `cargo xtask bench`: medians of five runs, in turn with what they are compared to, on a machine that did nothing \
              else.\n\n- Machine: {} × {}, Linux {}, {}\n- Programs: {input}, {}\n\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
              `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, `xfsprogs` with the right to mount, and 25 GB.\n",
             ground.processors,
