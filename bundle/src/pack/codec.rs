@@ -22,7 +22,7 @@ const ZSTD: i32 = 3;
 const ZSTD_WINDOW: u32 = 21;
 /// The default of xz and of dpkg-deb, with a smaller dictionary: it takes twelve times its size in memory on each thread.
 const XZ: u32 = 6;
-const XZ_DICTIONARY: u32 = 2 << 20;
+const XZ_DICTIONARY: u32 = 3 << 19;
 
 /// The versions of what compresses: with others the same input may give other bytes.
 pub const LIBRARIES: [(&str, &str); 3] =

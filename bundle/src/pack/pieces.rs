@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use md5::{Digest as _, Md5};
@@ -25,7 +25,7 @@ use super::prune::{ROOM, prune};
 use crate::fetch::{Blob, Seen, Store};
 use crate::hash::{Hasher, Sha256};
 use crate::out;
-use crate::progress::{Progress, Task};
+use crate::progress::Progress;
 use crate::spec::Compression;
 use crate::target::Mode;
 use crate::workers;
@@ -120,17 +120,30 @@ pub fn stock(
     Ok(shelf)
 }
 
+/// What a thread does next.
+enum Task<'a> {
+    Digest(&'a Bench),
+    Block(&'a Bench, u64),
+}
+
 /// Compresses everything, block by block, whichever file it belongs to.
 fn work(benches: &[Bench], threads: usize, progress: &dyn Progress) -> Result<Vec<(Name, Pieces)>, Error> {
     if benches.is_empty() {
         return Ok(Vec::new());
     }
     let total = benches.iter().map(|bench| bench.blob.size()).sum();
-    let task = progress.task("compressing", Some(total));
-    let blocks: Vec<_> =
-        benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| (bench, block))).collect();
-    let done = workers::each(threads, &blocks, |(bench, block)| bench.compress(*block, task.as_ref()));
-    done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
+    let shown = progress.task("compressing", Some(total));
+    let blocks = benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| Task::Block(bench, block)));
+    // What takes longest comes first.
+    let tasks: Vec<_> = benches.iter().map(Task::Digest).chain(blocks).collect();
+    let done = workers::each(threads, &tasks, |task| match task {
+        Task::Digest(bench) => bench.digest(),
+        Task::Block(bench, block) => {
+            shown.advance(bench.compress(*block)?);
+            Ok(())
+        }
+    });
+    done.into_iter().flatten().collect::<Result<Vec<()>, Error>>()?;
     let done = workers::each(threads, benches, Bench::finish);
     done.into_iter().flatten().collect()
 }
@@ -140,6 +153,8 @@ struct Bench {
     blob: Blob,
     how: Compression,
     place: PathBuf,
+    /// MD5 of the content, in hexadecimal digits.
+    md5: OnceLock<String>,
     /// Nothing any more, once it is finished.
     sink: Mutex<Option<Sink>>,
 }
@@ -149,12 +164,9 @@ struct Sink {
     file: BufWriter<NamedTempFile>,
     /// Of the file.
     sha256: Hasher,
-    /// Of the content, unless that was hashed already: other bytes must not become pieces under the blob's name.
-    content: Option<Hasher>,
-    md5: Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
-    early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
+    early: BTreeMap<u64, (Vec<u8>, Record)>,
 }
 
 impl Bench {
@@ -162,30 +174,57 @@ impl Bench {
         let sink = Sink {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
-            content: (blob.seen() == Seen::Dated).then(Hasher::default),
-            md5: Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        Self { blob: blob.clone(), how, place, sink: Mutex::new(Some(sink)) }
+        Self { blob: blob.clone(), how, place, md5: OnceLock::new(), sink: Mutex::new(Some(sink)) }
     }
 
     fn blocks(&self) -> u64 {
         self.blob.size().div_ceil(codec::block(self.how) as u64)
     }
 
-    fn compress(&self, block: u64, task: &dyn Task) -> io::Result<()> {
+    /// What packages list; and the blob's own digest, unless it is known: other bytes must not become pieces under its name.
+    fn digest(&self) -> Result<(), Error> {
+        let (mut md5, mut sha256) = (Md5::new(), (self.blob.seen() == Seen::Dated).then(Hasher::default));
+        let mut file = self.blob.open()?;
+        let mut buffer = vec![0; 128 << 10];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                count => {
+                    md5.update(&buffer[..count]);
+                    if let Some(sha256) = &mut sha256 {
+                        sha256.update(&buffer[..count]);
+                    }
+                }
+            }
+        }
+        if sha256.is_some_and(|sha256| sha256.finish().0 != self.blob.sha256()) {
+            return Err(self.damaged());
+        }
+        self.md5.get_or_init(|| md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
+        Ok(())
+    }
+
+    fn damaged(&self) -> Error {
+        // If that fails too, whoever removes it gets a new one.
+        let _ = self.blob.distrust();
+        Error::Damaged(self.blob.path().to_owned())
+    }
+
+    /// Makes one piece; says of how many bytes.
+    fn compress(&self, block: u64) -> io::Result<u64> {
         let size = codec::block(self.how) as u64;
         let mut file = self.blob.open()?;
         file.seek(SeekFrom::Start(block * size))?;
         let mut content = Vec::new();
         file.take(size).read_to_end(&mut content)?;
         let (packed, record) = codec::piece(self.how, &content)?;
-        task.advance(content.len() as u64);
-        match &mut *self.sink() {
-            Some(sink) => sink.take(block, content, packed, record),
-            None => Ok(()),
+        if let Some(sink) = &mut *self.sink() {
+            sink.take(block, packed, record)?;
         }
+        Ok(record.plain)
     }
 
     fn sink(&self) -> MutexGuard<'_, Option<Sink>> {
@@ -195,18 +234,15 @@ impl Bench {
     /// Puts the pieces where others will look for them.
     fn finish(&self) -> Result<(Name, Pieces), Error> {
         let mut sink = self.sink().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
-        let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5 = self.md5.get().cloned().unwrap_or_default();
         let index = Index { md5, records: std::mem::take(&mut sink.records) };
+        if index.records.iter().map(|record| record.plain).sum::<u64>() != self.blob.size() {
+            return Err(self.damaged());
+        }
         let text = serde_json::to_vec(&index).map_err(io::Error::from)?;
         sink.write(&text)?;
         sink.write(&(text.len() as u64).to_le_bytes())?;
-        let Sink { mut file, sha256, content, .. } = sink;
-        let is_whole = index.records.iter().map(|record| record.plain).sum::<u64>() == self.blob.size();
-        if !is_whole || content.is_some_and(|content| content.finish().0 != self.blob.sha256()) {
-            // If that fails too, whoever removes it gets a new one.
-            let _ = self.blob.distrust();
-            return Err(Error::Damaged(self.blob.path().to_owned()));
-        }
+        let Sink { mut file, sha256, .. } = sink;
         file.write_all(sha256.finish().0.as_bytes())?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         out::make_parent(&self.place)?;
@@ -219,13 +255,9 @@ impl Bench {
 }
 
 impl Sink {
-    fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
-        self.early.insert(block, (content, packed, record));
-        while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
-            if let Some(hasher) = &mut self.content {
-                hasher.update(&content);
-            }
-            self.md5.update(&content);
+    fn take(&mut self, block: u64, packed: Vec<u8>, record: Record) -> io::Result<()> {
+        self.early.insert(block, (packed, record));
+        while let Some((packed, record)) = self.early.remove(&(self.records.len() as u64)) {
             self.write(&packed)?;
             self.records.push(record);
         }
