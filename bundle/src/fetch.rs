@@ -1,6 +1,7 @@
 //! From planned downloads to verified files.
 //!
-//! A [`Blob`] comes out of here and nowhere else, after its length, its digest and its ELF header were right.
+//! A [`Blob`] comes out of here and nowhere else, after its length, its digest and its ELF header were right; those of a
+//! stored one were so when it was stored.
 //! Sources are tried in order; a wrong one is named and left, and nothing of it is kept. Offline, the network
 //! is not even configured.
 
@@ -23,7 +24,7 @@ use body::Body;
 pub use error::{Error, Fault, Unobtainable};
 pub use http::Policy;
 use mirror::{Mirror, Place};
-pub use store::{Blob, Seen, Store};
+pub use store::{Blob, Damaged, Store};
 
 /// How to get at files.
 #[derive(Debug)]

@@ -57,11 +57,6 @@ impl Finished {
         self.mode
     }
 
-    /// Where it is, until the directory that is being made gets its own name.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Opens it for reading.
     #[expect(clippy::disallowed_methods, reason = "this is the room that writes files, and reads what it wrote")]
     pub fn open(&self) -> io::Result<File> {
@@ -163,13 +158,6 @@ pub fn complete(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> 
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     sync_parent(path)
-}
-
-/// The same for a file that knows whether it is whole: after a power cut it may not be.
-pub fn complete_hastily(file: NamedTempFile, path: &Path, mode: Mode) -> io::Result<()> {
-    set_mode(file.path(), mode)?;
-    file.persist(path).map_err(|failed| failed.error)?;
-    Ok(())
 }
 
 /// Makes the directory that `path` is to lie in.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use crate::assemble::seed::Seed;
 use crate::assemble::{self, Parcel, Trees};
-use crate::fetch::Store;
+use crate::fetch::{Damaged, Store};
 use crate::hash::Sha256;
 use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, Member, SUMS};
 use crate::out::{self, Draft, Finished, Staging};
@@ -43,8 +43,16 @@ pub enum Error {
     #[error(transparent)]
     Assemble(#[from] assemble::Error),
     /// A stored file has other bytes than its digest says.
-    #[error("`{}` is damaged", .0.display())]
-    Damaged(PathBuf),
+    #[error(transparent)]
+    Damaged(Damaged),
+    /// The store can't be read, or not be written.
+    #[error("could not keep compressed programs in `{}`", path.display())]
+    Store {
+        /// The store.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// An artifact can't be written.
     #[error("could not write `{}`", path.display())]
     Write {
@@ -60,14 +68,26 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Out(error) => error.hint(),
-            Self::Assemble(_) => None,
-            Self::Damaged(_) => Some("run the same command again: it is hashed then, and fetched anew"),
+            Self::Damaged(damaged) => Some(damaged.hint()),
+            Self::Store { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                Some("make room on the store's disk, or name another with XDG_CACHE_HOME")
+            }
+            Self::Assemble(_) | Self::Store { .. } => None,
             Self::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 Some("make room, or choose another disk with `-o`; the old output is untouched")
             }
             Self::Write { .. } => Some("the old output is untouched"),
         }
     }
+}
+
+/// What a damaged blob made fail is not the fault of what was written then.
+fn failed(why: io::Error, other: impl FnOnce(io::Error) -> Error) -> Error {
+    why.downcast().map_or_else(other, Error::Damaged)
+}
+
+fn unwritten(path: PathBuf) -> impl Fn(io::Error) -> Error {
+    move |why| failed(why, |source| Error::Write { path: path.clone(), source })
 }
 
 /// Where and how to write.
@@ -104,12 +124,8 @@ pub fn pack(
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
     let staging = Staging::begin(to.out, Manifest::own_files)?;
-    let path = store.root().to_owned();
-    let shelf = pieces::stock(&trees.programs(), store, to.jobs, progress);
-    let shelf = shelf.map_err(|why| match why {
-        pieces::Error::Damaged(blob) => Error::Damaged(blob),
-        pieces::Error::Io(source) => Error::Write { path, source },
-    })?;
+    let shelf = pieces::stock(&trees.programs(), store, to.jobs, progress)
+        .map_err(|why| failed(why, |source| Error::Store { path: store.root().to_owned(), source }))?;
     let around = Around { plan, trees, staging: &staging, shelf: &shelf, progress };
     // Seeds carry what is packed before them, and name its digests.
     let in_seeds = plan.outputs.iter().filter_map(|output| match &output.kind {
@@ -169,17 +185,17 @@ impl Around<'_> {
 
     fn write(&self, output: &Output, packed: &BTreeMap<String, Finished>) -> Result<Vec<(String, Written)>, Error> {
         let path = &output.path;
-        let failed = |source| Error::Write { path: path.into(), source };
+        let failed = unwritten(path.into());
         let mtime = self.plan.timestamp.unix_timestamp();
         let written = match self.trees.parcel(output, packed)? {
             Parcel::Archive(tree) => {
-                let plain = tar::segments(&tree, mtime, tar::Names::Bare).map_err(failed)?;
-                let segments = compress::segments(Compression::Gzip, plain, 0, self.shelf).map_err(failed)?;
+                let plain = tar::segments(&tree, mtime, tar::Names::Bare).map_err(&failed)?;
+                let segments = compress::segments(Compression::Gzip, plain, 0, self.shelf).map_err(&failed)?;
                 Written { entries: Some(Artifact::describe(&tree)), ..self.write_packed(path, &tree, &segments)? }
             }
             Parcel::Package(package) => {
-                let control = deb::control(&package, self.shelf).map_err(failed)?;
-                let segments = deb::segments(&package, &control, self.shelf).map_err(failed)?;
+                let control = deb::control(&package, self.shelf).map_err(&failed)?;
+                let segments = deb::segments(&package, &control, self.shelf).map_err(&failed)?;
                 let written = self.write_packed(path, &package.tree, &segments)?;
                 Written {
                     stanza: deb::stanza(&control),
@@ -198,7 +214,7 @@ impl Around<'_> {
                         return files.collect();
                     }
                 };
-                let written = self.write_packed(path, &tree, &segments.map_err(failed)?)?;
+                let written = self.write_packed(path, &tree, &segments.map_err(&failed)?)?;
                 let mut entries = Artifact::describe(&tree);
                 if medium == Medium::Vfat {
                     // FAT knows no modes, and this is what Linux shows instead.
@@ -236,12 +252,12 @@ impl Around<'_> {
     fn write_segments(&self, path: &str, mode: Mode, segments: &[Segment]) -> Result<Written, Error> {
         // Everything that is written holds keys, or lies among files that do.
         let place = self.staging.place(path, Mode::PRIVATE)?;
-        let failed = |source| Error::Write { path: place.clone(), source };
+        let failed = unwritten(place.clone());
         let name = path.rsplit('/').next().unwrap_or_default();
         let task = self.progress.task(name, Some(segments.iter().map(Segment::size).sum()));
-        let mut draft = Draft::begin(place.clone()).map_err(failed)?;
-        segment::write_all(segments, &mut draft, task.as_ref()).map_err(failed)?;
-        let file = draft.finish(mode).map_err(failed)?;
+        let mut draft = Draft::begin(place).map_err(&failed)?;
+        segment::write_all(segments, &mut draft, task.as_ref()).map_err(&failed)?;
+        let file = draft.finish(mode).map_err(&failed)?;
         Ok(Written { file, entries: None, stanza: None })
     }
 }
@@ -265,8 +281,8 @@ fn write_repository(
     if indexed.is_empty() {
         return Ok(Vec::new());
     }
-    let files = apt::repository(&indexed, plan.cluster.as_str(), plan.revision)
-        .map_err(|source| Error::Write { path: REPOSITORY.into(), source })?;
+    let files =
+        apt::repository(&indexed, plan.cluster.as_str(), plan.revision).map_err(unwritten(REPOSITORY.into()))?;
     let write = |(name, bytes): (String, Vec<u8>)| {
         let path = format!("{REPOSITORY}/{name}");
         write_small(staging, &path, &bytes, Mode::PRIVATE)?;
@@ -278,5 +294,5 @@ fn write_repository(
 
 fn write_small(staging: &Staging, name: &str, bytes: &[u8], directory: Mode) -> Result<(), Error> {
     let path = staging.place(name, directory)?;
-    out::write_atomically(&path, bytes, Mode::PUBLIC).map_err(|source| Error::Write { path, source })
+    out::write_atomically(&path, bytes, Mode::PUBLIC).map_err(unwritten(path))
 }

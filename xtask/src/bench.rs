@@ -132,11 +132,14 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
 
 /// Where the file system lets files share their blocks.
 fn sharing(ground: &Ground, report: &mut Report, machines: u32) -> Result<()> {
-    let Some(shared) = ground.where_blocks_are_shared()? else { return Ok(()) };
     report.section(
         "Where files share blocks",
         "A disk with XFS, in a file; btrfs does the same. Programs in archives, packages and images are the store's own blocks.",
     );
+    let Some(shared) = ground.where_blocks_are_shared()? else {
+        report.line("This was left out: there is no XFS here.");
+        return Ok(());
+    };
     let cluster = shared.ground.cluster("shared", machines)?;
     let build = cluster.build("out", FORMATS);
     build.output("keys and pieces")?;

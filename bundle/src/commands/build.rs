@@ -25,7 +25,9 @@ struct Fetched {
 
 pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
     let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
-    let blobs = crate::fetch::fetch(&plan.downloads, &store()?, &sources(from)?, console.progress())?;
+    // Whoever fetches before there is no network wants to know what a disk forgot.
+    let store = store()?.distrustful();
+    let blobs = crate::fetch::fetch(&plan.downloads, &store, &sources(from)?, console.progress())?;
     let members = plan.downloads.iter().flat_map(Download::members);
     let fetched: Vec<_> = members
         .filter_map(|member| {

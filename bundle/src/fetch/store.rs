@@ -41,24 +41,17 @@ pub struct Store {
     root: PathBuf,
     /// Locked shared as long as any store of any process is open; see [`Store::open`].
     _open: Arc<File>,
+    /// Whether a date is enough to know that a blob is whole.
+    trusts_dates: bool,
 }
 
-/// A file whose bytes hash to its digest. Only this module makes one.
+/// A file whose bytes hashed to its digest, and that nobody has written to since. Only this module makes one, and whoever
+/// uses the bytes hashes them.
 #[derive(Debug, Clone)]
 pub struct Blob {
     path: PathBuf,
     size: u64,
     sha256: Sha256,
-    seen: Seen,
-}
-
-/// How it is known that a blob's bytes have its digest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    /// They were hashed by this process.
-    Hashed,
-    /// Its date says so: whoever uses them hashes them.
-    Dated,
 }
 
 impl Blob {
@@ -72,11 +65,6 @@ impl Blob {
         self.sha256
     }
 
-    /// How that is known.
-    pub fn seen(&self) -> Seen {
-        self.seen
-    }
-
     /// Where it is, for error messages.
     pub fn path(&self) -> &Path {
         &self.path
@@ -85,7 +73,7 @@ impl Blob {
     /// A file whose digest a test knows.
     #[cfg(test)]
     pub(crate) fn known(path: PathBuf, size: u64, sha256: Sha256) -> Self {
-        Self { path, size, sha256, seen: Seen::Hashed }
+        Self { path, size, sha256 }
     }
 
     /// Opens it for reading.
@@ -94,9 +82,29 @@ impl Blob {
         File::open(&self.path)
     }
 
-    /// Its bytes turned out to be others: the next run hashes it, and fetches it again.
-    pub fn distrust(&self) -> io::Result<()> {
-        self.open()?.set_modified(VERIFIED + Duration::from_secs(1))
+    /// What to say when its bytes turn out to be others. It is dated anew, so the next run hashes it, and fetches it again.
+    pub fn damaged(&self) -> io::Error {
+        let dated = self.open().and_then(|file| file.set_modified(VERIFIED + Duration::from_secs(1)));
+        io::Error::other(Damaged { path: self.path.clone(), is_dated: dated.is_ok() })
+    }
+}
+
+/// A stored file whose bytes are others than its digest says.
+#[derive(Debug, thiserror::Error)]
+#[error("`{}` is damaged", path.display())]
+pub struct Damaged {
+    path: PathBuf,
+    is_dated: bool,
+}
+
+impl Damaged {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        if self.is_dated {
+            "run the same command again: it is hashed then, and fetched anew"
+        } else {
+            "remove it, and run the same command again"
+        }
     }
 }
 
@@ -170,7 +178,13 @@ impl Store {
             lock.unlock().map_err(failed("unlock"))?;
         }
         lock.lock_shared().map_err(failed("lock"))?;
-        Ok(Self { root, _open: Arc::new(lock) })
+        Ok(Self { root, _open: Arc::new(lock), trusts_dates: true })
+    }
+
+    /// The same store, in which every file is hashed before it is taken for whole.
+    #[must_use]
+    pub fn distrustful(self) -> Self {
+        Self { trusts_dates: false, ..self }
     }
 
     /// Its directory.
@@ -207,15 +221,18 @@ impl Store {
             Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(Error::Store { verb: "open", path, source }),
         };
-        let about = file.metadata().and_then(|about| Ok((about.modified()?, about.len())));
-        if let Ok((VERIFIED, size)) = about {
-            return Ok(Some(Blob { path, size, sha256, seen: Seen::Dated }));
+        let about = || file.metadata().and_then(|about| Ok((about.modified()?, about.len()))).ok();
+        let before = about();
+        if let (true, Some((VERIFIED, size))) = (self.trusts_dates, before) {
+            return Ok(Some(Blob { path, size, sha256 }));
         }
         match Sha256::of_reader(&file) {
             Ok((got, size)) if got == sha256 => {
-                // A store that can't be written is read all the same.
-                let _ = file.set_modified(VERIFIED);
-                Ok(Some(Blob { path, size, sha256, seen: Seen::Hashed }))
+                if about() == before {
+                    // A store that can't be written is read all the same.
+                    let _ = file.set_modified(VERIFIED);
+                }
+                Ok(Some(Blob { path, size, sha256 }))
             }
             // It stays: whoever fetches it again puts the right one in its place.
             Ok(_) => {
@@ -331,7 +348,7 @@ impl Store {
         out::set_mode(file.path(), Mode::PUBLIC).map_err(failed("set the mode of"))?;
         std::fs::rename(file.path(), &path).map_err(failed("rename to"))?;
         out::sync_parent(&path).map_err(failed("sync the directory of"))?;
-        Ok(Blob { path, size, sha256, seen: Seen::Hashed })
+        Ok(Blob { path, size, sha256 })
     }
 }
 

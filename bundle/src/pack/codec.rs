@@ -72,8 +72,8 @@ pub fn piece(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> 
 /// What comes before all pieces.
 pub fn head(how: Compression) -> Vec<u8> {
     match how {
-        // RFC 1952: deflate, no name, no time, an unknown system.
-        Compression::Gzip => vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 2, 255],
+        // RFC 1952: deflate, no name, no time, nothing on the level, an unknown system.
+        Compression::Gzip => vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255],
         // RFC 8878, 3.1.1: the magic number, neither size nor checksum, and the window.
         Compression::Zstd => vec![0x28, 0xb5, 0x2f, 0xfd, 0, ((ZSTD_WINDOW - 10) << 3) as u8],
         // The .xz file format, 2.1.1: the magic number, and CRC32 as the check of blocks.

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use md5::{Digest as _, Md5};
@@ -22,24 +22,13 @@ use tempfile::NamedTempFile;
 
 use super::codec::{self, Record};
 use super::prune::{ROOM, prune};
-use crate::fetch::{Blob, Seen, Store};
+use crate::fetch::{Blob, Store};
 use crate::hash::{Hasher, Sha256};
 use crate::out;
-use crate::progress::Progress;
+use crate::progress::{Progress, Task};
 use crate::spec::Compression;
 use crate::target::Mode;
 use crate::workers;
-
-/// Why there are no pieces.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A blob has other bytes than its digest says.
-    #[error("`{}` is damaged", .0.display())]
-    Damaged(PathBuf),
-    /// The disk refused.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-}
 
 /// The compressed bytes of a blob, checked. Only this module makes one.
 #[derive(Debug, Clone)]
@@ -101,7 +90,7 @@ pub fn stock(
     store: &Store,
     threads: usize,
     progress: &dyn Progress,
-) -> Result<Shelf, Error> {
+) -> io::Result<Shelf> {
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
     let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
@@ -120,30 +109,17 @@ pub fn stock(
     Ok(shelf)
 }
 
-/// What a thread does next.
-enum Task<'a> {
-    Digest(&'a Bench),
-    Block(&'a Bench, u64),
-}
-
 /// Compresses everything, block by block, whichever file it belongs to.
-fn work(benches: &[Bench], threads: usize, progress: &dyn Progress) -> Result<Vec<(Name, Pieces)>, Error> {
+fn work(benches: &[Bench], threads: usize, progress: &dyn Progress) -> io::Result<Vec<(Name, Pieces)>> {
     if benches.is_empty() {
         return Ok(Vec::new());
     }
     let total = benches.iter().map(|bench| bench.blob.size()).sum();
-    let shown = progress.task("compressing", Some(total));
-    let blocks = benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| Task::Block(bench, block)));
-    // What takes longest comes first.
-    let tasks: Vec<_> = benches.iter().map(Task::Digest).chain(blocks).collect();
-    let done = workers::each(threads, &tasks, |task| match task {
-        Task::Digest(bench) => bench.digest(),
-        Task::Block(bench, block) => {
-            shown.advance(bench.compress(*block)?);
-            Ok(())
-        }
-    });
-    done.into_iter().flatten().collect::<Result<Vec<()>, Error>>()?;
+    let task = progress.task("compressing", Some(total));
+    let blocks: Vec<_> =
+        benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| (bench, block))).collect();
+    let done = workers::each(threads, &blocks, |(bench, block)| bench.compress(*block, task.as_ref()));
+    done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
     let done = workers::each(threads, benches, Bench::finish);
     done.into_iter().flatten().collect()
 }
@@ -153,8 +129,6 @@ struct Bench {
     blob: Blob,
     how: Compression,
     place: PathBuf,
-    /// MD5 of the content, in hexadecimal digits.
-    md5: OnceLock<String>,
     /// Nothing any more, once it is finished.
     sink: Mutex<Option<Sink>>,
 }
@@ -164,9 +138,12 @@ struct Sink {
     file: BufWriter<NamedTempFile>,
     /// Of the file.
     sha256: Hasher,
+    /// Of the content, as it was compressed: other bytes must not become pieces under the blob's name.
+    content: Hasher,
+    md5: Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
-    early: BTreeMap<u64, (Vec<u8>, Record)>,
+    early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
 }
 
 impl Bench {
@@ -174,57 +151,37 @@ impl Bench {
         let sink = Sink {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
+            content: Hasher::default(),
+            md5: Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        Self { blob: blob.clone(), how, place, md5: OnceLock::new(), sink: Mutex::new(Some(sink)) }
+        Self { blob: blob.clone(), how, place, sink: Mutex::new(Some(sink)) }
     }
 
     fn blocks(&self) -> u64 {
         self.blob.size().div_ceil(codec::block(self.how) as u64)
     }
 
-    /// What packages list; and the blob's own digest, unless it is known: other bytes must not become pieces under its name.
-    fn digest(&self) -> Result<(), Error> {
-        let (mut md5, mut sha256) = (Md5::new(), (self.blob.seen() == Seen::Dated).then(Hasher::default));
-        let mut file = self.blob.open()?;
-        let mut buffer = vec![0; 128 << 10];
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                count => {
-                    md5.update(&buffer[..count]);
-                    if let Some(sha256) = &mut sha256 {
-                        sha256.update(&buffer[..count]);
-                    }
-                }
-            }
+    fn compress(&self, block: u64, task: &dyn Task) -> io::Result<()> {
+        let content = self.content(block).map_err(|why| {
+            io::Error::new(why.kind(), format!("could not read `{}`: {why}", self.blob.path().display()))
+        })?;
+        let (packed, record) = codec::piece(self.how, &content)?;
+        task.advance(content.len() as u64);
+        match &mut *self.sink() {
+            Some(sink) => sink.take(block, content, packed, record),
+            None => Ok(()),
         }
-        if sha256.is_some_and(|sha256| sha256.finish().0 != self.blob.sha256()) {
-            return Err(self.damaged());
-        }
-        self.md5.get_or_init(|| md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect());
-        Ok(())
     }
 
-    fn damaged(&self) -> Error {
-        // If that fails too, whoever removes it gets a new one.
-        let _ = self.blob.distrust();
-        Error::Damaged(self.blob.path().to_owned())
-    }
-
-    /// Makes one piece; says of how many bytes.
-    fn compress(&self, block: u64) -> io::Result<u64> {
+    fn content(&self, block: u64) -> io::Result<Vec<u8>> {
         let size = codec::block(self.how) as u64;
         let mut file = self.blob.open()?;
         file.seek(SeekFrom::Start(block * size))?;
         let mut content = Vec::new();
         file.take(size).read_to_end(&mut content)?;
-        let (packed, record) = codec::piece(self.how, &content)?;
-        if let Some(sink) = &mut *self.sink() {
-            sink.take(block, packed, record)?;
-        }
-        Ok(record.plain)
+        Ok(content)
     }
 
     fn sink(&self) -> MutexGuard<'_, Option<Sink>> {
@@ -232,22 +189,22 @@ impl Bench {
     }
 
     /// Puts the pieces where others will look for them.
-    fn finish(&self) -> Result<(Name, Pieces), Error> {
+    fn finish(&self) -> io::Result<(Name, Pieces)> {
         let mut sink = self.sink().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
-        let md5 = self.md5.get().cloned().unwrap_or_default();
+        let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let index = Index { md5, records: std::mem::take(&mut sink.records) };
-        if index.records.iter().map(|record| record.plain).sum::<u64>() != self.blob.size() {
-            return Err(self.damaged());
-        }
-        let text = serde_json::to_vec(&index).map_err(io::Error::from)?;
+        let text = serde_json::to_vec(&index)?;
         sink.write(&text)?;
         sink.write(&(text.len() as u64).to_le_bytes())?;
-        let Sink { mut file, sha256, .. } = sink;
+        let Sink { mut file, sha256, content, .. } = sink;
+        if content.finish() != (self.blob.sha256(), self.blob.size()) {
+            return Err(self.blob.damaged());
+        }
         file.write_all(sha256.finish().0.as_bytes())?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         out::make_parent(&self.place)?;
         let open = file.reopen()?;
-        out::complete_hastily(file, &self.place, Mode::PUBLIC)?;
+        out::complete(file, &self.place, Mode::PUBLIC)?;
         let packed = index.records.iter().map(|record| record.packed).sum();
         let pieces = Pieces { file: Arc::new(open), packed, index: Arc::new(index) };
         Ok(((self.blob.sha256(), codec::name(self.how)), pieces))
@@ -255,9 +212,11 @@ impl Bench {
 }
 
 impl Sink {
-    fn take(&mut self, block: u64, packed: Vec<u8>, record: Record) -> io::Result<()> {
-        self.early.insert(block, (packed, record));
-        while let Some((packed, record)) = self.early.remove(&(self.records.len() as u64)) {
+    fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
+        self.early.insert(block, (content, packed, record));
+        while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
+            self.content.update(&content);
+            self.md5.update(&content);
             self.write(&packed)?;
             self.records.push(record);
         }
@@ -286,7 +245,8 @@ fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<P
     // What was used lately is kept longest; a store that can't be written is read all the same.
     let now = Timestamps { last_access: NOW, last_modification: NOW };
     let _ = rustix::fs::futimens(&file, &now);
-    let pieces = parse(&file, plain)?;
+    // What can't be read is as good as damaged.
+    let pieces = parse(&file, plain).unwrap_or_default();
     let pieces = pieces.map(|(packed, index)| Pieces { file: Arc::new(file), packed, index: Arc::new(index) });
     if pieces.is_none() {
         progress.warn(&format!("`{}` is damaged, and is made again", path.display()));

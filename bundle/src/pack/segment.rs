@@ -2,7 +2,6 @@
 //! compresses can treat a file's bytes as a run of their own.
 
 use std::io::{self, Write as _};
-use std::path::Path;
 
 use super::pieces::Pieces;
 use crate::fetch::Blob;
@@ -74,8 +73,8 @@ pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::R
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
                 io::copy(&mut reader, to)?;
-                // The header with the length is written already; a file that changed since would corrupt the archive.
-                if reader.finish() == (blob.sha256(), blob.size()) { Ok(()) } else { Err(changed(blob.path())) }
+                // The header with the length is written already; a file with other bytes would corrupt the archive.
+                if reader.finish() == (blob.sha256(), blob.size()) { Ok(()) } else { Err(blob.damaged()) }
             }
             // These were hashed a moment ago, and nobody else writes there.
             Segment::Pieces(pieces) => {
@@ -91,8 +90,4 @@ pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::R
         task.advance(segment.size());
     }
     Ok(())
-}
-
-fn changed(path: &Path) -> io::Error {
-    io::Error::other(format!("`{}` changed while it was packed", path.display()))
 }
