@@ -181,6 +181,11 @@ impl Hasher {
         self.length += bytes.len() as u64;
     }
 
+    /// Bytes taken so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Digest and length of what was taken.
     pub fn finish(self) -> (Sha256, u64) {
         (Digest(self.hasher.finalize().into()), self.length)

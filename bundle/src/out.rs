@@ -7,10 +7,11 @@
 use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, BufWriter, Write};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, copy_file_range, renameat_with};
+use rustix::fs::{Advice, CWD, RenameFlags, copy_file_range, fadvise, renameat_with};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::hash::{Hasher, Sha256};
@@ -101,6 +102,7 @@ impl Draft {
             let done = share(from, at, to.as_file(), chunk.len() - chunk.len() % SHARED);
             to.write_all(&chunk[done..])?;
             at += chunk.len() as u64;
+            start_writing(to.as_file(), self.hasher.length() - chunk.len() as u64, chunk.len() as u64);
             passed(chunk.len() as u64);
         }
         Ok(())
@@ -124,6 +126,12 @@ impl Write for Draft {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
+}
+
+/// Has the kernel begin to write a part of a file to the disk, so that less is left to wait for when it is synced.
+pub fn start_writing(file: &File, from: u64, length: u64) {
+    // It is advice: what the kernel makes of it, it may.
+    let _ = fadvise(file, from, NonZeroU64::new(length), Advice::DontNeed);
 }
 
 /// Lets the kernel copy `length` bytes; says how many it did. What it does not do, whatever its reason, is written by hand,

@@ -321,10 +321,18 @@ impl Store {
         let mut file = NamedTempFile::new_in(self.root.join("tmp")).map_err(failed)?;
         // 128 KiB at a time: the default of 8 KiB costs as much as the hashing.
         let mut buffer = vec![0; 128 << 10];
+        let (mut written, mut started) = (0, 0);
         loop {
             match reader.read(&mut buffer) {
                 Ok(0) => return Ok(Kept::Temporary(Arc::new(file))),
-                Ok(count) => file.write_all(&buffer[..count]).map_err(failed)?,
+                Ok(count) => {
+                    file.write_all(&buffer[..count]).map_err(failed)?;
+                    written += count as u64;
+                    if written - started >= 4 << 20 {
+                        out::start_writing(file.as_file(), started, written - started);
+                        started = written;
+                    }
+                }
                 Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
                 Err(why) => return Err(why),
             }
