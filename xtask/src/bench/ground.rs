@@ -31,7 +31,7 @@ impl Ground {
         crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "xtask"])?;
         let work = super::repository("target/bench");
         // What a killed run has left mounted.
-        let _ = Command::new("umount").args(["--quiet".as_ref(), work.join("xfs").as_os_str()]).status();
+        let _ = Command::new("umount").arg(work.join("xfs")).stderr(Stdio::null()).status();
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).context("could not make a directory to work in")?;
         // Not every tool takes a path with `..` in it.
