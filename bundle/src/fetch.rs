@@ -11,6 +11,7 @@ mod error;
 mod extract;
 mod http;
 pub mod mirror;
+mod part;
 pub mod store;
 
 use std::collections::BTreeMap;

@@ -238,8 +238,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_agrees_with_the_whole() {
+    fn readers_agree_with_the_whole() {
         let text = b"kube-apiserver";
         assert_eq!(Sha256::of_reader(&text[..]).expect("a slice reads"), (Sha256::of(text), 14));
+        let mut reader = HashingReader::new(&text[..]);
+        assert_eq!(io::copy(&mut reader, &mut io::sink()).expect("a slice reads"), 14);
+        assert_eq!(reader.finish(), (Sha256::of(text), 14));
     }
 }

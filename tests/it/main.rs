@@ -30,4 +30,5 @@ mod repository;
 mod secrets;
 mod seeds;
 mod spec;
+mod tarball;
 mod verify;

@@ -14,7 +14,7 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, 
 
 use super::Fault;
 use super::mirror::without_password;
-use super::store::{Part, Source};
+use super::part::{Part, Source};
 use crate::progress::Task;
 
 /// Timeouts and retries.

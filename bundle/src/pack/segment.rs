@@ -66,28 +66,27 @@ pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
 
 /// Writes all of them, one behind the other.
 pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::Result<()> {
+    let put = |bytes: &[u8], to: &mut Draft| {
+        task.advance(bytes.len() as u64);
+        to.write_all(bytes)
+    };
     for segment in segments {
-        let written = match segment {
-            Segment::Bytes(bytes) => to.write_all(bytes),
-            Segment::Secret(secret) => to.write_all(secret.expose()),
+        match segment {
+            Segment::Bytes(bytes) => put(bytes, to)?,
+            Segment::Secret(secret) => put(secret.expose(), to)?,
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
                 io::copy(&mut reader, to)?;
                 // The header with the length is written already; a file with other bytes would corrupt the archive.
-                if reader.finish() == (blob.sha256(), blob.size()) { Ok(()) } else { Err(blob.damaged()) }
+                if reader.finish() != (blob.sha256(), blob.size()) {
+                    return Err(blob.damaged());
+                }
+                task.advance(blob.size());
             }
             // These were hashed a moment ago, and nobody else writes there.
-            Segment::Pieces(pieces) => {
-                to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?;
-                continue;
-            }
-            Segment::Finished(file) => {
-                to.copy(&file.open()?, file.size(), |count| task.advance(count))?;
-                continue;
-            }
-        };
-        written?;
-        task.advance(segment.size());
+            Segment::Pieces(pieces) => to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?,
+            Segment::Finished(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
+        }
     }
     Ok(())
 }
