@@ -14,7 +14,7 @@ use std::io::Write as _;
 use flate2::{Compression, GzBuilder};
 
 use crate::fetch::{Blob, Blobs};
-use crate::out::Finished;
+use crate::out::WrittenFile;
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, PackagePlan, Plan, Source};
 use crate::secret::Secret;
@@ -33,7 +33,7 @@ pub struct Trees<'a> {
 
 /// What one artifact is made from.
 #[derive(Debug)]
-pub enum Parcel {
+pub enum ArtifactInput {
     /// An archive.
     Archive(Tree),
     /// A package.
@@ -55,7 +55,7 @@ pub enum Error {
     },
     /// A file wants something that was neither fetched nor issued.
     #[error("`{path}` wants {what}, which is not there")]
-    Lacking {
+    MissingInput {
         /// The file.
         path: String,
         /// What it wants.
@@ -71,19 +71,23 @@ pub fn assemble<'a>(plan: &'a Plan, blobs: &'a Blobs, pki: &'a Pki) -> Trees<'a>
 impl Trees<'_> {
     /// What is packed into `output`. `packed` are outputs that are finished, by their paths: seeds carry some of them, and
     /// name their digests.
-    pub fn parcel(&self, output: &Output, packed: &BTreeMap<String, Finished>) -> Result<Parcel, Error> {
+    pub fn artifact_input(
+        &self,
+        output: &Output,
+        packed: &BTreeMap<String, WrittenFile>,
+    ) -> Result<ArtifactInput, Error> {
         let Self { plan, blobs, pki } = *self;
         Ok(match &output.kind {
             OutputKind::Tarball { node } => {
                 let node = node_plan(plan, node).ok_or_else(|| lacking(&output.path, format!("node `{node}`")))?;
                 let installed = tree(node.name.as_str(), &node.files, blobs, pki)?;
                 let packed = installer::wrap(&installed, &output.path, plan, node, pki.window());
-                Parcel::Archive(packed.map_err(|source| conflict(&node.name, source))?)
+                ArtifactInput::Archive(packed.map_err(|source| conflict(&node.name, source))?)
             }
-            OutputKind::Deb(package) => Parcel::Package(Box::new(assemble_package(plan, package, blobs, pki)?)),
+            OutputKind::Deb(package) => ArtifactInput::Package(Box::new(assemble_package(plan, package, blobs, pki)?)),
             OutputKind::Seed(of) => {
                 let node = of.node.as_ref().and_then(|node| node_plan(plan, node));
-                Parcel::Seed(seed::seed(of, plan, node, pki.window(), packed)?)
+                ArtifactInput::Seed(seed::seed(of, plan, node, pki.window(), packed)?)
             }
         })
     }
@@ -137,7 +141,7 @@ fn conflict(node: &NodeName, source: Conflict) -> Error {
 }
 
 fn lacking(path: &str, what: String) -> Error {
-    Error::Lacking { path: path.to_owned(), what }
+    Error::MissingInput { path: path.to_owned(), what }
 }
 
 fn tree(whose: &str, files: &[FilePlan], blobs: &Blobs, pki: &Pki) -> Result<Tree, Error> {

@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::recipe::{Recipe, embedded};
 use crate::spec::{ClusterSpec, TEMPLATE};
 use crate::target::Mode;
-use crate::{Error, Workplace, clock, out, pack, pin, pki, plan};
+use crate::{BuildContext, Error, clock, out, pack, pin, pki, plan};
 
 /// The release that is played.
 const RECIPE: &str = "v1.16.0";
@@ -36,7 +36,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
         })
         .collect();
     let (spec, _) = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE).map_err(Error::Spec)?;
-    let plan = plan::plan(&spec, &recipe(&programs)?, plan::Edition::default())?;
+    let plan = plan::plan(&spec, &recipe(&programs)?, plan::BuildInfo::default())?;
     let served = mirror::Served::start(&programs);
     let mirror = match &served {
         Ok(served) => Mirror::Url(served.url()),
@@ -46,7 +46,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
             Mirror::Directory(directory(&programs, scratch.path())?)
         }
     };
-    let workplace = Workplace {
+    let workplace = BuildContext {
         store: Store::open(scratch.path().join("store"))?,
         sources: Sources {
             mirrors: vec![mirror],
@@ -54,7 +54,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
             jobs,
             policy: Policy { proxies: false, ..Policy::default() },
         },
-        pki: pki::Workplace {
+        pki: pki::PkiContext {
             directory: &scratch.path().join("pki"),
             base: scratch.path(),
             now: clock::now(),

@@ -22,7 +22,7 @@ use crate::plan::downloads::{Content, Member};
 use crate::progress::{Progress, Task, bytes};
 use crate::workers;
 use body::Body;
-pub use error::{Error, Fault, Unobtainable};
+pub use error::{Error, FailedDownload, Fault};
 pub use http::Policy;
 use mirror::{Mirror, Place};
 pub use store::{Blob, Damaged, Store};
@@ -114,7 +114,7 @@ fn fetch_one(
     sources: &Sources,
     client: &http::Client,
     progress: &dyn Progress,
-) -> Result<Result<Found, Unobtainable>, Error> {
+) -> Result<Result<Found, FailedDownload>, Error> {
     let _lock = store
         .lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {}", download.file)))?;
     // Whoever held the lock may have fetched it.
@@ -143,7 +143,7 @@ fn fetch_one(
             break;
         }
     }
-    Ok(Err(Unobtainable { file: download.file.clone(), pin: download.pin, tried }))
+    Ok(Err(FailedDownload { file: download.file.clone(), pin: download.pin, tried }))
 }
 
 /// What the store has already, if it has all of it.
@@ -194,7 +194,7 @@ fn obtain(
         Place::File(path) => {
             let (file, length) = store::open_local(path)?;
             task.expect(length);
-            take(download, &mut Body::new(file, download, task), store, Landing::Temporary)
+            take(download, &mut Body::new(file, download, task), store, Destination::Temporary)
         }
         Place::Url(url) => {
             let resumed = match stream(download, url, store, client, task) {
@@ -218,7 +218,7 @@ fn stream(
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
     let mut body = Body::new(http::Resumable::new(connected, url, part, download.size, task), download, task);
-    let outcome = take(download, &mut body, store, Landing::Part);
+    let outcome = take(download, &mut body, store, Destination::Part);
     let spliced = body.source().is_spliced();
     match outcome {
         Err(Fault::Wrong(_)) => store.forget_part(&download.pin),
@@ -230,7 +230,7 @@ fn stream(
 
 /// Where a body's bytes come to lie while they are read.
 #[derive(Clone, Copy)]
-enum Landing {
+enum Destination {
     /// In the part file, by the source's own doing.
     Part,
     /// In a temporary file, which has to be written.
@@ -242,13 +242,13 @@ fn take<R: std::io::Read>(
     download: &Download,
     body: &mut Body<'_, R>,
     store: &Store,
-    landing: Landing,
+    landing: Destination,
 ) -> Result<Found, Fault> {
     match &download.content {
         Content::Binary(member) => {
             let kept = match landing {
-                Landing::Part => body.drain().map(|()| store.finished_part(&download.pin)),
-                Landing::Temporary => store.keep(body),
+                Destination::Part => body.drain().map(|()| store.finished_part(&download.pin)),
+                Destination::Temporary => store.keep(body),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
             let Pin::Sha256(sha256) = body.verify()? else {
@@ -285,7 +285,7 @@ fn take<R: std::io::Read>(
     }
 }
 
-fn admit(member: &Member, store: &Store, file: &store::Kept, sha256: Sha256) -> Result<Blob, Fault> {
+fn admit(member: &Member, store: &Store, file: &store::StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
     file.head()
         .and_then(|head| elf::check(&head).map_err(std::io::Error::other))
         .map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;

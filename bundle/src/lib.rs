@@ -44,19 +44,19 @@ use progress::Progress;
 
 /// Where a build works, and with what.
 #[derive(Debug)]
-pub struct Workplace<'a> {
+pub struct BuildContext<'a> {
     /// Verified downloads, shared by all builds.
     pub store: fetch::Store,
     /// Where files come from.
     pub sources: fetch::Sources,
     /// Where keys live, and the present time.
-    pub pki: pki::Workplace<'a>,
+    pub pki: pki::PkiContext<'a>,
     /// Where the bundle goes.
     pub destination: pack::Destination<'a>,
 }
 
 /// From a plan to a bundle on disk.
-pub fn build(plan: &Plan, at: &Workplace<'_>, progress: &dyn Progress) -> Result<Manifest, Error> {
+pub fn build(plan: &Plan, at: &BuildContext<'_>, progress: &dyn Progress) -> Result<Manifest, Error> {
     let blobs = fetch::fetch(&plan.downloads, &at.store, &at.sources, progress)?;
     let pki = pki::issue(&plan.pki, &at.pki, progress)?;
     let trees = assemble::assemble(plan, &blobs, &pki);

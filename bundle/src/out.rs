@@ -33,16 +33,16 @@ pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
     Builder::new().prefix(TEMPORARY).tempfile_in(parent)
 }
 
-/// A file that is whole and in its place. Only [`Draft::finish`] makes one, after all of it was hashed.
+/// A file that is whole and in its place. Only [`AtomicFileWriter::finish`] makes one, after all of it was hashed.
 #[derive(Debug, Clone)]
-pub struct Finished {
+pub struct WrittenFile {
     path: PathBuf,
     size: u64,
     sha256: Sha256,
     mode: Mode,
 }
 
-impl Finished {
+impl WrittenFile {
     /// Length in bytes.
     pub fn size(&self) -> u64 {
         self.size
@@ -66,7 +66,7 @@ impl Finished {
 }
 
 /// A file in the making, hashed while it is written.
-pub struct Draft {
+pub struct AtomicFileWriter {
     path: PathBuf,
     file: BufWriter<NamedTempFile>,
     hasher: Hasher,
@@ -75,9 +75,9 @@ pub struct Draft {
 /// How much is read at once of what is copied.
 const CHUNK: usize = 1 << 20;
 /// What file systems share is whole blocks of so many bytes, or of fewer.
-pub const SHARED: usize = 4096;
+pub const BLOCK_ALIGNMENT: usize = 4096;
 
-impl Draft {
+impl AtomicFileWriter {
     /// Begins the file that will be at `path`.
     pub fn begin(path: PathBuf) -> io::Result<Self> {
         let file = BufWriter::with_capacity(256 << 10, begin(&path)?);
@@ -85,7 +85,7 @@ impl Draft {
     }
 
     /// Adds the first `length` bytes of another file; `passed` hears of each chunk of them. Where the file system can,
-    /// both files share their blocks, if they lie at multiples of [`SHARED`] in both.
+    /// both files share their blocks, if they lie at multiples of [`BLOCK_ALIGNMENT`] in both.
     pub fn copy(&mut self, from: &File, length: u64, passed: impl Fn(u64)) -> io::Result<()> {
         self.file.flush()?;
         let to = self.file.get_mut();
@@ -99,7 +99,7 @@ impl Draft {
                 _ => why,
             })?;
             self.hasher.update(chunk);
-            let done = share(from, at, to.as_file(), chunk.len() - chunk.len() % SHARED);
+            let done = share(from, at, to.as_file(), chunk.len() - chunk.len() % BLOCK_ALIGNMENT);
             to.write_all(&chunk[done..])?;
             at += chunk.len() as u64;
             start_writing(to.as_file(), self.hasher.length() - chunk.len() as u64, chunk.len() as u64);
@@ -109,14 +109,14 @@ impl Draft {
     }
 
     /// Gives the file its mode and its name, durably.
-    pub fn finish(self, mode: Mode) -> io::Result<Finished> {
+    pub fn finish(self, mode: Mode) -> io::Result<WrittenFile> {
         let (sha256, size) = self.hasher.finish();
         complete(self.file.into_inner().map_err(io::IntoInnerError::into_error)?, &self.path, mode)?;
-        Ok(Finished { path: self.path, size, sha256, mode })
+        Ok(WrittenFile { path: self.path, size, sha256, mode })
     }
 }
 
-impl Write for Draft {
+impl Write for AtomicFileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.hasher.update(&bytes[..count]);

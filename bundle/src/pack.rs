@@ -19,18 +19,18 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::assemble::seed::Seed;
-use crate::assemble::{self, Parcel, Trees};
+use crate::assemble::{self, ArtifactInput, Trees};
 use crate::fetch::{Damaged, Store};
 use crate::hash::Sha256;
 use crate::manifest::{Artifact, FileRecord, MANIFEST, Manifest, Member, SUMS};
-use crate::out::{self, Draft, Finished, Staging};
+use crate::out::{self, AtomicFileWriter, Staging, WrittenFile};
 use crate::plan::{Medium, Output, OutputKind, Plan};
 use crate::progress::{Progress, bytes};
 use crate::spec::Compression;
 use crate::target::Mode;
 use crate::tree::{Entry, Tree};
 use crate::workers;
-use pieces::Shelf;
+use pieces::CompressedCache;
 use segment::Segment;
 
 /// What went wrong while packing.
@@ -107,7 +107,7 @@ enum Job<'a> {
 
 /// One file of the output directory.
 struct Written {
-    file: Finished,
+    file: WrittenFile,
     /// What is inside, if anything was packed.
     entries: Option<BTreeMap<String, Member>>,
     /// What a package says of itself.
@@ -124,9 +124,9 @@ pub fn pack(
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
     let staging = Staging::begin(to.out, Manifest::own_files)?;
-    let shelf = pieces::stock(&trees.programs(), store, to.jobs, progress)
+    let cache = pieces::ensure_compressed(&trees.programs(), store, to.jobs, progress)
         .map_err(|why| failed(why, |source| Error::Store { path: store.root().to_owned(), source }))?;
-    let around = Around { plan, trees, staging: &staging, shelf: &shelf, progress };
+    let context = PackContext { plan, trees, staging: &staging, cache: &cache, progress };
     // Seeds carry what is packed before them, and name its digests.
     let in_seeds = plan.outputs.iter().filter_map(|output| match &output.kind {
         OutputKind::Seed(seed) => Some(seed.payload.iter().chain(&seed.carries)),
@@ -138,12 +138,12 @@ pub fn pack(
         .iter()
         .map(Job::Output)
         .partition(|job| matches!(job, Job::Output(it) if in_seeds.contains(&it.path)));
-    let mut written = around.write_all(&first, &BTreeMap::new(), to.jobs)?;
+    let mut written = context.write_all(&first, &BTreeMap::new(), to.jobs)?;
     let packed = written.iter().map(|(path, written)| (path.clone(), written.file.clone())).collect();
     let then: Vec<_> = then.into_iter().chain([Job::Operator]).collect();
-    written.extend(around.write_all(&then, &packed, to.jobs)?);
+    written.extend(context.write_all(&then, &packed, to.jobs)?);
 
-    let record = |file: &Finished| FileRecord { size: file.size(), sha256: file.sha256(), mode: file.mode() };
+    let record = |file: &WrittenFile| FileRecord { size: file.size(), sha256: file.sha256(), mode: file.mode() };
     let mut records: BTreeMap<_, _> = written.iter().map(|(path, file)| (path.clone(), record(&file.file))).collect();
     records.extend(write_repository(plan, &written, &records, &staging)?);
     let artifacts = plan.outputs.iter().filter_map(|output| {
@@ -160,19 +160,19 @@ pub fn pack(
 }
 
 /// Where files are made, and what of.
-struct Around<'a> {
+struct PackContext<'a> {
     plan: &'a Plan,
     trees: &'a Trees<'a>,
     staging: &'a Staging,
-    shelf: &'a Shelf,
+    cache: &'a CompressedCache,
     progress: &'a dyn Progress,
 }
 
-impl Around<'_> {
+impl PackContext<'_> {
     fn write_all(
         &self,
         jobs: &[Job<'_>],
-        packed: &BTreeMap<String, Finished>,
+        packed: &BTreeMap<String, WrittenFile>,
         threads: usize,
     ) -> Result<BTreeMap<String, Written>, Error> {
         let written = workers::each(threads, jobs, |job| match job {
@@ -183,19 +183,19 @@ impl Around<'_> {
         Ok(written.into_iter().flatten().collect())
     }
 
-    fn write(&self, output: &Output, packed: &BTreeMap<String, Finished>) -> Result<Vec<(String, Written)>, Error> {
+    fn write(&self, output: &Output, packed: &BTreeMap<String, WrittenFile>) -> Result<Vec<(String, Written)>, Error> {
         let path = &output.path;
         let failed = unwritten(path.into());
         let mtime = self.plan.timestamp.unix_timestamp();
-        let written = match self.trees.parcel(output, packed)? {
-            Parcel::Archive(tree) => {
+        let written = match self.trees.artifact_input(output, packed)? {
+            ArtifactInput::Archive(tree) => {
                 let plain = tar::segments(&tree, mtime, tar::Names::Bare).map_err(&failed)?;
-                let segments = compress::segments(Compression::Gzip, plain, 0, self.shelf).map_err(&failed)?;
+                let segments = compress::segments(Compression::Gzip, plain, 0, self.cache).map_err(&failed)?;
                 Written { entries: Some(Artifact::describe(&tree)), ..self.write_packed(path, &tree, &segments)? }
             }
-            Parcel::Package(package) => {
-                let control = deb::control(&package, self.shelf).map_err(&failed)?;
-                let segments = deb::segments(&package, &control, self.shelf).map_err(&failed)?;
+            ArtifactInput::Package(package) => {
+                let control = deb::control(&package, self.cache).map_err(&failed)?;
+                let segments = deb::segments(&package, &control, self.cache).map_err(&failed)?;
                 let written = self.write_packed(path, &package.tree, &segments)?;
                 Written {
                     stanza: deb::stanza(&control),
@@ -203,7 +203,7 @@ impl Around<'_> {
                     ..written
                 }
             }
-            Parcel::Seed(Seed { medium, label, tree }) => {
+            ArtifactInput::Seed(Seed { medium, label, tree }) => {
                 let segments = match medium {
                     Medium::Iso => iso::segments(&tree, label, mtime),
                     Medium::Vfat => fat::segments(&tree, label, mtime),
@@ -255,9 +255,9 @@ impl Around<'_> {
         let failed = unwritten(place.clone());
         let name = path.rsplit('/').next().unwrap_or_default();
         let task = self.progress.task(name, Some(segments.iter().map(Segment::size).sum()));
-        let mut draft = Draft::begin(place).map_err(&failed)?;
-        segment::write_all(segments, &mut draft, task.as_ref()).map_err(&failed)?;
-        let file = draft.finish(mode).map_err(&failed)?;
+        let mut writer = AtomicFileWriter::begin(place).map_err(&failed)?;
+        segment::write_all(segments, &mut writer, task.as_ref()).map_err(&failed)?;
+        let file = writer.finish(mode).map_err(&failed)?;
         Ok(Written { file, entries: None, stanza: None })
     }
 }

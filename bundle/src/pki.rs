@@ -7,7 +7,7 @@
 pub mod certificate;
 pub mod directory;
 mod error;
-pub mod facts;
+pub mod info;
 mod keys;
 mod pem;
 pub mod revision;
@@ -25,7 +25,7 @@ use crate::secret::Secret;
 use certificate::{Authority, Key};
 use directory::PkiDir;
 pub use error::Error;
-use facts::{Facts, day};
+use info::{CertificateInfo, day};
 use keys::{HeldKey, encryption_key, keys};
 pub use status::{Status, status};
 use token::BootstrapToken;
@@ -47,7 +47,7 @@ pub(crate) struct Credential {
     /// PEM of the private key.
     pub(crate) key: Option<Secret>,
     /// What the certificate says; `None` for a bare key pair.
-    pub(crate) facts: Option<Facts>,
+    pub(crate) info: Option<CertificateInfo>,
 }
 
 impl Pki {
@@ -65,16 +65,16 @@ impl Pki {
 
     /// When all certificates are valid together: latest begin, earliest end.
     pub fn window(&self) -> (OffsetDateTime, OffsetDateTime) {
-        let facts = || self.certificates.values().filter_map(|credential| credential.facts.as_ref());
-        let begin = facts().map(|facts| facts.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let end = facts().map(|facts| facts.not_after).min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let info = || self.certificates.values().filter_map(|credential| credential.info.as_ref());
+        let begin = info().map(|info| info.not_before).max().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let end = info().map(|info| info.not_after).min().unwrap_or(OffsetDateTime::UNIX_EPOCH);
         (begin, end)
     }
 }
 
 /// What [`issue`] works with besides the plan.
 #[derive(Debug)]
-pub struct Workplace<'a> {
+pub struct PkiContext<'a> {
     /// The pki directory.
     pub directory: &'a Path,
     /// Where `cluster.toml` lies, which given files are relative to.
@@ -93,7 +93,7 @@ pub const TOKEN: &str = "bootstrap-token";
 const ENCRYPTION_KEY: &str = "encryption-key";
 
 /// Makes sure that everything the plan wants exists, and loads it.
-pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Result<Pki, Error> {
+pub fn issue(plan: &PkiPlan, at: &PkiContext<'_>, progress: &dyn Progress) -> Result<Pki, Error> {
     renewable(plan, at.renew)?;
     let directory = PkiDir::open(at.directory)?;
     // Before any certificate: where one exists, a missing one of these was lost, not never made.
@@ -102,26 +102,26 @@ pub fn issue(plan: &PkiPlan, at: &Workplace<'_>, progress: &dyn Progress) -> Res
     let mut keys = keys(plan, &directory, at)?;
     let mut certificates = BTreeMap::new();
     let mut authorities = BTreeMap::new();
-    for (id, wish) in &plan.certificates {
-        if let Some(authority) = authority(plan, id, wish, &mut keys, &directory, at, progress)? {
+    for (id, planned) in &plan.certificates {
+        if let Some(authority) = authority(plan, id, planned, &mut keys, &directory, at, progress)? {
             authorities.insert(id.clone(), authority);
         }
     }
-    for (id, wish) in &plan.certificates {
-        let credential = match wish {
+    for (id, planned) in &plan.certificates {
+        let credential = match planned {
             CertPlan::Leaf { issuer, .. } => {
                 let key = keys.remove(id).unwrap_or_else(|| unreachable!("every leaf has a key by now"));
                 let signer = authorities.get(issuer).unwrap_or_else(|| unreachable!("a recipe names authorities only"));
-                leaf(id, wish, &key, signer, &directory, at, progress)?
+                leaf(id, planned, &key, signer, &directory, at, progress)?
             }
             CertPlan::KeyPair => {
                 let key = keys.remove(id).unwrap_or_else(|| unreachable!("every pair has a key by now"));
                 let public = key.key.public_pem();
                 directory.write_public(id, &public)?;
-                Credential { public, key: Some(key.key.pem()), facts: None }
+                Credential { public, key: Some(key.key.pem()), info: None }
             }
-            CertPlan::Given { cert, key } if !authorities.contains_key(id) => given(cert, key.as_deref(), at)?,
-            CertPlan::Authority { .. } | CertPlan::Given { .. } => continue,
+            CertPlan::External { cert, key } if !authorities.contains_key(id) => external(cert, key.as_deref(), at)?,
+            CertPlan::Authority { .. } | CertPlan::External { .. } => continue,
         };
         certificates.insert(id.clone(), credential);
     }
@@ -137,7 +137,7 @@ fn renewable(plan: &PkiPlan, wanted: &BTreeSet<String>) -> Result<(), Error> {
             Some(CertPlan::Leaf { .. }) => continue,
             Some(CertPlan::Authority { .. }) => "it is a CA, and everything the cluster trusts hangs on it",
             Some(CertPlan::KeyPair) => "a bare key pair has no end; replacing it would void every token it signed",
-            Some(CertPlan::Given { .. }) => "it was made by somebody else",
+            Some(CertPlan::External { .. }) => "it was made by somebody else",
             None => "there is no such certificate",
         };
         return Err(Error::NotRenewable { id: id.clone(), why });
@@ -149,19 +149,19 @@ fn renewable(plan: &PkiPlan, wanted: &BTreeSet<String>) -> Result<(), Error> {
 fn authority(
     plan: &PkiPlan,
     id: &CertId,
-    wish: &CertPlan,
+    planned: &CertPlan,
     keys: &mut BTreeMap<CertId, HeldKey>,
     directory: &PkiDir,
-    at: &Workplace<'_>,
+    at: &PkiContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Option<Authority>, Error> {
     let signs = plan.certificates.values().any(|other| matches!(other, CertPlan::Leaf { issuer, .. } if issuer == id));
-    match wish {
+    match planned {
         CertPlan::Authority { subject, lifetime } => {
             let key = keys.remove(id).unwrap_or_else(|| unreachable!("every authority has a key by now")).key;
-            if let Some((pem, facts)) = directory.certificate(id)? {
+            if let Some((pem, info)) = directory.certificate(id)? {
                 let path = directory.certificate_path(id);
-                return checked_authority(id, &path, pem, facts, key, at.now).map(Some);
+                return checked_authority(id, &path, pem, info, key, at.now).map(Some);
             }
             let pem = certificate::self_signed(subject, *lifetime, &key, at.now).map_err(|why| Error::Crypto {
                 verb: "sign",
@@ -169,20 +169,20 @@ fn authority(
                 why,
             })?;
             directory.write_public(id, &pem)?;
-            let facts =
-                Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
-            progress.note(&format!("Made CA `{id}`, valid until {}", day(facts.not_after)));
-            Ok(Some(Authority { pem, facts, key }))
+            let info = CertificateInfo::from_pem(&pem)
+                .map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
+            progress.note(&format!("Made CA `{id}`, valid until {}", day(info.not_after)));
+            Ok(Some(Authority { pem, info, key }))
         }
-        CertPlan::Given { cert, key: Some(key) } if signs => {
+        CertPlan::External { cert, key: Some(key) } if signs => {
             let (cert, key) = (at.base.join(cert), at.base.join(key));
-            let (pem, facts, certificates) = directory::read_given(&cert)?;
+            let (pem, info, certificates) = directory::read_external(&cert)?;
             if certificates > 1 {
                 let why = "it is a chain, and kube-controller-manager signs with a single certificate only".to_owned();
                 return Err(Error::Unfit { path: cert, why });
             }
             let key = directory::read_key(&key)?;
-            checked_authority(id, &cert, pem, facts, key, at.now).map(Some)
+            checked_authority(id, &cert, pem, info, key, at.now).map(Some)
         }
         _ => Ok(None),
     }
@@ -192,39 +192,39 @@ fn checked_authority(
     id: &str,
     path: &Path,
     pem: String,
-    facts: Facts,
+    info: CertificateInfo,
     key: Key,
     now: OffsetDateTime,
 ) -> Result<Authority, Error> {
     let unfit = |why: &str| Err(Error::Unfit { path: path.to_owned(), why: why.to_owned() });
-    if !facts.is_ca {
+    if !info.is_ca {
         return unfit(
             "it is no CA certificate: basic constraints don't say CA, or key usage forbids signing certificates",
         );
     }
-    if !facts.belongs_to(&key) {
+    if !info.belongs_to(&key) {
         return unfit("it does not belong to the key beside it");
     }
     if !key.is_known_to_v1_16() {
         return unfit("Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384, and no others");
     }
-    if facts.not_after <= now {
-        return Err(Error::Expired { id: id.to_owned(), end: day(facts.not_after) });
+    if info.not_after <= now {
+        return Err(Error::Expired { id: id.to_owned(), end: day(info.not_after) });
     }
-    if let Some(why) = facts.untimely(now) {
+    if let Some(why) = info.validity_error(now) {
         return unfit(&why);
     }
-    Ok(Authority { pem, facts, key })
+    Ok(Authority { pem, info, key })
 }
 
 /// Reuses or reissues one leaf.
 fn leaf(
     id: &CertId,
-    wish: &CertPlan,
+    planned: &CertPlan,
     held: &HeldKey,
     signer: &Authority,
     directory: &PkiDir,
-    at: &Workplace<'_>,
+    at: &PkiContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Credential, Error> {
     let existing = directory.certificate(id)?;
@@ -232,52 +232,52 @@ fn leaf(
         None => Some("it was not there".to_owned()),
         Some(_) if held.new.is_some_and(|reason| !reason.is_empty()) => held.new.map(str::to_owned),
         Some(_) if at.renew.contains(id) => Some("asked for".to_owned()),
-        Some((_, facts)) => facts.differs_from(wish, &held.key, signer, at.now),
+        Some((_, info)) => info.differs_from(planned, &held.key, signer, at.now),
     };
-    let (public, facts) = match (existing, reason) {
+    let (public, info) = match (existing, reason) {
         (Some(existing), None) => existing,
         (existing, reason) => {
-            let pem = certificate::signed(wish, &held.key, signer, at.now).map_err(|why| Error::Crypto {
+            let pem = certificate::signed(planned, &held.key, signer, at.now).map_err(|why| Error::Crypto {
                 verb: "sign",
                 id: id.clone(),
                 why,
             })?;
-            let facts =
-                Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
+            let info = CertificateInfo::from_pem(&pem)
+                .map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
             if let Some((old, old_facts)) = existing {
                 directory.put_aside(id, &old, &old_facts)?;
                 progress.note(&format!("Reissued `{id}`: {}", reason.unwrap_or_default()));
             }
             directory.write_public(id, &pem)?;
-            (pem, facts)
+            (pem, info)
         }
     };
-    Ok(Credential { public, key: Some(held.key.pem()), facts: Some(facts) })
+    Ok(Credential { public, key: Some(held.key.pem()), info: Some(info) })
 }
 
-fn given(cert: &Path, key: Option<&Path>, at: &Workplace<'_>) -> Result<Credential, Error> {
+fn external(cert: &Path, key: Option<&Path>, at: &PkiContext<'_>) -> Result<Credential, Error> {
     let path = at.base.join(cert);
-    let (public, facts, _) = directory::read_given(&path)?;
-    if let Some(why) = facts.untimely(at.now) {
+    let (public, info, _) = directory::read_external(&path)?;
+    if let Some(why) = info.validity_error(at.now) {
         return Err(Error::Unfit { path, why });
     }
     let key = match key {
         Some(key) => {
             let key = directory::read_key(&at.base.join(key))?;
-            if !facts.belongs_to(&key) {
+            if !info.belongs_to(&key) {
                 return Err(Error::Unfit { path, why: "it does not belong to the key given with it".to_owned() });
             }
             Some(key.pem())
         }
         None => None,
     };
-    Ok(Credential { public, key, facts: Some(facts) })
+    Ok(Credential { public, key, info: Some(info) })
 }
 
 fn token(
     plan: &PkiPlan,
     directory: &PkiDir,
-    at: &Workplace<'_>,
+    at: &PkiContext<'_>,
     progress: &dyn Progress,
 ) -> Result<BootstrapToken, Error> {
     let existing = directory.token()?;
@@ -314,10 +314,10 @@ fn token(
 
 fn warn_of_the_end(pki: &Pki, now: OffsetDateTime, progress: &dyn Progress) {
     for (id, credential) in &pki.certificates {
-        if let Some(facts) = credential.facts.as_ref().filter(|facts| facts.not_after - now < SOON) {
+        if let Some(info) = credential.info.as_ref().filter(|info| info.not_after - now < SOON) {
             progress.warn(&format!(
                 "`{id}` expires on {}; `kube-bundle pki renew` reissues what is no CA",
-                day(facts.not_after)
+                day(info.not_after)
             ));
         }
     }

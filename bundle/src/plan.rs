@@ -118,14 +118,14 @@ impl OutputKind {
 
 /// What sets one build apart from another of the same spec and recipe.
 #[derive(Debug, Clone, Copy)]
-pub struct Edition {
+pub struct BuildInfo {
     /// `SOURCE_DATE_EPOCH`, where the environment has it.
     pub epoch: Option<OffsetDateTime>,
     /// Which build of this cluster it is, from 1: the Debian revision of the machines' packages.
     pub revision: u32,
 }
 
-impl Default for Edition {
+impl Default for BuildInfo {
     fn default() -> Self {
         Self { epoch: None, revision: 1 }
     }
@@ -147,7 +147,7 @@ impl Error {
 }
 
 /// Plans a cluster.
-pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Plan, Error> {
+pub fn plan(spec: &ClusterSpec, recipe: &Recipe, build: BuildInfo) -> Result<Plan, Error> {
     let refuse = |faults| Error { recipe: recipe.name.clone(), faults };
     let files = files::plan(spec, recipe).map_err(refuse)?;
     let pki = certificates::plan(spec, recipe);
@@ -155,8 +155,8 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, edition: Edition) -> Result<Pla
     if !unsigned.is_empty() {
         return Err(refuse(unsigned));
     }
-    let timestamp = edition.epoch.unwrap_or(recipe.release.released);
-    let revision = spec.deb.revision.unwrap_or(edition.revision);
+    let timestamp = build.epoch.unwrap_or(recipe.release.released);
+    let revision = spec.deb.revision.unwrap_or(build.revision);
     let mut outputs = Vec::new();
     if spec.packs(Format::Tarball) {
         outputs.extend(files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)));
@@ -198,7 +198,7 @@ impl Plan {
     }
 
     /// Digest of everything but the outputs: what a build of other formats, or another revision, has in common.
-    pub fn substance(&self) -> Sha256 {
+    pub fn content_digest(&self) -> Sha256 {
         let mut plan =
             serde_json::to_value(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
         if let Some(plan) = plan.as_object_mut() {

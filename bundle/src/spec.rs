@@ -24,7 +24,8 @@ use crate::diagnostic::Faults;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName};
 pub use output::{Compression, DebLayout, DebSpec, Format};
 pub use seed::{
-    Addressing, Card, CardName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec, SshKey,
+    Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
+    SshKey,
 };
 
 /// The commented file that `kube-bundle init` writes.

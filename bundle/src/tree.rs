@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::fetch::Blob;
 use crate::hash::Sha256;
-use crate::out::Finished;
+use crate::out::WrittenFile;
 use crate::package::Control;
 use crate::secret::Secret;
 use crate::spec::Compression;
@@ -27,7 +27,7 @@ pub enum Content {
     /// A verified file of the store, read when it is packed.
     Blob(Blob),
     /// An artifact that another one carries.
-    Finished(Finished),
+    WrittenFile(WrittenFile),
 }
 
 /// One file or directory.
@@ -59,7 +59,7 @@ impl Entry {
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Secret(secret) => secret.expose().len() as u64,
             Content::Blob(blob) => blob.size(),
-            Content::Finished(file) => file.size(),
+            Content::WrittenFile(file) => file.size(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Entry {
             Content::Bytes(bytes) => Some(Sha256::of(bytes)),
             Content::Secret(secret) => Some(Sha256::of(secret.expose())),
             Content::Blob(blob) => Some(blob.sha256()),
-            Content::Finished(file) => Some(file.sha256()),
+            Content::WrittenFile(file) => Some(file.sha256()),
         }
     }
 
@@ -122,7 +122,7 @@ impl Tree {
     pub fn holds_secrets(&self) -> bool {
         self.files().any(|(_, entry)| match &entry.content {
             Content::Secret(_) => true,
-            Content::Finished(file) => file.mode() == Mode::SECRET,
+            Content::WrittenFile(file) => file.mode() == Mode::SECRET,
             Content::Directory | Content::Bytes(_) | Content::Blob(_) => false,
         })
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::harness::{Bench, files, has, tool};
+use crate::harness::{Workspace, files, has, tool};
 
 /// What openssl reads in a certificate.
 struct Seen {
@@ -10,8 +10,8 @@ struct Seen {
     subject: String,
 }
 
-fn see(bench: &Bench, id: &str) -> Seen {
-    let path = bench.path(&format!("pki/{id}.pem")).display().to_string();
+fn see(workspace: &Workspace, id: &str) -> Seen {
+    let path = workspace.path(&format!("pki/{id}.pem")).display().to_string();
     let read = |args: &[&str]| tool("openssl", &[&["x509", "-in", &path, "-noout"], args].concat());
     Seen { text: read(&["-text"]), subject: read(&["-subject", "-nameopt", "RFC2253"]).trim().to_owned() }
 }
@@ -48,12 +48,12 @@ fn every_certificate_is_signed_by_its_own_ca_for_one_purpose() {
     if !has("openssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
-    bench.build().success();
-    let pem = |id: &str| bench.path(&format!("pki/{id}.pem")).display().to_string();
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    workspace.build().success();
+    let pem = |id: &str| workspace.path(&format!("pki/{id}.pem")).display().to_string();
     for (ca, leaves) in issuers() {
-        let authority = see(&bench, ca);
+        let authority = see(&workspace, ca);
         assert_eq!(authority.after("Basic Constraints: critical"), "CA:TRUE", "{ca}");
         assert_eq!(authority.after("Key Usage: critical"), "Certificate Sign, CRL Sign", "{ca}");
         for leaf in leaves {
@@ -69,7 +69,7 @@ fn every_certificate_is_signed_by_its_own_ca_for_one_purpose() {
                     String::from_utf8_lossy(&verify.stdout)
                 );
             }
-            let seen = see(&bench, leaf);
+            let seen = see(&workspace, leaf);
             assert_eq!(seen.after("Basic Constraints: critical"), "CA:FALSE", "{leaf}");
             assert_eq!(seen.after("X509v3 Key Usage: critical"), "Digital Signature, Key Encipherment", "{leaf}");
             let usage = match *leaf {
@@ -98,8 +98,8 @@ fn users_and_groups_are_the_ones_kubernetes_binds() {
     if !has("openssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    bench.build().success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
     for (id, subject) in [
         ("admin", "subject=CN=admin,O=system:masters"),
         ("kube-controller-manager", "subject=CN=system:kube-controller-manager,O=system:kube-controller-manager"),
@@ -107,15 +107,15 @@ fn users_and_groups_are_the_ones_kubernetes_binds() {
         ("apiserver-kubelet-client", "subject=CN=kube-apiserver-kubelet-client"),
         ("front-proxy-client", "subject=CN=front-proxy-client"),
     ] {
-        assert_eq!(see(&bench, id).subject, subject);
+        assert_eq!(see(&workspace, id).subject, subject);
     }
-    let names = see(&bench, "kubernetes");
+    let names = see(&workspace, "kubernetes");
     assert_eq!(
         names.after("Subject Alternative Name"),
         "DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:127.0.0.1, IP Address:10.32.0.1, IP Address:192.0.2.1"
     );
     assert_eq!(
-        see(&bench, "etcd/192.0.2.1").after("Subject Alternative Name"),
+        see(&workspace, "etcd/192.0.2.1").after("Subject Alternative Name"),
         "DNS:localhost, IP Address:127.0.0.1, IP Address:192.0.2.1"
     );
 }
@@ -125,15 +125,15 @@ fn a_serial_is_positive_long_and_never_used_twice() {
     if !has("openssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    bench.build().success();
-    bench.run(&["pki", "renew"]).success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    workspace.run(&["pki", "renew"]).success();
     let mut serials = Vec::new();
-    for (name, _) in files(&bench.path("pki")) {
+    for (name, _) in files(&workspace.path("pki")) {
         if name.ends_with(".pem") && !name.ends_with("-key.pem") && name != "service-account.pem" {
             let serial = tool(
                 "openssl",
-                &["x509", "-in", &bench.path(&format!("pki/{name}")).display().to_string(), "-noout", "-serial"],
+                &["x509", "-in", &workspace.path(&format!("pki/{name}")).display().to_string(), "-noout", "-serial"],
             );
             let serial = serial.trim().trim_start_matches("serial=").to_owned();
             assert!(serial.len() == 40 && serial.as_bytes()[0] < b'8', "{name}: {serial}");
@@ -152,13 +152,13 @@ fn the_service_account_pair_belongs_together_and_is_no_certificate() {
         return;
     }
     for algorithm in ["rsa-2048", "ecdsa-p256"] {
-        let bench = Bench::small(1000);
-        bench.edit("cluster.toml", "ecdsa-p256", algorithm);
-        bench.build().success();
-        let key = bench.path("pki/service-account-key.pem").display().to_string();
+        let workspace = Workspace::small(1000);
+        workspace.edit("cluster.toml", "ecdsa-p256", algorithm);
+        workspace.build().success();
+        let key = workspace.path("pki/service-account-key.pem").display().to_string();
         assert_eq!(
             tool("openssl", &["pkey", "-in", &key, "-pubout"]),
-            bench.text("pki/service-account.pem"),
+            workspace.text("pki/service-account.pem"),
             "{algorithm}"
         );
     }
@@ -166,13 +166,13 @@ fn the_service_account_pair_belongs_together_and_is_no_certificate() {
 
 #[test]
 fn a_leaf_never_outlives_its_ca_and_both_begin_a_day_ago() {
-    let bench = Bench::small(1000);
-    bench.edit("cluster.toml", "[pki]", "[pki]\nca_validity = \"400d\"\nvalidity = \"400d\"");
-    bench.build().success();
-    let status = bench.run(&["pki", "status", "--json"]).success().stdout;
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_validity = \"400d\"\nvalidity = \"400d\"");
+    workspace.build().success();
+    let status = workspace.run(&["pki", "status", "--json"]).success().stdout;
     let status: serde_json::Value = serde_json::from_str(&status).unwrap();
     let of = |id: &str, key: &str| {
-        status.as_array().unwrap().iter().find(|line| line["id"] == id).unwrap()["facts"][key]
+        status.as_array().unwrap().iter().find(|line| line["id"] == id).unwrap()["certificate"][key]
             .as_str()
             .unwrap()
             .to_owned()
@@ -192,31 +192,35 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
     if !has("openssl") || !has("cfssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
-    bench.edit(
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    workspace.edit(
         "cluster.toml",
         "[pki]",
         "[pki]\nsubject = { country = \"CN\", state = \"SiChuan\", locality = \"Chengdu\" }",
     );
-    bench.build().success();
+    workspace.build().success();
     let csr = |cn: &str, extra: &str| {
         format!(
             r#"{{"CN":"{cn}",{extra}"key":{{"algo":"rsa","size":2048}},"names":[{{"C":"CN","ST":"SiChuan","L":"Chengdu","O":"Kubernetes","OU":"CA"}}]}}"#
         )
     };
-    bench.write("ca-csr.json", csr("Kubernetes", ""));
-    bench.write(
+    workspace.write("ca-csr.json", csr("Kubernetes", ""));
+    workspace.write(
         "csr.json",
         csr("kubernetes", r#""hosts":["127.0.0.1","10.32.0.1","192.0.2.1","kubernetes","kubernetes.default"],"#),
     );
-    bench.write("config.json", r#"{"signing":{"default":{"expiry":"8760h"},"profiles":{"kubernetes":{"usages":["signing","key encipherment","server auth","client auth"],"expiry":"8760h"}}}}"#);
+    workspace.write("config.json", r#"{"signing":{"default":{"expiry":"8760h"},"profiles":{"kubernetes":{"usages":["signing","key encipherment","server auth","client auth"],"expiry":"8760h"}}}}"#);
     let cfssl = |args: &[&str], name: &str| {
-        let output =
-            std::process::Command::new("cfssl").arg("gencert").args(args).current_dir(bench.path("")).output().unwrap();
+        let output = std::process::Command::new("cfssl")
+            .arg("gencert")
+            .args(args)
+            .current_dir(workspace.path(""))
+            .output()
+            .unwrap();
         let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-        bench.write(&format!("pki/{name}.pem"), json["cert"].as_str().unwrap());
-        bench.write(&format!("pki/{name}-key.pem"), json["key"].as_str().unwrap());
+        workspace.write(&format!("pki/{name}.pem"), json["cert"].as_str().unwrap());
+        workspace.write(&format!("pki/{name}-key.pem"), json["key"].as_str().unwrap());
     };
     cfssl(&["-initca", "ca-csr.json"], "cfssl-ca");
     cfssl(
@@ -229,7 +233,7 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
         ],
         "cfssl",
     );
-    let (ours, theirs) = (see(&bench, "kubernetes"), see(&bench, "cfssl"));
+    let (ours, theirs) = (see(&workspace, "kubernetes"), see(&workspace, "cfssl"));
     for heading in ["X509v3 Key Usage: critical", "Basic Constraints: critical"] {
         assert_eq!(ours.after(heading), theirs.after(heading), "{heading}");
     }
@@ -251,7 +255,7 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
     };
     assert_eq!(extensions(&ours), extensions(&theirs));
     let lifetime = |id: &str| {
-        let path = bench.path(&format!("pki/{id}.pem"));
+        let path = workspace.path(&format!("pki/{id}.pem"));
         let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(path).unwrap())
             .map(|(rest, pem)| (rest.len(), pem))
             .unwrap();
@@ -263,7 +267,7 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
     assert_eq!(ours.after("Extended Key Usage"), "TLS Web Server Authentication");
     assert_eq!(ours.subject, "subject=CN=kube-apiserver,L=Chengdu,ST=SiChuan,C=CN");
     let encodings = |id: &str| {
-        tool("openssl", &["asn1parse", "-in", &bench.path(&format!("pki/{id}.pem")).display().to_string()])
+        tool("openssl", &["asn1parse", "-in", &workspace.path(&format!("pki/{id}.pem")).display().to_string()])
             .lines()
             .filter(|line| line.contains("PRINTABLESTRING"))
             .count()

@@ -1,12 +1,13 @@
 //! The real readers judge: tar, sh, systemd, kubectl.
 
-use crate::harness::{Bench, files, has, tool};
+use crate::harness::{Workspace, files, has, tool};
 
 #[test]
 fn gnu_tar_restores_modes_dates_and_names() {
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let list = tool("tar", &["--utc", "--full-time", "-tvzf", &bench.path(Bench::ARCHIVE).display().to_string()]);
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let list =
+        tool("tar", &["--utc", "--full-time", "-tvzf", &workspace.path(Workspace::ARCHIVE).display().to_string()]);
     for line in list.lines() {
         assert!(line.contains(" root/root ") && line.contains(" 2019-09-18 00:00:00 "), "{line}");
     }
@@ -15,9 +16,9 @@ fn gnu_tar_restores_modes_dates_and_names() {
 
 #[test]
 fn every_other_reader_of_archives_reads_ours() {
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let archive = bench.path(Bench::ARCHIVE).display().to_string();
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let archive = workspace.path(Workspace::ARCHIVE).display().to_string();
     let expected: Vec<_> =
         tool("tar", &["-tzf", &archive]).lines().map(|line| line.trim_end_matches('/').to_owned()).collect();
     if has("python3") {
@@ -40,9 +41,9 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
     if !has("systemd-analyze") {
         return;
     }
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let root = bench.unpack().join("root");
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let root = workspace.unpack().join("root");
     // systemd looks for the programs and for units of a whole system; ours are what is judged.
     for unit in [
         "network-online.target",
@@ -77,9 +78,9 @@ fn scripts_are_plain_posix_shell() {
     if !has("shellcheck") {
         return;
     }
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let inside = bench.unpack();
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let inside = workspace.unpack();
     for script in ["install.sh", "root/usr/local/lib/kube-bundle/kube-bootstrap"] {
         tool("shellcheck", &["--shell=sh", &inside.join(script).display().to_string()]);
         tool("dash", &["-n", &inside.join(script).display().to_string()]);
@@ -89,9 +90,9 @@ fn scripts_are_plain_posix_shell() {
 /// Coreutils, systemd and the shell itself: what a bare machine has.
 #[test]
 fn the_installer_calls_nothing_that_a_bare_machine_lacks() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let script = std::fs::read_to_string(bench.unpack().join("install.sh")).unwrap();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let script = std::fs::read_to_string(workspace.unpack().join("install.sh")).unwrap();
     assert!(script.contains("is_listening()"), "with all that it includes");
     for tool in ["grep", "sed", "awk", "find", "cmp", "diff", "xargs", "ss ", "ip ", "openssl", "python", "curl"] {
         let used = script
@@ -107,10 +108,10 @@ fn kubectl_reads_every_kubeconfig_and_says_what_was_planned() {
     if !has("kubectl") {
         return;
     }
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let inside = bench.unpack().join("root/var/lib/kubernetes");
-    let operator = bench.path("out/small/operator");
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let inside = workspace.unpack().join("root/var/lib/kubernetes");
+    let operator = workspace.path("out/small/operator");
     let master = "https://192.0.2.1:6443";
     for (file, server, user) in [
         (inside.join("kube-controller-manager.kubeconfig"), master, "system:kube-controller-manager"),
@@ -127,7 +128,7 @@ fn kubectl_reads_every_kubeconfig_and_says_what_was_planned() {
         assert_eq!(config["users"][0]["name"], user);
         assert_eq!(config["contexts"][0]["context"]["user"], user);
         if user == "kubelet-bootstrap" {
-            let token: serde_json::Value = serde_json::from_slice(&bench.read("pki/bootstrap-token.json")).unwrap();
+            let token: serde_json::Value = serde_json::from_slice(&workspace.read("pki/bootstrap-token.json")).unwrap();
             let expected = format!("{}.{}", token["id"].as_str().unwrap(), token["secret"].as_str().unwrap());
             assert_eq!(config["users"][0]["user"]["token"], expected);
         } else {
@@ -141,9 +142,9 @@ fn kubectl_takes_every_manifest_apart() {
     if !has("kubectl") {
         return;
     }
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let root = bench.unpack().join("root");
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let root = workspace.unpack().join("root");
     let mut objects = Vec::new();
     for file in [
         "etc/kubernetes/bootstrap/kube-apiserver-to-kubelet.yaml",
@@ -181,9 +182,9 @@ fn kubectl_takes_every_manifest_apart() {
 
 #[test]
 fn the_installer_refuses_a_damaged_archive_before_it_looks_at_anything_else() {
-    let bench = Bench::small(3000);
-    bench.build().success();
-    let inside = bench.unpack();
+    let workspace = Workspace::small(3000);
+    workspace.build().success();
+    let inside = workspace.unpack();
     let script = inside.join("install.sh").display().to_string();
     let install = |args: &[&str]| std::process::Command::new("sh").arg(&script).args(args).output().unwrap();
     assert_eq!(install(&["--help"]).status.code(), Some(0));
@@ -198,5 +199,5 @@ fn the_installer_refuses_a_damaged_archive_before_it_looks_at_anything_else() {
             && said.contains("Nothing was changed."),
         "{said}"
     );
-    assert!(files(&bench.path("unpacked")).len() > 20);
+    assert!(files(&workspace.path("unpacked")).len() > 20);
 }

@@ -1,12 +1,12 @@
 //! The first command a newcomer types works with no network and no files, and says what it is.
 
-use crate::harness::{Bench, Run, files};
+use crate::harness::{Run, Workspace, files};
 
 #[test]
 fn the_demo_builds_verifies_and_says_what_to_do_next() {
-    let bench = Bench::new();
+    let workspace = Workspace::new();
     // A proxy of the environment must not come between the demo and its own mirror.
-    let output = bench.command(&["demo"]).env("http_proxy", "http://127.0.0.1:1").output().unwrap();
+    let output = workspace.command(&["demo"]).env("http_proxy", "http://127.0.0.1:1").output().unwrap();
     let run = Run::from(output).success();
     assert_eq!(run.stdout.lines().count(), 4);
     let run = run.says(&[
@@ -16,37 +16,41 @@ fn the_demo_builds_verifies_and_says_what_to_do_next() {
         "kube-bundle init, edit cluster.toml, kube-bundle build",
     ]);
     for line in run.stdout.lines() {
-        assert!(bench.path(line).is_file(), "{line}");
+        assert!(workspace.path(line).is_file(), "{line}");
     }
-    bench.run(&["verify", "out/demo", "--deep"]).success();
+    workspace.run(&["verify", "out/demo", "--deep"]).success();
     // Nothing but the bundle is left, and a second demo replaces the first.
-    let beside: Vec<_> = std::fs::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let beside: Vec<_> =
+        std::fs::read_dir(workspace.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(beside, ["out"]);
-    bench.run(&["demo", "-o", "out/demo"]).success();
+    workspace.run(&["demo", "-o", "out/demo"]).success();
 }
 
 #[test]
 fn the_demo_runs_where_not_even_loopback_is_up() {
-    let bench = Bench::new();
+    let workspace = Workspace::new();
     let unshare = |args: &[&str]| {
-        std::process::Command::new("unshare").arg("-rn").args(args).current_dir(bench.path("")).output()
+        std::process::Command::new("unshare").arg("-rn").args(args).current_dir(workspace.path("")).output()
     };
     if !unshare(&["true"]).is_ok_and(|output| output.status.success()) {
         eprintln!("left out: a network namespace can't be made here");
         return;
     }
-    let program = bench.command(&[]).get_program().to_string_lossy().into_owned();
+    let program = workspace.command(&[]).get_program().to_string_lossy().into_owned();
     Run::from(unshare(&[&program, "demo"]).unwrap()).success().says(&["There is no loopback network here"]);
-    bench.run(&["verify", "out/demo", "--deep"]).success();
+    workspace.run(&["verify", "out/demo", "--deep"]).success();
 }
 
 #[test]
 fn a_stand_in_runs_and_says_that_it_is_none() {
-    let bench = Bench::new();
-    bench.run(&["demo", "-q"]).success();
-    let archive = bench.path("out/demo/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz");
-    crate::harness::tool("tar", &["-xzf", &archive.display().to_string(), "-C", &bench.path("").display().to_string()]);
-    let program = bench.path("roc-master-1-v1.16.0-amd64/root/usr/local/bin/kube-apiserver");
+    let workspace = Workspace::new();
+    workspace.run(&["demo", "-q"]).success();
+    let archive = workspace.path("out/demo/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz");
+    crate::harness::tool(
+        "tar",
+        &["-xzf", &archive.display().to_string(), "-C", &workspace.path("").display().to_string()],
+    );
+    let program = workspace.path("roc-master-1-v1.16.0-amd64/root/usr/local/bin/kube-apiserver");
     let output = std::process::Command::new(program).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stderr, b"kube-apiserver: a stand-in made by `kube-bundle demo`, not Kubernetes\n");
@@ -54,9 +58,9 @@ fn a_stand_in_runs_and_says_that_it_is_none() {
 
 #[test]
 fn two_demos_differ_only_in_what_is_drawn() {
-    let names = |bench: &Bench| {
-        bench.run(&["demo", "-q"]).success();
-        files(&bench.path("out/demo")).into_keys().collect::<Vec<_>>()
+    let names = |workspace: &Workspace| {
+        workspace.run(&["demo", "-q"]).success();
+        files(&workspace.path("out/demo")).into_keys().collect::<Vec<_>>()
     };
-    assert_eq!(names(&Bench::new()), names(&Bench::new()));
+    assert_eq!(names(&Workspace::new()), names(&Workspace::new()));
 }

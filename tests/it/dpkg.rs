@@ -61,10 +61,10 @@ fn an_upgrade_restarts_what_changed_and_nothing_else() {
     machine.run(INSTALL).success();
     let calls = machine.calls();
     assert!(calls.iter().all(|call| !call.contains("start")), "the same again: {calls:?}");
-    machine.carry_packages("two", |bench| {
-        bench.run(&["recipe", "export", "v1.16.0", "exported"]).success();
-        let unit = bench.text("exported/units/kube-scheduler.service").replace("--v=2", "--v=3");
-        bench.write("recipe/units/kube-scheduler.service", unit);
+    machine.carry_packages("two", |workspace| {
+        workspace.run(&["recipe", "export", "v1.16.0", "exported"]).success();
+        let unit = workspace.text("exported/units/kube-scheduler.service").replace("--v=2", "--v=3");
+        workspace.write("recipe/units/kube-scheduler.service", unit);
     });
     machine.run("dpkg -i /two/*.deb").success();
     let restarts = |calls: Vec<String>| calls.into_iter().filter(|call| call.contains("start")).collect::<Vec<_>>();
@@ -185,8 +185,8 @@ fn what_does_not_fit_the_machine_is_refused_before_it_is_unpacked() {
 #[test]
 fn one_machine_has_one_identity() {
     let Some(machine) = Machine::with_dpkg() else { return };
-    machine.carry_packages("two", |bench| {
-        bench.edit("cluster.toml", "name = \"only\"", "name = \"other\"");
+    machine.carry_packages("two", |workspace| {
+        workspace.edit("cluster.toml", "name = \"only\"", "name = \"other\"");
     });
     machine.run(INSTALL).success();
     machine.run("dpkg -i /two/small-other_*.deb").exits(1).says(&[
@@ -201,7 +201,7 @@ fn one_machine_has_one_identity() {
     machine.run("dpkg --purge small-only").success();
     assert_eq!(machine.owned_files(), other, "what is left of one node's package is not the other's");
     machine.run("dpkg --purge small-other").success();
-    machine.carry("archive", |bench| bench.edit("cluster.toml", "name = \"other\"", "name = \"only\""));
+    machine.carry("archive", |workspace| workspace.edit("cluster.toml", "name = \"other\"", "name = \"only\""));
     machine.run("/archive/install.sh --no-start").success();
     machine.run(INSTALL).exits(1).says(&["a control plane was installed here from an archive", "--uninstall first"]);
     machine.run("/archive/install.sh --purge").success();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube_bundle::hash::Sha256;
 
-use crate::harness::{Bench, COMPONENTS, Run, component, program};
+use crate::harness::{COMPONENTS, Run, Workspace, component, program};
 use crate::server::{Reply, Request, Server, dead_address, tls_config};
 
 pub(crate) const SIZE: usize = 300_000;
@@ -19,45 +19,45 @@ fn server(kubectl: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) ->
 }
 
 /// A user whose recipe points at `url` and nowhere else.
-fn user(url: &str) -> Bench {
-    let bench = Bench::small(SIZE);
+fn user(url: &str) -> Workspace {
+    let workspace = Workspace::small(SIZE);
     let components: Vec<_> = COMPONENTS.iter().map(|name| component(name, url, &program(name, SIZE))).collect();
-    bench.recipe(&components.concat());
-    bench
+    workspace.recipe(&components.concat());
+    workspace
 }
 
-pub(crate) fn fetch(bench: &Bench) -> Run {
-    bench.run(&["fetch", "--timeout", "1", "--retries", "2"])
+pub(crate) fn fetch(workspace: &Workspace) -> Run {
+    workspace.run(&["fetch", "--timeout", "1", "--retries", "2"])
 }
 
 /// Everything is in the store, is right, and nothing is left half-done.
 #[track_caller]
-pub(crate) fn assert_whole(bench: &Bench) {
+pub(crate) fn assert_whole(workspace: &Workspace) {
     let mut expected: Vec<_> = COMPONENTS.iter().map(|name| Sha256::of(&program(name, SIZE)).to_string()).collect();
     expected.sort();
-    let mut blobs = bench.blobs();
+    let mut blobs = workspace.blobs();
     blobs.sort();
     assert_eq!(blobs, expected);
-    bench.run(&["fetch", "--offline"]).success();
+    workspace.run(&["fetch", "--offline"]).success();
 }
 
 /// `kubectl` was refused, and no byte of it is kept.
 #[track_caller]
-fn assert_refused(bench: &Bench) {
+fn assert_refused(workspace: &Workspace) {
     let digest = Sha256::of(&program("kubectl", SIZE)).to_string();
-    assert!(!bench.blobs().contains(&digest));
-    assert!(!bench.path(&format!("cache/kube-bundle/partial/sha256-{digest}.part")).exists());
-    assert_eq!(std::fs::read_dir(bench.path("cache/kube-bundle/tmp")).unwrap().count(), 0);
+    assert!(!workspace.blobs().contains(&digest));
+    assert!(!workspace.path(&format!("cache/kube-bundle/partial/sha256-{digest}.part")).exists());
+    assert_eq!(std::fs::read_dir(workspace.path("cache/kube-bundle/tmp")).unwrap().count(), 0);
 }
 
 #[test]
 fn a_decent_server_is_asked_once_for_each_file() {
     let server = server(|request, body| Reply::file(request, body, "\"same\""));
-    let bench = user(&server.url());
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success();
+    assert_whole(&workspace);
     assert_eq!(server.requests().len(), 4);
-    fetch(&bench).success();
+    fetch(&workspace).success();
     assert_eq!(server.requests().len(), 4, "what is in the store is not fetched again");
 }
 
@@ -68,22 +68,22 @@ fn a_server_that_is_busy_is_tried_again_when_it_asks_to() {
         1 => Reply::new(429, b"slower").header("Retry-After", "0"),
         _ => Reply::file(request, body, "\"same\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).success().says(&["503 Service Unavailable; trying again"]);
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success().says(&["503 Service Unavailable; trying again"]);
+    assert_whole(&workspace);
 }
 
 #[test]
 fn a_server_that_stays_busy_ends_in_an_error_that_names_it() {
     let server = server(|_, _| Reply::new(503, b"busy").header("Retry-After", "0"));
-    let bench = user(&server.url());
-    fetch(&bench).exits(1).says(&[
+    let workspace = user(&server.url());
+    fetch(&workspace).exits(1).says(&[
         "kubectl",
         &server.url(),
         "503 Service Unavailable (3 tries)",
         "hint: run the same command again",
     ]);
-    assert_eq!(bench.blobs().len(), 3, "the others are kept");
+    assert_eq!(workspace.blobs().len(), 3, "the others are kept");
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn a_connection_cut_short_is_taken_up_where_it_broke() {
         1 => Reply::file(request, body, "\"same\"").cut(50_000),
         _ => Reply::file(request, body, "\"same\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).success().says(&["trying again"]);
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success().says(&["trying again"]);
+    assert_whole(&workspace);
     let asked: Vec<_> = server.requests().into_iter().filter(|request| request.path == "/kubectl").collect();
     let ranges: Vec<_> = asked.iter().map(|request| request.headers.get("range").map(String::as_str)).collect();
     assert_eq!(ranges, [None, Some("bytes=100000-"), Some("bytes=150000-")]);
@@ -108,10 +108,10 @@ fn a_later_run_resumes_what_an_earlier_one_left() {
         let whole = Reply::file(request, body, "\"same\"");
         if request.before < 3 { whole.cut(50_000 * usize::from(request.before == 0)) } else { whole }
     });
-    let bench = user(&server.url());
-    fetch(&bench).exits(1).says(&["broke after 50000 of 300000 bytes"]);
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).exits(1).says(&["broke after 50000 of 300000 bytes"]);
+    fetch(&workspace).success();
+    assert_whole(&workspace);
     let last = server.requests().into_iter().rfind(|request| request.path == "/kubectl").unwrap();
     assert_eq!(last.headers.get("range").map(String::as_str), Some("bytes=50000-"));
 }
@@ -122,9 +122,9 @@ fn a_server_without_ranges_is_read_past_what_is_known() {
         let whole = Reply::new(200, body);
         if request.before == 0 { whole.cut(100_000) } else { whole }
     });
-    let bench = user(&server.url());
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success();
+    assert_whole(&workspace);
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn a_file_that_changed_meanwhile_is_fetched_afresh() {
         0 => Reply::file(request, &program("yesterday", SIZE), "\"old\"").cut(100_000),
         _ => Reply::file(request, body, "\"new\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success();
+    assert_whole(&workspace);
 }
 
 #[test]
@@ -145,9 +145,9 @@ fn a_range_that_lies_is_not_believed() {
         1 => Reply::new(206, &body[5..]).header("Content-Range", "bytes 5-299999/300000"),
         _ => Reply::file(request, body, "\"same\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success();
+    assert_whole(&workspace);
 }
 
 #[test]
@@ -156,20 +156,20 @@ fn a_server_that_falls_silent_is_left_and_tried_again() {
         0 => Reply { stall: Duration::from_secs(3), ..Reply::file(request, body, "\"same\"").cut(1000) },
         _ => Reply::file(request, body, "\"same\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).success().says(&["nothing arrived in time"]);
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).success().says(&["nothing arrived in time"]);
+    assert_whole(&workspace);
 }
 
 #[test]
 fn wrong_bytes_are_refused_and_named() {
     let server = server(|_, _| Reply::new(200, &program("malware", SIZE)));
-    let bench = user(&server.url());
+    let workspace = user(&server.url());
     let (expected, got) = (Sha256::of(&program("kubectl", SIZE)), Sha256::of(&program("malware", SIZE)));
-    fetch(&bench)
+    fetch(&workspace)
         .exits(3)
         .says(&[&format!("expected sha256:{expected}, got sha256:{got}"), "hint: a source served other bytes"]);
-    assert_refused(&bench);
+    assert_refused(&workspace);
 }
 
 #[test]
@@ -178,9 +178,9 @@ fn a_page_instead_of_a_file_is_refused() {
     let typed = server(|_, _| Reply::new(200, page).header("Content-Type", "text/html; charset=utf-8"));
     let untyped = server(|_, _| Reply::new(200, page));
     for server in [typed, untyped] {
-        let bench = user(&server.url());
-        fetch(&bench).exits(3).says(&["an HTML page instead of the file"]);
-        assert_refused(&bench);
+        let workspace = user(&server.url());
+        fetch(&workspace).exits(3).says(&["an HTML page instead of the file"]);
+        assert_refused(&workspace);
     }
 }
 
@@ -192,11 +192,11 @@ fn a_page_in_between_costs_no_byte_that_arrived() {
         3 => Reply::new(200, page).header("Content-Type", "text/html"),
         _ => Reply::file(request, body, "\"same\""),
     });
-    let bench = user(&server.url());
-    fetch(&bench).exits(1);
-    fetch(&bench).exits(3).says(&["an HTML page instead of the file"]);
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).exits(1);
+    fetch(&workspace).exits(3).says(&["an HTML page instead of the file"]);
+    fetch(&workspace).success();
+    assert_whole(&workspace);
     let last = server.requests().into_iter().rfind(|request| request.path == "/kubectl").unwrap();
     assert_eq!(last.headers.get("range").map(String::as_str), Some("bytes=100000-"));
 }
@@ -204,36 +204,36 @@ fn a_page_in_between_costs_no_byte_that_arrived() {
 #[test]
 fn a_file_that_had_arrived_whole_needs_no_server_any_more() {
     let server = server(|_, _| unreachable!("everything is here"));
-    let bench = user(&server.url());
+    let workspace = user(&server.url());
     for name in COMPONENTS {
         let body = program(name, SIZE);
-        bench.write(&format!("cache/kube-bundle/partial/sha256-{}.part", Sha256::of(&body)), body);
+        workspace.write(&format!("cache/kube-bundle/partial/sha256-{}.part", Sha256::of(&body)), body);
     }
-    fetch(&bench).success();
-    assert_whole(&bench);
+    fetch(&workspace).success();
+    assert_whole(&workspace);
     assert!(server.requests().is_empty());
 }
 
 #[test]
 fn a_mirror_that_is_not_there_is_a_mistake_and_said() {
-    let bench = user("http://127.0.0.1:1");
-    bench.run(&["fetch", "--from", "./no-such-dir"]).exits(2).says(&["`--from ./no-such-dir` is no directory"]);
+    let workspace = user("http://127.0.0.1:1");
+    workspace.run(&["fetch", "--from", "./no-such-dir"]).exits(2).says(&["`--from ./no-such-dir` is no directory"]);
 }
 
 #[test]
 fn a_body_without_end_is_stopped() {
     let server = server(|_, body| Reply { endless: true, ..Reply::new(200, body) });
-    let bench = user(&server.url());
-    fetch(&bench).exits(3).says(&["expected 300000 bytes, and more keep coming"]);
-    assert_refused(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).exits(3).says(&["expected 300000 bytes, and more keep coming"]);
+    assert_refused(&workspace);
 }
 
 #[test]
 fn a_short_body_without_length_is_refused() {
     let server = server(|_, body| Reply { with_length: false, ..Reply::new(200, &body[..1000]) });
-    let bench = user(&server.url());
-    fetch(&bench).exits(3).says(&["expected 300000 bytes, got 1000"]);
-    assert_refused(&bench);
+    let workspace = user(&server.url());
+    fetch(&workspace).exits(3).says(&["expected 300000 bytes, got 1000"]);
+    assert_refused(&workspace);
 }
 
 #[test]
@@ -244,20 +244,24 @@ fn a_program_for_another_machine_is_refused_even_with_the_right_digest() {
         let arm = arm.clone();
         move |_, _| Reply::new(200, &arm)
     });
-    let bench = user(&server.url());
-    bench.edit("recipe/recipe.toml", &Sha256::of(&program("kubectl", SIZE)).to_string(), &Sha256::of(&arm).to_string());
-    fetch(&bench)
+    let workspace = user(&server.url());
+    workspace.edit(
+        "recipe/recipe.toml",
+        &Sha256::of(&program("kubectl", SIZE)).to_string(),
+        &Sha256::of(&arm).to_string(),
+    );
+    fetch(&workspace)
         .exits(3)
         .says(&["`kubectl`: a program for another machine: expected ELF machine 62 (x86-64), got 183"]);
-    assert_refused(&bench);
+    assert_refused(&workspace);
 }
 
 #[test]
 fn the_next_source_is_tried_when_one_has_it_not() {
     let empty = Server::start(|_| Reply::new(404, b"no"));
     let full = server(|request, body| Reply::file(request, body, "\"same\""));
-    let bench = user(&full.url());
-    let run = bench.run(&[
+    let workspace = user(&full.url());
+    let run = workspace.run(&[
         "fetch",
         "--retries",
         "0",
@@ -267,24 +271,24 @@ fn the_next_source_is_tried_when_one_has_it_not() {
         &format!("http://{}", dead_address()),
     ]);
     run.success();
-    assert_whole(&bench);
+    assert_whole(&workspace);
 }
 
 #[test]
 fn a_directory_laid_out_as_upstream_serves_it_is_a_mirror() {
-    let bench = user("http://127.0.0.1:1/release/v1.16.0/bin/linux/amd64");
+    let workspace = user("http://127.0.0.1:1/release/v1.16.0/bin/linux/amd64");
     for name in COMPONENTS {
-        bench.write(&format!("stick/release/v1.16.0/bin/linux/amd64/{name}"), program(name, SIZE));
+        workspace.write(&format!("stick/release/v1.16.0/bin/linux/amd64/{name}"), program(name, SIZE));
     }
-    bench.run(&["fetch", "--offline", "--from", "stick"]).success();
-    assert_whole(&bench);
+    workspace.run(&["fetch", "--offline", "--from", "stick"]).success();
+    assert_whole(&workspace);
 }
 
 #[test]
 fn offline_names_everything_that_is_missing_at_once() {
     let server = server(|_, _| unreachable!("offline means offline"));
-    let bench = user(&server.url());
-    let run = bench.run(&["fetch", "--offline"]).exits(1);
+    let workspace = user(&server.url());
+    let run = workspace.run(&["fetch", "--offline"]).exits(1);
     for name in COMPONENTS {
         assert!(run.stderr.contains(&format!("{name} (300.00 kB, sha256:")), "{}", run.stderr);
     }
@@ -295,27 +299,27 @@ fn offline_names_everything_that_is_missing_at_once() {
 #[test]
 fn a_damaged_blob_is_noticed_and_fetched_again() {
     let server = server(|request, body| Reply::file(request, body, "\"same\""));
-    let bench = user(&server.url());
-    fetch(&bench).success();
+    let workspace = user(&server.url());
+    fetch(&workspace).success();
     let digest = Sha256::of(&program("kubectl", SIZE)).to_string();
     let blob = format!("cache/kube-bundle/blobs/sha256/{}/{digest}", &digest[..2]);
-    let mut bytes = bench.read(&blob);
+    let mut bytes = workspace.read(&blob);
     bytes[1234] ^= 1;
-    bench.write(&blob, bytes);
-    fetch(&bench).success().says(&["is damaged; fetching it again"]);
-    assert_whole(&bench);
+    workspace.write(&blob, bytes);
+    fetch(&workspace).success().says(&["is damaged; fetching it again"]);
+    assert_whole(&workspace);
 }
 
 #[test]
 fn two_users_of_one_store_fetch_each_file_once() {
     let server = server(|request, body| Reply { drip: Some(20_000), ..Reply::file(request, body, "\"same\"") });
-    let bench = user(&server.url());
+    let workspace = user(&server.url());
     let both: Vec<_> =
-        (0..2).map(|_| bench.command(&["fetch"]).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
+        (0..2).map(|_| workspace.command(&["fetch"]).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
     for mut child in both {
         assert!(child.wait().unwrap().success());
     }
-    assert_whole(&bench);
+    assert_whole(&workspace);
     assert_eq!(server.requests().len(), 4);
 }
 
@@ -331,18 +335,18 @@ fn a_certificate_of_the_systems_store_is_trusted_and_a_step_down_to_http_is_not(
         }
         Reply::file(request, &program(name, SIZE), "\"same\"")
     });
-    let bench = user(&secure.url());
-    bench.write("ca.pem", ca);
+    let workspace = user(&secure.url());
+    workspace.write("ca.pem", ca);
     let run = |trusted: bool| {
-        let mut command = bench.command(&["fetch", "--retries", "0"]);
+        let mut command = workspace.command(&["fetch", "--retries", "0"]);
         if trusted {
-            command.env("SSL_CERT_FILE", bench.path("ca.pem"));
+            command.env("SSL_CERT_FILE", workspace.path("ca.pem"));
         }
         Run::from(command.output().unwrap())
     };
     run(false).exits(1).says(&["certificate"]);
     run(true).exits(1).says(&["redirects from https to http"]);
-    assert_eq!(bench.blobs().len(), 3, "the others came over TLS");
+    assert_eq!(workspace.blobs().len(), 3, "the others came over TLS");
     assert!(plain.requests().is_empty());
 }
 
@@ -352,9 +356,9 @@ fn a_proxy_of_the_environment_is_used() {
         let name = request.path.rsplit('/').next().unwrap_or_default();
         Reply::file(request, &program(name, SIZE), "\"same\"")
     });
-    let bench = user("http://release.invalid/v1");
-    let output = bench.command(&["fetch"]).env("http_proxy", proxy.url()).output().unwrap();
+    let workspace = user("http://release.invalid/v1");
+    let output = workspace.command(&["fetch"]).env("http_proxy", proxy.url()).output().unwrap();
     Run::from(output).success();
-    assert_whole(&bench);
+    assert_whole(&workspace);
     assert!(proxy.requests().iter().all(|request| request.path.starts_with("http://release.invalid/v1/")));
 }

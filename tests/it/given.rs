@@ -1,14 +1,14 @@
 //! A CA or an etcd of somebody else is used as it is, or refused with the reason.
 
-use crate::harness::{Bench, has, tool};
+use crate::harness::{Workspace, has, tool};
 
 #[test]
 fn a_ca_made_elsewhere_signs_and_a_leaf_is_none() {
     if !has("openssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    let path = |name: &str| bench.path(name).display().to_string();
+    let workspace = Workspace::small(1000);
+    let path = |name: &str| workspace.path(name).display().to_string();
     // PKCS#1, a UTF-8 subject with an unusual part, and SHA-384: not what this program would write.
     tool("openssl", &["genrsa", "-traditional", "-out", &path("corp-key.pem"), "2048"]);
     tool(
@@ -31,64 +31,71 @@ fn a_ca_made_elsewhere_signs_and_a_leaf_is_none() {
             &path("corp.pem"),
         ],
     );
-    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"corp.pem\"\nca_key = \"corp-key.pem\"");
-    bench.build().success();
-    assert!(!bench.path("pki/ca.pem").exists());
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"corp.pem\"\nca_key = \"corp-key.pem\"");
+    workspace.build().success();
+    assert!(!workspace.path("pki/ca.pem").exists());
     tool("openssl", &["verify", "-CAfile", &path("corp.pem"), &path("pki/kubernetes.pem")]);
-    let status = bench.run(&["pki", "status"]).success().stdout;
+    let status = workspace.run(&["pki", "status"]).success().stdout;
     assert!(status.contains("Corp CA"), "{status}");
-    let inside = bench.unpack();
-    assert_eq!(std::fs::read(inside.join("root/var/lib/kubernetes/ca.pem")).unwrap(), bench.read("corp.pem"));
-    bench.edit("cluster.toml", "corp.pem\"\nca_key = \"corp-key.pem", "pki/admin.pem\"\nca_key = \"pki/admin-key.pem");
-    bench.build().exits(1).says(&["it is no CA certificate"]);
-    bench.edit("cluster.toml", "pki/admin.pem", "corp.pem");
-    bench.build().exits(1).says(&["it does not belong to the key beside it"]);
+    let inside = workspace.unpack();
+    assert_eq!(std::fs::read(inside.join("root/var/lib/kubernetes/ca.pem")).unwrap(), workspace.read("corp.pem"));
+    workspace.edit(
+        "cluster.toml",
+        "corp.pem\"\nca_key = \"corp-key.pem",
+        "pki/admin.pem\"\nca_key = \"pki/admin-key.pem",
+    );
+    workspace.build().exits(1).says(&["it is no CA certificate"]);
+    workspace.edit("cluster.toml", "pki/admin.pem", "corp.pem");
+    workspace.build().exits(1).says(&["it does not belong to the key beside it"]);
 }
 
 #[test]
 fn an_etcd_that_exists_is_used_as_it_is() {
-    let other = Bench::small(1000);
+    let other = Workspace::small(1000);
     other.build().success();
-    let bench = Bench::small(1000);
+    let workspace = Workspace::small(1000);
     for (from, to) in [
         ("etcd-ca.pem", "ca.pem"),
         ("apiserver-etcd-client.pem", "client.pem"),
         ("apiserver-etcd-client-key.pem", "client-key.pem"),
     ] {
-        bench.write(&format!("etcd/{to}"), other.read(&format!("pki/{from}")));
+        workspace.write(&format!("etcd/{to}"), other.read(&format!("pki/{from}")));
     }
-    bench.edit(
+    workspace.edit(
         "cluster.toml",
         "[[nodes]]",
         "ca = \"etcd/ca.pem\"\ncert = \"etcd/client.pem\"\nkey = \"etcd/client-key.pem\"\n[[nodes]]",
     );
-    bench.build().success();
-    assert!(!bench.path("pki/etcd-ca.pem").exists() && !bench.path("out/small/operator/etcd").exists());
-    let keys = bench.unpack().join("root/var/lib/kubernetes");
-    assert_eq!(std::fs::read(keys.join("etcd-ca.pem")).unwrap(), bench.read("etcd/ca.pem"));
-    assert_eq!(std::fs::read(keys.join("apiserver-etcd-client.pem")).unwrap(), bench.read("etcd/client.pem"));
-    bench.write("etcd/client-key.pem", other.read("pki/admin-key.pem"));
-    bench.build().exits(1).says(&["it does not belong to the key given with it"]);
+    workspace.build().success();
+    assert!(!workspace.path("pki/etcd-ca.pem").exists() && !workspace.path("out/small/operator/etcd").exists());
+    let keys = workspace.unpack().join("root/var/lib/kubernetes");
+    assert_eq!(std::fs::read(keys.join("etcd-ca.pem")).unwrap(), workspace.read("etcd/ca.pem"));
+    assert_eq!(std::fs::read(keys.join("apiserver-etcd-client.pem")).unwrap(), workspace.read("etcd/client.pem"));
+    workspace.write("etcd/client-key.pem", other.read("pki/admin-key.pem"));
+    workspace.build().exits(1).says(&["it does not belong to the key given with it"]);
 }
 
 #[test]
 fn a_certificate_file_with_a_key_in_it_is_refused_and_a_chain_can_not_sign() {
-    let other = Bench::small(1000);
+    let other = Workspace::small(1000);
     other.build().success();
     let (ca, key, leaf) = (other.text("pki/ca.pem"), other.text("pki/ca-key.pem"), other.text("pki/admin.pem"));
-    let bench = Bench::small(1000);
-    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
-    bench.write(
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
+    workspace.write(
         "given-key.pem",
         format!("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n{key}"),
     );
-    bench.write("given.pem", format!("{ca}{key}"));
-    bench.build().exits(1).says(&["it holds a private key too"]);
-    bench.write("given.pem", format!("{ca}{leaf}"));
-    bench.build().exits(1).says(&["it is a chain, and kube-controller-manager signs with a single certificate only"]);
-    bench.write("given.pem", format!("A comment of the corporate CA\n{ca}"));
-    bench.build().success();
-    assert_eq!(std::fs::read_to_string(bench.unpack().join("root/var/lib/kubernetes/ca.pem")).unwrap(), ca);
+    workspace.write("given.pem", format!("{ca}{key}"));
+    workspace.build().exits(1).says(&["it holds a private key too"]);
+    workspace.write("given.pem", format!("{ca}{leaf}"));
+    workspace
+        .build()
+        .exits(1)
+        .says(&["it is a chain, and kube-controller-manager signs with a single certificate only"]);
+    workspace.write("given.pem", format!("A comment of the corporate CA\n{ca}"));
+    workspace.build().success();
+    assert_eq!(std::fs::read_to_string(workspace.unpack().join("root/var/lib/kubernetes/ca.pem")).unwrap(), ca);
 }
 
 #[test]
@@ -96,9 +103,9 @@ fn a_ca_that_v1_16_can_not_use_is_refused() {
     if !has("openssl") {
         return;
     }
-    let bench = Bench::small(1000);
-    let path = |name: &str| bench.path(name).display().to_string();
-    bench.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
+    let workspace = Workspace::small(1000);
+    let path = |name: &str| workspace.path(name).display().to_string();
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"given.pem\"\nca_key = \"given-key.pem\"");
     tool(
         "openssl",
         &[
@@ -115,5 +122,5 @@ fn a_ca_that_v1_16_can_not_use_is_refused() {
             &path("given.pem"),
         ],
     );
-    bench.build().exits(1).says(&["Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384"]);
+    workspace.build().exits(1).says(&["Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384"]);
 }

@@ -10,7 +10,7 @@ use kube_bundle::hash::Sha256;
 use tempfile::TempDir;
 
 /// A directory of its own, with its own store; nothing of the machine's user is seen.
-pub(crate) struct Bench {
+pub(crate) struct Workspace {
     dir: TempDir,
 }
 
@@ -34,23 +34,23 @@ roles = ["master"]
 key = "ecdsa-p256"
 "#;
 
-impl Bench {
+impl Workspace {
     pub(crate) fn new() -> Self {
         Self { dir: TempDir::new().unwrap() }
     }
 
     /// With [`SMALL`] and stand-ins of `size` bytes in `files/`, to which `recipe/` is pinned.
     pub(crate) fn small(size: usize) -> Self {
-        let bench = Self::new();
-        bench.write("cluster.toml", SMALL);
+        let workspace = Self::new();
+        workspace.write("cluster.toml", SMALL);
         let mut components = String::new();
         for name in COMPONENTS {
             let bytes = program(name, size);
-            bench.write(&format!("files/{name}"), &bytes);
+            workspace.write(&format!("files/{name}"), &bytes);
             components += &component(name, "", &bytes);
         }
-        bench.recipe(&components);
-        bench
+        workspace.recipe(&components);
+        workspace
     }
 
     /// Writes `recipe/`: the embedded one with other components.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use kube_bundle::hash::Sha256;
 use kube_bundle::inspect;
-use kube_bundle::out::Draft;
+use kube_bundle::out::AtomicFileWriter;
 use kube_bundle::pack::segment::{self, Segment};
 use kube_bundle::pack::{cpio, fat, iso};
 use kube_bundle::progress::{Progress as _, Quiet};
@@ -32,9 +32,9 @@ fn tree(files: &Files) -> Tree {
 fn bytes(segments: &[Segment]) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("image");
-    let mut draft = Draft::begin(path.clone()).unwrap();
-    segment::write_all(segments, &mut draft, Quiet.task("", None).as_ref()).unwrap();
-    let file = draft.finish(Mode::PUBLIC).unwrap();
+    let mut writer = AtomicFileWriter::begin(path.clone()).unwrap();
+    segment::write_all(segments, &mut writer, Quiet.task("", None).as_ref()).unwrap();
+    let file = writer.finish(Mode::PUBLIC).unwrap();
     let bytes = std::fs::read(path).unwrap();
     assert_eq!((file.size(), file.sha256()), (bytes.len() as u64, Sha256::of(&bytes)));
     bytes

@@ -36,7 +36,7 @@ fn a_bare_machine_gets_everything_once() {
 #[test]
 fn an_upgrade_restarts_what_changed_and_nothing_else() {
     let Some(machine) = machine() else { return };
-    machine.carry("two", |bench| bench.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.carry("two", |workspace| workspace.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
     machine.run("/one/install.sh").success();
     machine.calls();
     let run = machine.run("/two/install.sh").success();
@@ -53,11 +53,11 @@ fn an_upgrade_restarts_what_changed_and_nothing_else() {
 #[test]
 fn a_unit_that_is_gone_from_the_bundle_is_stopped_and_removed() {
     let Some(machine) = machine() else { return };
-    machine.carry("two", |bench| {
-        let layout = bench.text("two/layout.toml").replace("\"kube-scheduler.service\", ", "");
+    machine.carry("two", |workspace| {
+        let layout = workspace.text("two/layout.toml").replace("\"kube-scheduler.service\", ", "");
         let rule = "[[files]]\npath = \"{{ units }}/kube-scheduler.service\"\nmode = \"0644\"\nsource = { text = \"units/kube-scheduler.service\" }\n";
         assert!(layout.contains(rule));
-        bench.write("two/layout.toml", layout.replace(rule, ""));
+        workspace.write("two/layout.toml", layout.replace(rule, ""));
     });
     machine.run("/one/install.sh").success();
     let dry = machine.run("/two/install.sh --dry-run").success();
@@ -174,8 +174,8 @@ fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
 fn the_bundle_of_another_node_is_refused() {
     let Some(machine) = machine() else { return };
     machine.run("/one/install.sh --no-start").success();
-    machine.carry("two", |bench| {
-        bench.edit("cluster.toml", "name = \"small\"", "name = \"small\"\ndomain = \"other.local\"");
+    machine.carry("two", |workspace| {
+        workspace.edit("cluster.toml", "name = \"small\"", "name = \"small\"\ndomain = \"other.local\"");
     });
     machine.run("/two/install.sh --no-start").success();
     let conf = machine.text("var/lib/kube-bundle/installed/bundle.conf");

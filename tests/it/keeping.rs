@@ -1,21 +1,21 @@
 //! Keys and certificates stay what they are; what has to change is changed and said, what is lost is not replaced.
 
-use crate::harness::{Bench, files};
+use crate::harness::{Workspace, files};
 
 #[test]
 fn a_new_master_is_named_in_a_reissued_certificate_and_nothing_else_changes() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let before = files(&bench.path("pki"));
-    bench.edit(
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let before = files(&workspace.path("pki"));
+    workspace.edit(
         "cluster.toml",
         "[pki]",
         "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
     );
-    let status = bench.run(&["pki", "status"]).success().stdout;
+    let status = workspace.run(&["pki", "status"]).success().stdout;
     assert!(status.contains("the next build reissues it: it did not name 192.0.2.2"), "{status}");
-    bench.build().success().says(&["Reissued `kubernetes`: it did not name 192.0.2.2"]);
-    let after = files(&bench.path("pki"));
+    workspace.build().success().says(&["Reissued `kubernetes`: it did not name 192.0.2.2"]);
+    let after = files(&workspace.path("pki"));
     let changed: Vec<_> = after
         .iter()
         .filter(|(name, content)| before.get(*name) != Some(*content))
@@ -25,111 +25,111 @@ fn a_new_master_is_named_in_a_reissued_certificate_and_nothing_else_changes() {
     assert_eq!(changed[0], "kubernetes.pem");
     assert!(changed[1].starts_with("replaced/kubernetes-until-"), "{changed:?}");
     assert_eq!(after[changed[1]].1, before["kubernetes.pem"].1, "the old one is kept");
-    bench.build().success();
-    assert_eq!(files(&bench.path("pki")), after, "and that was that");
+    workspace.build().success();
+    assert_eq!(files(&workspace.path("pki")), after, "and that was that");
 }
 
 #[test]
 fn renew_keeps_keys_and_refuses_what_can_not_be_renewed() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let before = files(&bench.path("pki"));
-    let run = bench
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let before = files(&workspace.path("pki"));
+    let run = workspace
         .run(&["pki", "renew", "admin", "bootstrap-token"])
         .success()
         .says(&["Reissued `admin`: asked for", "Drew a new bootstrap token: asked for"]);
     assert_eq!(run.stdout, "admin\nbootstrap-token\n");
-    let after = files(&bench.path("pki"));
+    let after = files(&workspace.path("pki"));
     assert_eq!(before["admin-key.pem"], after["admin-key.pem"]);
     assert_ne!(before["admin.pem"], after["admin.pem"]);
     assert_ne!(before["bootstrap-token.json"], after["bootstrap-token.json"]);
     assert_eq!(before["kubernetes.pem"], after["kubernetes.pem"]);
-    bench.run(&["pki", "renew", "ca"]).exits(2).says(&["`ca` can't be renewed: it is a CA"]);
-    bench.run(&["pki", "renew", "service-account"]).exits(2).says(&["would void every token"]);
-    bench
+    workspace.run(&["pki", "renew", "ca"]).exits(2).says(&["`ca` can't be renewed: it is a CA"]);
+    workspace.run(&["pki", "renew", "service-account"]).exits(2).says(&["would void every token"]);
+    workspace
         .run(&["pki", "renew", "nobody"])
         .exits(2)
         .says(&["there is no such certificate", "hint: `kube-bundle pki status`"]);
-    assert_eq!(files(&bench.path("pki")), after);
+    assert_eq!(files(&workspace.path("pki")), after);
 }
 
 #[test]
 fn renew_begins_no_second_pki() {
-    let bench = Bench::small(1000);
-    bench.run(&["pki", "renew"]).exits(2).says(&["there is nothing to renew beside this cluster.toml"]);
-    assert!(!bench.path("pki").exists());
+    let workspace = Workspace::small(1000);
+    workspace.run(&["pki", "renew"]).exits(2).says(&["there is nothing to renew beside this cluster.toml"]);
+    assert!(!workspace.path("pki").exists());
 }
 
 #[test]
 fn a_ca_is_never_replaced_behind_a_persons_back() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let key = bench.read("pki/ca-key.pem");
-    std::fs::remove_file(bench.path("pki/ca-key.pem")).unwrap();
-    bench.build().exits(1).says(&["`ca` has a certificate and no private key", "hint: restore the missing file"]);
-    std::fs::remove_file(bench.path("pki/ca.pem")).unwrap();
-    bench.build().exits(1).says(&["`ca` is gone, and what depends on it is still there"]);
-    bench.write("pki/ca-key.pem", key);
-    bench.build().exits(1).says(&["`ca` is gone"]);
-    assert!(!bench.path("pki/ca.pem").exists());
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let key = workspace.read("pki/ca-key.pem");
+    std::fs::remove_file(workspace.path("pki/ca-key.pem")).unwrap();
+    workspace.build().exits(1).says(&["`ca` has a certificate and no private key", "hint: restore the missing file"]);
+    std::fs::remove_file(workspace.path("pki/ca.pem")).unwrap();
+    workspace.build().exits(1).says(&["`ca` is gone, and what depends on it is still there"]);
+    workspace.write("pki/ca-key.pem", key);
+    workspace.build().exits(1).says(&["`ca` is gone"]);
+    assert!(!workspace.path("pki/ca.pem").exists());
 }
 
 #[test]
 fn a_lost_leaf_key_is_made_again_and_said() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    std::fs::remove_file(bench.path("pki/admin-key.pem")).unwrap();
-    bench.build().success().says(&["Reissued `admin`: its key was missing"]);
-    bench.write("pki/kube-scheduler-key.pem", bench.read("pki/admin-key.pem"));
-    bench.build().success().says(&["Reissued `kube-scheduler`: it did not belong to its key"]);
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    std::fs::remove_file(workspace.path("pki/admin-key.pem")).unwrap();
+    workspace.build().success().says(&["Reissued `admin`: its key was missing"]);
+    workspace.write("pki/kube-scheduler-key.pem", workspace.read("pki/admin-key.pem"));
+    workspace.build().success().says(&["Reissued `kube-scheduler`: it did not belong to its key"]);
 }
 
 #[test]
 fn another_kind_of_key_changes_leaves_and_keeps_cas() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let ca = bench.read("pki/ca.pem");
-    bench.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
-    bench.build().success().says(&["Reissued `admin`: its key was of another kind"]);
-    assert_eq!(bench.read("pki/ca.pem"), ca);
-    bench.run(&["verify", "out/small", "--deep"]).success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let ca = workspace.read("pki/ca.pem");
+    workspace.edit("cluster.toml", "ecdsa-p256", "rsa-2048");
+    workspace.build().success().says(&["Reissued `admin`: its key was of another kind"]);
+    assert_eq!(workspace.read("pki/ca.pem"), ca);
+    workspace.run(&["verify", "out/small", "--deep"]).success();
 }
 
 #[test]
 fn keys_that_can_not_be_made_again_are_never_made_again() {
-    let bench = Bench::small(1000);
-    bench.build().success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
     for (name, said) in [
         ("service-account-key.pem", "`service-account` has a public key and no private key"),
         ("encryption-key", "`encryption-key` is gone, and what depends on it is still there"),
     ] {
-        let path = bench.path(&format!("pki/{name}"));
+        let path = workspace.path(&format!("pki/{name}"));
         let kept = std::fs::read(&path).unwrap();
         std::fs::remove_file(&path).unwrap();
-        bench.build().exits(1).says(&[said, "hint: restore the missing file"]);
-        let status = bench.run(&["pki", "status"]).success().stdout;
+        workspace.build().exits(1).says(&[said, "hint: restore the missing file"]);
+        let status = workspace.run(&["pki", "status"]).success().stdout;
         assert!(name == "encryption-key" || status.contains("lost: "), "{status}");
         assert!(!path.exists());
         std::fs::write(&path, kept).unwrap();
     }
-    std::fs::remove_file(bench.path("pki/service-account-key.pem")).unwrap();
-    std::fs::remove_file(bench.path("pki/service-account.pem")).unwrap();
-    bench.build().exits(1).says(&["`service-account` is gone"]);
+    std::fs::remove_file(workspace.path("pki/service-account-key.pem")).unwrap();
+    std::fs::remove_file(workspace.path("pki/service-account.pem")).unwrap();
+    workspace.build().exits(1).says(&["`service-account` is gone"]);
 }
 
 #[test]
 fn what_is_no_key_is_not_packed_as_one() {
-    let bench = Bench::small(1000);
-    bench.build().success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
     for (name, wrong) in [
         ("encryption-key", ""),
         ("encryption-key", "AAAA"),
         ("bootstrap-token.json", r#"{"id":"","secret":"x y","expiration":"2099-01-01T00:00:00Z"}"#),
     ] {
-        let kept = bench.read(&format!("pki/{name}"));
-        bench.write(&format!("pki/{name}"), wrong);
-        bench.build().exits(1).says(&[name]);
-        bench.write(&format!("pki/{name}"), kept);
+        let kept = workspace.read(&format!("pki/{name}"));
+        workspace.write(&format!("pki/{name}"), wrong);
+        workspace.build().exits(1).says(&[name]);
+        workspace.write(&format!("pki/{name}"), kept);
     }
-    bench.build().success();
+    workspace.build().success();
 }

@@ -10,11 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Bench, Run, files, has};
+use crate::harness::{Run, Workspace, files, has};
 
 /// A machine with the address of [`crate::harness::SMALL`]'s only node.
 pub(crate) struct Machine {
-    bench: Bench,
+    workspace: Workspace,
 }
 
 /// Enters the machine: what is its own is bound over what it borrows.
@@ -114,10 +114,10 @@ impl Machine {
     }
 
     /// Builds packages as `change` leaves the bundle, and copies them to `/NAME` on the machine.
-    pub(crate) fn carry_packages(&self, name: &str, change: impl FnOnce(&Bench)) {
-        change(&self.bench);
-        self.bench.build_packages(&["-o", name]).success();
-        let from = self.bench.path(name).join("deb").display().to_string();
+    pub(crate) fn carry_packages(&self, name: &str, change: impl FnOnce(&Workspace)) {
+        change(&self.workspace);
+        self.workspace.build_packages(&["-o", name]).success();
+        let from = self.workspace.path(name).join("deb").display().to_string();
         crate::harness::tool("cp", &["-a", &from, &self.path(name).display().to_string()]);
     }
 
@@ -135,7 +135,7 @@ impl Machine {
 
     /// `None` where this machine can't make another.
     pub(crate) fn new() -> Option<Self> {
-        let machine = Self { bench: Bench::small(3000) };
+        let machine = Self { workspace: Workspace::small(3000) };
         for directory in [
             "usr",
             "proc",
@@ -170,15 +170,15 @@ impl Machine {
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.bench.path(&format!("machine/{name}"))
+        self.workspace.path(&format!("machine/{name}"))
     }
 
     pub(crate) fn write(&self, name: &str, text: &str) {
-        self.bench.write(&format!("machine/{name}"), text);
+        self.workspace.write(&format!("machine/{name}"), text);
     }
 
     pub(crate) fn text(&self, name: &str) -> String {
-        self.bench.text(&format!("machine/{name}"))
+        self.workspace.text(&format!("machine/{name}"))
     }
 
     fn command(&self, script: &str) -> Command {
@@ -207,13 +207,13 @@ impl Machine {
     }
 
     /// Builds the bundle as `change` leaves it, and unpacks it as `/NAME` on the machine.
-    pub(crate) fn carry(&self, name: &str, change: impl FnOnce(&Bench)) {
-        self.bench.run(&["recipe", "export", "./recipe", name]).success();
-        change(&self.bench);
+    pub(crate) fn carry(&self, name: &str, change: impl FnOnce(&Workspace)) {
+        self.workspace.run(&["recipe", "export", "./recipe", name]).success();
+        change(&self.workspace);
         let recipe = format!("./{name}");
-        self.bench.run(&["build", "--offline", "--from", "files", "--recipe", &recipe, "-q"]).success();
+        self.workspace.run(&["build", "--offline", "--from", "files", "--recipe", &recipe, "-q"]).success();
         fs::create_dir_all(self.path(name)).unwrap();
-        let archive = self.bench.path(Bench::ARCHIVE).display().to_string();
+        let archive = self.workspace.path(Workspace::ARCHIVE).display().to_string();
         let target = self.path(name).display().to_string();
         crate::harness::tool("tar", &["--no-same-owner", "-xzf", &archive, "-C", &target, "--strip-components=1"]);
     }

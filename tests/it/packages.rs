@@ -6,7 +6,7 @@ use std::process::Command;
 
 use kube_bundle::hash::Sha256;
 
-use crate::harness::{Bench, Run, files, has, tool};
+use crate::harness::{Run, Workspace, files, has, tool};
 
 pub(crate) const NAMES: [&str; 5] = [
     "kube-bundle-kube-apiserver",
@@ -16,14 +16,14 @@ pub(crate) const NAMES: [&str; 5] = [
     "small-only",
 ];
 
-pub(crate) fn built() -> Bench {
-    let bench = Bench::small(50_000);
-    bench.build_packages(&[]).success();
-    bench
+pub(crate) fn built() -> Workspace {
+    let workspace = Workspace::small(50_000);
+    workspace.build_packages(&[]).success();
+    workspace
 }
 
-fn manifest(bench: &Bench) -> serde_json::Value {
-    serde_json::from_slice(&bench.read("out/small/manifest.json")).unwrap()
+fn manifest(workspace: &Workspace) -> serde_json::Value {
+    serde_json::from_slice(&workspace.read("out/small/manifest.json")).unwrap()
 }
 
 #[test]
@@ -31,11 +31,11 @@ fn every_file_that_dpkg_finds_has_the_manifests_digest_and_mode() {
     if !has("dpkg-deb") {
         return;
     }
-    let bench = built();
-    let manifest = manifest(&bench);
+    let workspace = built();
+    let manifest = manifest(&workspace);
     for name in NAMES {
-        let package = bench.package("out/small", name);
-        let raw = bench.path("raw").join(name);
+        let package = workspace.package("out/small", name);
+        let raw = workspace.path("raw").join(name);
         std::fs::create_dir_all(&raw).unwrap();
         tool("dpkg-deb", &["--raw-extract", &package.display().to_string(), &raw.display().to_string()]);
         let artifact = format!("deb/{}", package.file_name().unwrap().to_string_lossy());
@@ -47,7 +47,7 @@ fn every_file_that_dpkg_finds_has_the_manifests_digest_and_mode() {
             assert_eq!(listed[&path]["sha256"], Sha256::of(&bytes).to_string(), "{name}: {path}");
             assert_eq!(listed[&path]["mode"], format!("{mode:04o}"), "{name}: {path}");
         }
-        let json = bench.run(&["inspect", "--json", &package.display().to_string()]).success().stdout;
+        let json = workspace.run(&["inspect", "--json", &package.display().to_string()]).success().stdout;
         assert_eq!(
             serde_json::from_str::<serde_json::Value>(&json).unwrap(),
             manifest["artifacts"][&artifact]["entries"]
@@ -61,9 +61,11 @@ fn dpkg_reads_the_control_file_that_was_meant() {
     if !has("dpkg-deb") {
         return;
     }
-    let bench = built();
+    let workspace = built();
     let field = |name: &str, field: &str| {
-        tool("dpkg-deb", &["--field", &bench.package("out/small", name).display().to_string(), field]).trim().to_owned()
+        tool("dpkg-deb", &["--field", &workspace.package("out/small", name).display().to_string(), field])
+            .trim()
+            .to_owned()
     };
     assert_eq!(field("small-only", "Architecture"), "all");
     let needed: Vec<_> = NAMES[..4].iter().map(|name| format!("{name} (= 1.16.0-1)")).collect();
@@ -76,7 +78,7 @@ fn dpkg_reads_the_control_file_that_was_meant() {
     // 50,000 bytes are 49 KiB; 4 small files of a KiB each, or less, and 8 directories.
     let size: u64 = field("kube-bundle-kubectl", "Installed-Size").parse().unwrap();
     assert!((55..=65).contains(&size), "{size}");
-    let list = tool("dpkg-deb", &["--contents", &bench.package("out/small", "small-only").display().to_string()]);
+    let list = tool("dpkg-deb", &["--contents", &workspace.package("out/small", "small-only").display().to_string()]);
     assert!(list.lines().all(|line| line.contains(" root/root ") && line.contains(" 2019-09-18 ")), "{list}");
     assert!(list.contains("-rw------- root/root") && list.contains("./var/lib/kubernetes/ca-key.pem"));
     assert!(list.lines().next().unwrap().ends_with(" ./"));
@@ -88,10 +90,12 @@ fn lintian_finds_no_error_and_no_warning() {
     if !has("lintian") {
         return;
     }
-    let bench = built();
+    let workspace = built();
     for layout in ["split", "fat"] {
-        bench.build_packages(&["--deb-layout", layout, "-o", layout]).success();
-        for package in std::fs::read_dir(bench.path(layout).join("deb")).unwrap().flatten().map(|entry| entry.path()) {
+        workspace.build_packages(&["--deb-layout", layout, "-o", layout]).success();
+        for package in
+            std::fs::read_dir(workspace.path(layout).join("deb")).unwrap().flatten().map(|entry| entry.path())
+        {
             if package.extension().is_some_and(|ending| ending == "deb") {
                 let output =
                     Command::new("lintian").args(["--allow-root", "--fail-on", "error,warning"]).arg(&package).output();
@@ -111,19 +115,23 @@ fn lintian_finds_no_error_and_no_warning() {
 
 #[test]
 fn keys_are_in_one_package_that_only_its_owner_reads_and_in_no_list() {
-    let bench = built();
-    let found = files(&bench.path("out/small/deb"));
+    let workspace = built();
+    let found = files(&workspace.path("out/small/deb"));
     for (name, (mode, _)) in &found {
         assert_eq!(*mode, if name.starts_with("small-only_") { 0o600 } else { 0o644 }, "{name}");
     }
-    assert_eq!(crate::harness::directories(&bench.path("out/small"))["deb"], 0o700);
+    assert_eq!(crate::harness::directories(&workspace.path("out/small"))["deb"], 0o700);
     if !has("dpkg-deb") {
         return;
     }
-    let control = bench.path("control");
+    let control = workspace.path("control");
     tool(
         "dpkg-deb",
-        &["--control", &bench.package("out/small", "small-only").display().to_string(), &control.display().to_string()],
+        &[
+            "--control",
+            &workspace.package("out/small", "small-only").display().to_string(),
+            &control.display().to_string(),
+        ],
     );
     let lists: String =
         ["md5sums", "conffiles"].map(|name| std::fs::read_to_string(control.join(name)).unwrap()).concat();
@@ -140,13 +148,13 @@ fn maintainer_scripts_are_plain_posix_shell() {
     if !has("shellcheck") || !has("dpkg-deb") {
         return;
     }
-    let bench = built();
+    let workspace = built();
     for name in NAMES {
-        let control = bench.path("scripts").join(name);
+        let control = workspace.path("scripts").join(name);
         std::fs::create_dir_all(control.parent().unwrap()).unwrap();
         tool(
             "dpkg-deb",
-            &["--control", &bench.package("out/small", name).display().to_string(), &control.display().to_string()],
+            &["--control", &workspace.package("out/small", name).display().to_string(), &control.display().to_string()],
         );
         for script in ["preinst", "postinst", "prerm", "postrm"].map(|script| control.join(script)) {
             if script.exists() {
@@ -159,17 +167,17 @@ fn maintainer_scripts_are_plain_posix_shell() {
 
 #[test]
 fn every_compression_is_read_by_dpkg_tar_and_ourselves() {
-    let bench = built();
+    let workspace = built();
     for (how, ending) in [("gzip", "gz"), ("zstd", "zst"), ("xz", "xz")] {
-        bench.build_packages(&["--deb-compression", how, "-o", how]).success();
-        bench.run(&["verify", "--deep", how]).success();
-        let package = bench.package(how, "kube-bundle-kubectl").display().to_string();
+        workspace.build_packages(&["--deb-compression", how, "-o", how]).success();
+        workspace.run(&["verify", "--deep", how]).success();
+        let package = workspace.package(how, "kube-bundle-kubectl").display().to_string();
         assert_eq!(tool("ar", &["t", &package]), format!("debian-binary\ncontrol.tar.gz\ndata.tar.{ending}\n"));
-        bench.run(&["verify", &package]).success();
+        workspace.run(&["verify", &package]).success();
         // dpkg reads zstd from 1.21.18 on.
         let contents = Command::new("dpkg-deb").args(["--fsys-tarfile", &package]).output().unwrap();
         if how != "zstd" || contents.status.success() {
-            let gzip = bench.package("gzip", "kube-bundle-kubectl");
+            let gzip = workspace.package("gzip", "kube-bundle-kubectl");
             let expected = Command::new("dpkg-deb").arg("--fsys-tarfile").arg(gzip).output().unwrap();
             let expected = Sha256::of(&expected.stdout);
             assert_eq!(Sha256::of(&contents.stdout), expected, "{how}");
@@ -197,28 +205,31 @@ fn with_data(package: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Vec<u8>
 
 #[test]
 fn a_damaged_package_is_found_out_alone_and_in_its_bundle() {
-    let bench = built();
-    let package = bench.package("out/small", "small-only");
+    let workspace = built();
+    let package = workspace.package("out/small", "small-only");
     let name = package.display().to_string();
-    bench.run(&["verify", &name]).success();
+    workspace.run(&["verify", &name]).success();
     let whole = std::fs::read(&package).unwrap();
     for position in [3, 57, 70, 74, 160, whole.len() / 2, whole.len() - 10] {
         let mut bytes = whole.clone();
         bytes[position] ^= 1;
         std::fs::write(&package, bytes).unwrap();
-        bench.run(&["verify", &name]).exits(3);
-        bench.run(&["verify", "out/small"]).exits(3).says(&["small-only_1.16.0-1_all.deb: expected sha256"]);
+        workspace.run(&["verify", &name]).exits(3);
+        workspace.run(&["verify", "out/small"]).exits(3).says(&["small-only_1.16.0-1_all.deb: expected sha256"]);
     }
     std::fs::write(&package, &whole[..whole.len() - 100]).unwrap();
-    bench.run(&["verify", &name]).exits(3);
+    workspace.run(&["verify", &name]).exits(3);
     std::fs::write(&package, [&whole[..], b"more"].concat()).unwrap();
-    bench.run(&["verify", &name]).exits(3).says(&["something stands behind"]);
+    workspace.run(&["verify", &name]).exits(3).says(&["something stands behind"]);
     // dpkg would take the first half for the whole, and say nothing.
     std::fs::write(&package, &whole).unwrap();
     let joined = with_data(&package, |data| [&data[..], &data[..]].concat());
-    bench.write("joined.deb", joined);
-    bench.run(&["verify", "joined.deb"]).exits(3).says(&["goes on behind its first stream, where dpkg stops reading"]);
-    bench.run(&["inspect", "joined.deb"]).exits(1);
+    workspace.write("joined.deb", joined);
+    workspace
+        .run(&["verify", "joined.deb"])
+        .exits(3)
+        .says(&["goes on behind its first stream, where dpkg stops reading"]);
+    workspace.run(&["inspect", "joined.deb"]).exits(1);
 }
 
 #[test]
@@ -226,16 +237,20 @@ fn a_package_packed_again_with_another_key_is_found_out() {
     if !has("dpkg-deb") {
         return;
     }
-    let bench = built();
-    let raw = bench.path("raw");
+    let workspace = built();
+    let raw = workspace.path("raw");
     tool(
         "dpkg-deb",
-        &["--raw-extract", &bench.package("out/small", "small-only").display().to_string(), &raw.display().to_string()],
+        &[
+            "--raw-extract",
+            &workspace.package("out/small", "small-only").display().to_string(),
+            &raw.display().to_string(),
+        ],
     );
     std::fs::write(raw.join("var/lib/kubernetes/ca-key.pem"), "another").unwrap();
     std::fs::write(raw.join("etc/surprise"), "x").unwrap();
     std::fs::write(raw.join("usr/lib/kube-bundle/kube-bootstrap"), "#!/bin/sh\n").unwrap();
-    let forged = bench.path("forged.deb").display().to_string();
+    let forged = workspace.path("forged.deb").display().to_string();
     tool("dpkg-deb", &["-Zgzip", "--root-owner-group", "--build", &raw.display().to_string(), &forged]);
     std::fs::remove_file(raw.join("var/lib/kubernetes/service-account-key.pem")).unwrap();
     std::fs::remove_file(raw.join("etc/kubernetes/config/audit-policy.yaml")).unwrap();
@@ -248,7 +263,7 @@ fn a_package_packed_again_with_another_key_is_found_out() {
     rights("var/lib/kubernetes", 0o755);
     rights("usr/share/doc/small-only/copyright", 0o4755);
     tool("dpkg-deb", &["-Zgzip", "--root-owner-group", "--build", &raw.display().to_string(), &forged]);
-    bench.run(&["verify", &forged]).exits(3).says(&[
+    workspace.run(&["verify", &forged]).exits(3).says(&[
         "var/lib/kubernetes/service-account-key.pem: missing",
         "etc/kubernetes/config/audit-policy.yaml: missing",
         "var/lib/kubernetes: expected mode 0700, got 0755",
@@ -262,44 +277,48 @@ fn a_package_packed_again_with_another_key_is_found_out() {
 /// A name or a member that claims gigabytes is no reason to take gigabytes.
 #[test]
 fn a_package_that_claims_too_much_is_refused_without_reading_it() {
-    let bench = built();
-    let whole = std::fs::read(bench.package("out/small", "small-only")).unwrap();
+    let workspace = built();
+    let whole = std::fs::read(workspace.package("out/small", "small-only")).unwrap();
     let mut bytes = whole.clone();
     bytes[56..66].copy_from_slice(b"3221225472");
-    bench.write("claims.deb", bytes);
-    bench.run(&["inspect", "claims.deb"]).exits(1).says(&["instead of `debian-binary` of format 2.0"]);
-    bench.write("tree/DEBIAN/evil", "x");
-    let tree = bench.path("tree").display().to_string();
-    let data = bench.path("data.tar.gz").display().to_string();
+    workspace.write("claims.deb", bytes);
+    workspace.run(&["inspect", "claims.deb"]).exits(1).says(&["instead of `debian-binary` of format 2.0"]);
+    workspace.write("tree/DEBIAN/evil", "x");
+    let tree = workspace.path("tree").display().to_string();
+    let data = workspace.path("data.tar.gz").display().to_string();
     tool("tar", &["-czf", &data, "--owner=0", "--group=0", "-C", &tree, "."]);
-    bench.write("evil.deb", with_data(&bench.package("out/small", "small-only"), |_| bench.read("data.tar.gz")));
-    bench.run(&["verify", "evil.deb"]).exits(3).says(&["would pass for a part of the control archive"]);
+    workspace
+        .write("evil.deb", with_data(&workspace.package("out/small", "small-only"), |_| workspace.read("data.tar.gz")));
+    workspace.run(&["verify", "evil.deb"]).exits(3).says(&["would pass for a part of the control archive"]);
     tool("tar", &["-czf", &data, "--owner=7", "--group=7", "-C", &tree, "--transform=s/DEBIAN/usr/", "."]);
-    bench.write("foreign.deb", with_data(&bench.package("out/small", "small-only"), |_| bench.read("data.tar.gz")));
-    bench.run(&["verify", "foreign.deb"]).exits(3).says(&["usr/evil: it belongs to another than root"]);
+    workspace.write(
+        "foreign.deb",
+        with_data(&workspace.package("out/small", "small-only"), |_| workspace.read("data.tar.gz")),
+    );
+    workspace.run(&["verify", "foreign.deb"]).exits(3).says(&["usr/evil: it belongs to another than root"]);
 }
 
 #[test]
 fn programs_are_packed_once_for_all_machines_and_all_clusters() {
-    let bench = built();
+    let workspace = built();
     let shared = |out: &str| {
-        let found = files(&bench.path(out).join("deb"));
+        let found = files(&workspace.path(out).join("deb"));
         found.into_iter().filter(|(name, _)| name.starts_with("kube-bundle-")).collect::<BTreeMap<_, _>>()
     };
     let one = shared("out/small");
     assert_eq!(one.len(), 4);
     let second = "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]";
-    bench.edit("cluster.toml", "[pki]", second);
-    bench.edit("cluster.toml", "name = \"small\"", "name = \"another\"");
-    bench.build_packages(&["-o", "other"]).success();
+    workspace.edit("cluster.toml", "[pki]", second);
+    workspace.edit("cluster.toml", "name = \"small\"", "name = \"another\"");
+    workspace.build_packages(&["-o", "other"]).success();
     assert_eq!(shared("other"), one, "the same bytes");
     // Nor does it matter what date the build gives its files.
-    let dated = bench.command(&["build", "--offline", "--from", "files", "--format", "deb", "-q", "-o", "dated"]);
+    let dated = workspace.command(&["build", "--offline", "--from", "files", "--format", "deb", "-q", "-o", "dated"]);
     let mut dated = dated;
     assert!(dated.env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap().status.success());
     assert_eq!(shared("dated"), one);
     // A machine's own is small: its bytes are not the programs'.
-    assert!(std::fs::metadata(bench.package("other", "another-second")).unwrap().len() < 60_000);
+    assert!(std::fs::metadata(workspace.package("other", "another-second")).unwrap().len() < 60_000);
 }
 
 #[test]
@@ -307,68 +326,69 @@ fn a_fat_package_has_everything_and_takes_the_place_of_the_others() {
     if !has("dpkg-deb") {
         return;
     }
-    let bench = Bench::small(50_000);
-    bench.build_packages(&["--deb-layout", "fat"]).success();
-    let debs = files(&bench.path("out/small/deb")).into_keys().filter(|name| name.ends_with(".deb"));
+    let workspace = Workspace::small(50_000);
+    workspace.build_packages(&["--deb-layout", "fat"]).success();
+    let debs = files(&workspace.path("out/small/deb")).into_keys().filter(|name| name.ends_with(".deb"));
     assert_eq!(debs.collect::<Vec<_>>(), ["small-only_1.16.0-1_amd64.deb"]);
-    let package = bench.package("out/small", "small-only").display().to_string();
+    let package = workspace.package("out/small", "small-only").display().to_string();
     let field = |name: &str| tool("dpkg-deb", &["--field", &package, name]).trim().to_owned();
     assert_eq!(field("Depends"), "");
     assert!(field("Conflicts").starts_with("kube-bundle-kube-apiserver, "));
     assert!(field("Conflicts").ends_with(", kubectl, kubernetes-client"), "{}", field("Conflicts"));
     let list = tool("dpkg-deb", &["--contents", &package]);
     assert!(list.contains("./usr/bin/kubectl") && list.contains("./var/lib/kubernetes/ca-key.pem"));
-    bench.run(&["verify", "--deep", "out/small"]).success();
-    bench.run(&["verify", &package]).success();
+    workspace.run(&["verify", "--deep", "out/small"]).success();
+    workspace.run(&["verify", &package]).success();
 }
 
 #[test]
 fn versions_grow_with_every_change_and_stay_without_one() {
-    let bench = Bench::small(1000);
+    let workspace = Workspace::small(1000);
     let version = |out: &str| {
-        bench.build_packages(&["-o", out]).success();
-        let name = bench.package(out, "small-only").file_name().unwrap().to_string_lossy().into_owned();
+        workspace.build_packages(&["-o", out]).success();
+        let name = workspace.package(out, "small-only").file_name().unwrap().to_string_lossy().into_owned();
         name.trim_start_matches("small-only_1.16.0-").trim_end_matches("_all.deb").to_owned()
     };
     assert_eq!(version("a"), "1");
     assert_eq!(version("b"), "1");
-    assert_eq!(files(&bench.path("a")), files(&bench.path("b")));
-    bench.edit("cluster.toml", "10.32.0.0/16", "10.33.0.0/16");
+    assert_eq!(files(&workspace.path("a")), files(&workspace.path("b")));
+    workspace.edit("cluster.toml", "10.32.0.0/16", "10.33.0.0/16");
     assert_eq!(version("c"), "2", "another configuration (and certificate)");
-    bench.run(&["pki", "renew", "kube-scheduler"]).success();
+    workspace.run(&["pki", "renew", "kube-scheduler"]).success();
     assert_eq!(version("d"), "3", "another certificate");
-    bench.edit("cluster.toml", "10.33.0.0/16", "10.32.0.0/16");
+    workspace.edit("cluster.toml", "10.33.0.0/16", "10.32.0.0/16");
     assert_eq!(version("e"), "4", "a change taken back is a change");
-    bench.build_packages(&["-o", "x", "--deb-compression", "zstd"]).success();
-    assert!(bench.package("x", "small-only").display().to_string().ends_with("1.16.0-5_all.deb"), "other bytes");
+    workspace.build_packages(&["-o", "x", "--deb-compression", "zstd"]).success();
+    assert!(workspace.package("x", "small-only").display().to_string().ends_with("1.16.0-5_all.deb"), "other bytes");
     // A token whose time is over is drawn anew by the build, which makes other packages.
-    let token: serde_json::Value = serde_json::from_slice(&bench.read("pki/bootstrap-token.json")).unwrap();
+    let token: serde_json::Value = serde_json::from_slice(&workspace.read("pki/bootstrap-token.json")).unwrap();
     let mut expired = token.clone();
     expired["expiration"] = "2020-01-01T00:00:00Z".into();
-    bench.write("pki/bootstrap-token.json", expired.to_string());
+    workspace.write("pki/bootstrap-token.json", expired.to_string());
     assert_eq!(version("y"), "6");
     assert_eq!(version("z"), "6");
-    assert_ne!(bench.text("pki/bootstrap-token.json"), token.to_string());
-    let planned: serde_json::Value = serde_json::from_str(&bench.run(&["plan", "--json"]).success().stdout).unwrap();
+    assert_ne!(workspace.text("pki/bootstrap-token.json"), token.to_string());
+    let planned: serde_json::Value =
+        serde_json::from_str(&workspace.run(&["plan", "--json"]).success().stdout).unwrap();
     assert_eq!(planned["cluster"], "small");
     // Somebody else counts.
-    bench.write("cluster.toml", bench.text("cluster.toml") + "[output.deb]\nrevision = 17\n");
+    workspace.write("cluster.toml", workspace.text("cluster.toml") + "[output.deb]\nrevision = 17\n");
     assert_eq!(version("f"), "17");
-    assert_eq!(bench.text("pki/revision.json").matches("\"revision\": 6").count(), 1);
+    assert_eq!(workspace.text("pki/revision.json").matches("\"revision\": 6").count(), 1);
 }
 
 #[test]
 fn programs_that_were_pinned_anew_get_a_greater_version() {
-    let bench = Bench::small(1000);
-    bench.build_packages(&["-o", "one"]).success();
-    let same = bench.text("recipe/recipe.toml");
-    bench.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
-    assert_eq!(bench.text("recipe/recipe.toml"), same, "the same programs, the same pins");
-    bench.write("files/kubectl", crate::harness::program("another", 1000));
-    bench.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
-    bench.build_packages(&["-o", "two"]).success();
-    assert!(bench.package("one", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-1_amd64.deb"));
-    assert!(bench.package("two", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-2_amd64.deb"));
+    let workspace = Workspace::small(1000);
+    workspace.build_packages(&["-o", "one"]).success();
+    let same = workspace.text("recipe/recipe.toml");
+    workspace.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
+    assert_eq!(workspace.text("recipe/recipe.toml"), same, "the same programs, the same pins");
+    workspace.write("files/kubectl", crate::harness::program("another", 1000));
+    workspace.run(&["recipe", "pin", "recipe", "--from", "files"]).success();
+    workspace.build_packages(&["-o", "two"]).success();
+    assert!(workspace.package("one", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-1_amd64.deb"));
+    assert!(workspace.package("two", "kube-bundle-kubectl").display().to_string().ends_with("_1.16.0-2_amd64.deb"));
     if has("dpkg") {
         for (older, newer) in [("1.16.0-1", "1.16.0-2"), ("1.16.0-9", "1.16.15-1"), ("1.17.0~rc.1-4", "1.17.0-1")] {
             tool("dpkg", &["--compare-versions", older, "lt", newer]);
@@ -378,23 +398,26 @@ fn programs_that_were_pinned_anew_get_a_greater_version() {
 
 #[test]
 fn what_would_break_a_package_is_refused_when_planning() {
-    let bench = Bench::small(1000);
+    let workspace = Workspace::small(1000);
     let plan = ["plan", "--json"];
-    let deb = bench.text("cluster.toml") + "[output]\nformats = [\"deb\"]\n";
-    bench.write("cluster.toml", deb.replace("\"small\"", "\"kube-bundle\"").replace("\"only\"", "\"kubectl\""));
-    bench.run(&plan).exits(2).says(&["would have the name of kubectl's, `kube-bundle-kubectl`; choose another name"]);
-    bench.write("cluster.toml", &deb);
-    bench.run(&plan).success();
-    let recipe = bench.text("recipe/recipe.toml");
-    bench.write("recipe/recipe.toml", recipe.clone() + &crate::harness::component("Kube_Proxy", "", b"x"));
-    bench.run(&plan).exits(2).says(&["`kube-bundle-Kube_Proxy` is no package name: expected"]);
-    bench.write("recipe/recipe.toml", recipe.replace("v1.16.0\"\narch", "vX.16.0\"\narch"));
-    bench.run(&plan).exits(2).says(&["`vX.16.0` is no version of a package: expected a digit"]);
-    bench.write("recipe/recipe.toml", &recipe);
-    bench.run(&["recipe", "export", "v1.16.0", "exported"]).success();
-    let layout = bench.text("exported/layout.toml");
-    bench.write("recipe/layout.toml", layout.replace("\"kube-bundle <packages", "\"kube\\nDepends: x <packages"));
-    bench.run(&plan).exits(2).says(&["is no line of a control file"]);
-    bench.write("recipe/layout.toml", layout.replace("[\"kubectl\", ", "[\"kubectl, libc6\", "));
-    bench.run(&plan).exits(2).says(&["`kubectl, libc6` is no package name"]);
+    let deb = workspace.text("cluster.toml") + "[output]\nformats = [\"deb\"]\n";
+    workspace.write("cluster.toml", deb.replace("\"small\"", "\"kube-bundle\"").replace("\"only\"", "\"kubectl\""));
+    workspace
+        .run(&plan)
+        .exits(2)
+        .says(&["would have the name of kubectl's, `kube-bundle-kubectl`; choose another name"]);
+    workspace.write("cluster.toml", &deb);
+    workspace.run(&plan).success();
+    let recipe = workspace.text("recipe/recipe.toml");
+    workspace.write("recipe/recipe.toml", recipe.clone() + &crate::harness::component("Kube_Proxy", "", b"x"));
+    workspace.run(&plan).exits(2).says(&["`kube-bundle-Kube_Proxy` is no package name: expected"]);
+    workspace.write("recipe/recipe.toml", recipe.replace("v1.16.0\"\narch", "vX.16.0\"\narch"));
+    workspace.run(&plan).exits(2).says(&["`vX.16.0` is no version of a package: expected a digit"]);
+    workspace.write("recipe/recipe.toml", &recipe);
+    workspace.run(&["recipe", "export", "v1.16.0", "exported"]).success();
+    let layout = workspace.text("exported/layout.toml");
+    workspace.write("recipe/layout.toml", layout.replace("\"kube-bundle <packages", "\"kube\\nDepends: x <packages"));
+    workspace.run(&plan).exits(2).says(&["is no line of a control file"]);
+    workspace.write("recipe/layout.toml", layout.replace("[\"kubectl\", ", "[\"kubectl, libc6\", "));
+    workspace.run(&plan).exits(2).says(&["`kubectl, libc6` is no package name"]);
 }

@@ -11,7 +11,7 @@ use kube_bundle::spec::Compression;
 use liblzma::bufread::XzDecoder;
 use proptest::prelude::*;
 
-use crate::harness::{Bench, COMPONENTS, component, files, has, program, tool};
+use crate::harness::{COMPONENTS, Workspace, component, files, has, program, tool};
 
 const ALL: [Compression; 3] = [Compression::Gzip, Compression::Zstd, Compression::Xz];
 
@@ -88,19 +88,19 @@ fn what_moves_pieces_to_a_border_is_read_as_nothing() {
 
 #[test]
 fn pieces_lie_where_a_file_system_can_share_them() {
-    let bench = bench();
+    let workspace = workspace();
     for how in ["gzip", "zstd"] {
-        std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap_or_default();
-        build(&bench, how, &["--format", "tarball,deb,nocloud", "--deb-compression", how]);
-        let files = files(&bench.path(how));
+        std::fs::remove_dir_all(workspace.path("cache/kube-bundle/pieces")).unwrap_or_default();
+        build(&workspace, how, &["--format", "tarball,deb,nocloud", "--deb-compression", how]);
+        let files = files(&workspace.path(how));
         let packed: Vec<_> =
             files.keys().filter(|name| [".gz", ".deb", ".iso"].iter().any(|end| name.ends_with(end))).collect();
         let (mut found, mut in_images) = (0, 0);
         for pieces in
-            shelf(&bench).iter().map(|path| std::fs::read(path).unwrap()).filter(|pieces| pieces.len() > 70_000)
+            shelf(&workspace).iter().map(|path| std::fs::read(path).unwrap()).filter(|pieces| pieces.len() > 70_000)
         {
             for name in &packed {
-                let bytes = bench.read(&format!("{how}/{name}"));
+                let bytes = workspace.read(&format!("{how}/{name}"));
                 if let Some(at) = position(&bytes, &pieces[..1000]) {
                     assert_eq!(at % 4096, 0, "{name} with {how}");
                     found += 1;
@@ -119,31 +119,31 @@ fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
 }
 
 /// One byte less than a block, a block, one more, and several: with each codec.
-fn bench() -> Bench {
-    let bench = Bench::small(1000);
+fn workspace() -> Workspace {
+    let workspace = Workspace::small(1000);
     let mut components = String::new();
     for (name, size) in COMPONENTS.into_iter().zip([(1 << 20) - 1, 1 << 20, (4 << 20) + 1, (8 << 20) + 1]) {
         let mut bytes = program(name, size / 2);
         bytes.resize(size, 0x55);
-        bench.write(&format!("files/{name}"), &bytes);
+        workspace.write(&format!("files/{name}"), &bytes);
         components += &component(name, "", &bytes);
     }
-    bench.recipe(&components);
-    bench
+    workspace.recipe(&components);
+    workspace
 }
 
-fn build(bench: &Bench, out: &str, more: &[&str]) {
-    bench.run(&[&["build", "--offline", "--from", "files", "-q", "-o", out], more].concat()).success();
+fn build(workspace: &Workspace, out: &str, more: &[&str]) {
+    workspace.run(&[&["build", "--offline", "--from", "files", "-q", "-o", out], more].concat()).success();
 }
 
 #[test]
 fn every_reader_finds_the_programs_whole() {
-    let bench = bench();
-    build(&bench, "gzip", &["--format", "tarball,deb"]);
-    let archive = bench.path("gzip/nodes/only/small-only-v1.16.0-amd64.tar.gz").display().to_string();
+    let workspace = workspace();
+    build(&workspace, "gzip", &["--format", "tarball,deb"]);
+    let archive = workspace.path("gzip/nodes/only/small-only-v1.16.0-amd64.tar.gz").display().to_string();
     let inside = "small-only-v1.16.0-amd64/root/usr/local/bin";
     for name in COMPONENTS {
-        let expected = Sha256::of(&bench.read(&format!("files/{name}")));
+        let expected = Sha256::of(&workspace.read(&format!("files/{name}")));
         let member = format!("{inside}/{name}");
         for (reader, arguments) in [("tar", vec!["-xzOf"]), ("bsdtar", vec!["-xOf"]), ("busybox", vec!["tar", "-xzOf"])]
         {
@@ -160,31 +160,31 @@ fn every_reader_finds_the_programs_whole() {
     }
     tool("gzip", &["-t", &archive]);
     for how in ["gzip", "zstd", "xz"] {
-        build(&bench, how, &["--format", "deb", "--deb-compression", how]);
-        bench.run(&["verify", "--deep", how]).success();
+        build(&workspace, how, &["--format", "deb", "--deb-compression", how]);
+        workspace.run(&["verify", "--deep", how]).success();
         for name in COMPONENTS {
-            let package = bench.package(how, &format!("kube-bundle-{name}")).display().to_string();
+            let package = workspace.package(how, &format!("kube-bundle-{name}")).display().to_string();
             if has("dpkg-deb") {
                 let script = format!("dpkg-deb --fsys-tarfile '{package}' | tar -xOf - ./usr/bin/{name} | sha256sum");
                 let said = tool("sh", &["-c", &script]);
-                let expected = Sha256::of(&bench.read(&format!("files/{name}")));
+                let expected = Sha256::of(&workspace.read(&format!("files/{name}")));
                 assert_eq!(said.split(' ').next().unwrap(), expected.to_string(), "{how} {name}");
             }
         }
     }
 }
 
-fn shelf(bench: &Bench) -> Vec<PathBuf> {
-    let root = bench.path("cache/kube-bundle/pieces");
+fn shelf(workspace: &Workspace) -> Vec<PathBuf> {
+    let root = workspace.path("cache/kube-bundle/pieces");
     files(&root).into_keys().map(|name| root.join(name)).collect()
 }
 
 #[test]
 fn the_shelf_heals_itself_and_changes_nothing_but_time() {
-    let bench = bench();
-    build(&bench, "first", &["--format", "tarball,deb", "-j", "1"]);
-    let first = files(&bench.path("first"));
-    let all = shelf(&bench);
+    let workspace = workspace();
+    build(&workspace, "first", &["--format", "tarball,deb", "-j", "1"]);
+    let first = files(&workspace.path("first"));
+    let all = shelf(&workspace);
     assert_eq!(all.len(), COMPONENTS.len(), "gzip serves archives and packages: {all:?}");
     let whole: Vec<_> = all.iter().map(|path| std::fs::read(path).unwrap()).collect();
     for (path, bytes) in all.iter().zip(&whole) {
@@ -193,25 +193,34 @@ fn the_shelf_heals_itself_and_changes_nothing_but_time() {
             let mut damaged = bytes.clone();
             damaged[position] ^= 4;
             std::fs::write(path, damaged).unwrap();
-            let run =
-                bench.run(&["build", "--offline", "--from", "files", "--format", "tarball,deb", "-q", "-o", "again"]);
+            let run = workspace.run(&[
+                "build",
+                "--offline",
+                "--from",
+                "files",
+                "--format",
+                "tarball,deb",
+                "-q",
+                "-o",
+                "again",
+            ]);
             run.success().says(&["is damaged, and is made again"]);
             assert_eq!(std::fs::read(path).unwrap(), *bytes);
         }
         std::fs::write(path, &bytes[..bytes.len() / 3]).unwrap();
     }
-    build(&bench, "again", &["--format", "tarball,deb", "-j", "7"]);
-    assert_eq!(first, files(&bench.path("again")));
-    std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap();
-    build(&bench, "again", &["--format", "tarball,deb", "-j", "3"]);
-    assert_eq!(first, files(&bench.path("again")));
-    assert_eq!(whole, shelf(&bench).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
+    build(&workspace, "again", &["--format", "tarball,deb", "-j", "7"]);
+    assert_eq!(first, files(&workspace.path("again")));
+    std::fs::remove_dir_all(workspace.path("cache/kube-bundle/pieces")).unwrap();
+    build(&workspace, "again", &["--format", "tarball,deb", "-j", "3"]);
+    assert_eq!(first, files(&workspace.path("again")));
+    assert_eq!(whole, shelf(&workspace).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
 }
 
 /// Changes a byte of a stored file as a disk does it: no date tells.
-fn forget_a_byte(bench: &Bench, name: &str) {
-    let digest = Sha256::of(&bench.read(&format!("files/{name}"))).to_string();
-    let blob = bench.path(&format!("cache/kube-bundle/blobs/sha256/{}/{digest}", &digest[..2]));
+fn forget_a_byte(workspace: &Workspace, name: &str) {
+    let digest = Sha256::of(&workspace.read(&format!("files/{name}"))).to_string();
+    let blob = workspace.path(&format!("cache/kube-bundle/blobs/sha256/{}/{digest}", &digest[..2]));
     let dated = std::fs::metadata(&blob).unwrap().modified().unwrap();
     let mut bytes = std::fs::read(&blob).unwrap();
     bytes[777] ^= 8;
@@ -222,53 +231,53 @@ fn forget_a_byte(bench: &Bench, name: &str) {
 /// A file that nobody has written to is not hashed at every build; when its bytes are used, they are.
 #[test]
 fn a_disk_that_forgot_a_byte_is_found_out_when_the_byte_is_needed() {
-    let bench = bench();
-    build(&bench, "out", &["--format", "deb"]);
-    let before = files(&bench.path("out"));
-    forget_a_byte(&bench, "kubectl");
-    std::fs::remove_dir_all(bench.path("cache/kube-bundle/pieces")).unwrap();
+    let workspace = workspace();
+    build(&workspace, "out", &["--format", "deb"]);
+    let before = files(&workspace.path("out"));
+    forget_a_byte(&workspace, "kubectl");
+    std::fs::remove_dir_all(workspace.path("cache/kube-bundle/pieces")).unwrap();
     let again = ["build", "--offline", "--from", "files", "--format", "deb", "-q", "-o", "out"];
-    bench.run(&again).exits(3).says(&["` is damaged", "hint: run the same command again"]);
-    assert_eq!(files(&bench.path("out")), before, "the old output is untouched");
-    bench.run(&again).success().says(&["is damaged; fetching it again"]);
-    assert_eq!(files(&bench.path("out")), before);
+    workspace.run(&again).exits(3).says(&["` is damaged", "hint: run the same command again"]);
+    assert_eq!(files(&workspace.path("out")), before, "the old output is untouched");
+    workspace.run(&again).success().says(&["is damaged; fetching it again"]);
+    assert_eq!(files(&workspace.path("out")), before);
 
     // Whoever fetches beforehand has everything hashed.
-    forget_a_byte(&bench, "kubectl");
-    bench.run(&["fetch", "--offline", "--from", "files"]).success().says(&["is damaged; fetching it again"]);
+    forget_a_byte(&workspace, "kubectl");
+    workspace.run(&["fetch", "--offline", "--from", "files"]).success().says(&["is damaged; fetching it again"]);
 }
 
 #[test]
 fn a_program_that_is_handed_out_as_it_is_is_hashed_too() {
-    let bench = bench();
-    bench.run(&["recipe", "export", "v1.16.0", "exported"]).success();
+    let workspace = workspace();
+    workspace.run(&["recipe", "export", "v1.16.0", "exported"]).success();
     let handed = "\n[[operator]]\npath = \"kubectl\"\nmode = \"0755\"\nsource = { component = \"kubectl\" }\n";
-    bench.write("recipe/layout.toml", bench.text("exported/layout.toml") + handed);
-    build(&bench, "out", &["--format", "tarball"]);
-    assert_eq!(bench.read("out/operator/kubectl"), bench.read("files/kubectl"));
-    forget_a_byte(&bench, "kubectl");
+    workspace.write("recipe/layout.toml", workspace.text("exported/layout.toml") + handed);
+    build(&workspace, "out", &["--format", "tarball"]);
+    assert_eq!(workspace.read("out/operator/kubectl"), workspace.read("files/kubectl"));
+    forget_a_byte(&workspace, "kubectl");
     let again = ["build", "--offline", "--from", "files", "--format", "tarball", "-q", "-o", "out"];
-    bench.run(&again).exits(3).says(&["` is damaged", "hint: run the same command again"]);
-    bench.run(&again).success().says(&["is damaged; fetching it again"]);
-    assert_eq!(bench.read("out/operator/kubectl"), bench.read("files/kubectl"));
+    workspace.run(&again).exits(3).says(&["` is damaged", "hint: run the same command again"]);
+    workspace.run(&again).success().says(&["is damaged; fetching it again"]);
+    assert_eq!(workspace.read("out/operator/kubectl"), workspace.read("files/kubectl"));
 }
 
 #[test]
 fn what_no_build_used_lately_can_be_removed() {
-    let bench = bench();
-    build(&bench, "out", &["--format", "deb"]);
-    bench.run(&["store", "prune"]).success();
-    assert_eq!(shelf(&bench).len(), 4, "today's stay");
-    let old = std::fs::File::options().write(true).open(&shelf(&bench)[0]).unwrap();
+    let workspace = workspace();
+    build(&workspace, "out", &["--format", "deb"]);
+    workspace.run(&["store", "prune"]).success();
+    assert_eq!(shelf(&workspace).len(), 4, "today's stay");
+    let old = std::fs::File::options().write(true).open(&shelf(&workspace)[0]).unwrap();
     old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(40 * 24)).unwrap();
-    let run = bench.run(&["store", "prune"]).success();
+    let run = workspace.run(&["store", "prune"]).success();
     assert!(run.stdout.starts_with("Removed 1 files, "), "{}", run.stdout);
-    assert_eq!(shelf(&bench).len(), 3);
-    build(&bench, "out", &["--format", "deb"]);
-    assert_eq!(shelf(&bench).len(), 4, "and are made again");
-    let run = bench.run(&["store", "prune", "--days", "0", "--json"]).success();
+    assert_eq!(shelf(&workspace).len(), 3);
+    build(&workspace, "out", &["--format", "deb"]);
+    assert_eq!(shelf(&workspace).len(), 4, "and are made again");
+    let run = workspace.run(&["store", "prune", "--days", "0", "--json"]).success();
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!((json["files"].as_u64(), shelf(&bench).len()), (Some(4), 0));
+    assert_eq!((json["files"].as_u64(), shelf(&workspace).len()), (Some(4), 0));
 }
 
 /// Pieces of another version of a library are others, so its version is in their name.

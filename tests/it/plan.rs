@@ -1,10 +1,10 @@
 //! A plan says everything that will exist, and no secret.
 
-use kube_bundle::plan::{self, Edition, Plan, Source};
+use kube_bundle::plan::{self, BuildInfo, Plan, Source};
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::ClusterSpec;
 
-use crate::harness::Bench;
+use crate::harness::Workspace;
 use crate::spec::golden;
 
 const THREE: &str = include_str!("../specs/three-masters.toml");
@@ -12,7 +12,7 @@ const THREE: &str = include_str!("../specs/three-masters.toml");
 fn plan_of(text: &str) -> Plan {
     let (spec, _) =
         ClusterSpec::parse("cluster.toml", text).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
-    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), Edition::default()).unwrap()
+    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), BuildInfo::default()).unwrap()
 }
 
 #[test]
@@ -47,11 +47,11 @@ fn masters_differ_in_their_address_and_nothing_else() {
 
 #[test]
 fn the_program_prints_the_plan_that_is_planned() {
-    let bench = Bench::new();
-    bench.write("cluster.toml", THREE);
-    let run = bench.run(&["plan", "--json"]).success();
+    let workspace = Workspace::new();
+    workspace.write("cluster.toml", THREE);
+    let run = workspace.run(&["plan", "--json"]).success();
     assert_eq!(run.stdout.trim_end(), plan_of(THREE).to_json());
-    let table = bench.run(&["plan"]).success().stdout;
+    let table = workspace.run(&["plan"]).success().stdout;
     for part in [
         "kubernetes-server-linux-amd64.tar.gz",
         "/usr/local/bin/kube-apiserver",
@@ -64,8 +64,8 @@ fn the_program_prints_the_plan_that_is_planned() {
 
 #[test]
 fn source_date_epoch_dates_the_files() {
-    let bench = Bench::small(1000);
-    let run = |epoch: &str| bench.command(&["plan", "--json"]).env("SOURCE_DATE_EPOCH", epoch).output().unwrap();
+    let workspace = Workspace::small(1000);
+    let run = |epoch: &str| workspace.command(&["plan", "--json"]).env("SOURCE_DATE_EPOCH", epoch).output().unwrap();
     let stamped = String::from_utf8(run("1700000000").stdout).unwrap();
     assert!(stamped.contains("\"timestamp\": \"2023-11-14T22:13:20Z\""), "{stamped}");
     assert_eq!(run("yesterday").status.code(), Some(2));
@@ -73,12 +73,15 @@ fn source_date_epoch_dates_the_files() {
 
 #[test]
 fn a_secret_never_gets_a_mode_that_others_can_read() {
-    let bench = Bench::small(1000);
-    bench.run(&["recipe", "export", "v1.16.0", "loose"]).success();
-    bench.edit(
+    let workspace = Workspace::small(1000);
+    workspace.run(&["recipe", "export", "v1.16.0", "loose"]).success();
+    workspace.edit(
         "loose/layout.toml",
         "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0600\"",
         "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0640\"",
     );
-    bench.run(&["plan", "--recipe", "./loose"]).exits(2).says(&["holds a secret, and mode 0640 lets others read it"]);
+    workspace
+        .run(&["plan", "--recipe", "./loose"])
+        .exits(2)
+        .says(&["holds a secret, and mode 0640 lets others read it"]);
 }

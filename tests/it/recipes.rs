@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube_bundle::hash::Sha256;
 use kube_bundle::recipe::embedded;
 
-use crate::harness::{Bench, COMPONENTS, files, program};
+use crate::harness::{COMPONENTS, Workspace, files, program};
 
 #[test]
 fn the_program_carries_every_file_of_its_recipes() {
@@ -20,25 +20,25 @@ fn the_program_carries_every_file_of_its_recipes() {
 /// The guide's own unit, with its two flags that belong to the kubelet.
 #[test]
 fn the_guides_controller_manager_is_refused_before_anything_is_fetched() {
-    let bench = Bench::small(1000);
-    bench.write(
+    let workspace = Workspace::small(1000);
+    workspace.write(
         "recipe/units/kube-controller-manager.service",
         include_str!("../fixtures/guide-kube-controller-manager.service"),
     );
-    bench.run(&["build", "--offline"]).exits(2).says(&[
+    workspace.run(&["build", "--offline"]).exits(2).says(&[
         "`kube-controller-manager` knows no flag `--rotate-certificates` (it belongs to kubelet)",
         "`kube-controller-manager` knows no flag `--rotate-server-certificates` (it belongs to kubelet)",
         "hint: correct the recipe",
     ]);
-    assert!(!bench.path("pki").exists());
+    assert!(!workspace.path("pki").exists());
 }
 
 #[test]
 fn another_release_differs_in_data_only() {
-    let bench = Bench::small(1000);
+    let workspace = Workspace::small(1000);
     let unit = |recipe: &str| {
         let plan: serde_json::Value =
-            serde_json::from_str(&bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
+            serde_json::from_str(&workspace.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
         (plan["version"].clone(), plan["outputs"][0]["path"].clone(), plan["nodes"][0]["files"].to_string())
     };
     let (old, new) = (unit("v1.16.0"), unit("v1.16.15"));
@@ -51,49 +51,49 @@ fn another_release_differs_in_data_only() {
 
 #[test]
 fn an_exported_recipe_plans_the_same_and_is_not_overwritten() {
-    let bench = Bench::small(1000);
+    let workspace = Workspace::small(1000);
     for name in ["v1.16.0", "v1.16.15"] {
         let copy = format!("./copy-{name}");
-        bench.run(&["recipe", "export", name, &copy]).success();
+        workspace.run(&["recipe", "export", name, &copy]).success();
         let nodes = |recipe: &str| {
             let plan: serde_json::Value =
-                serde_json::from_str(&bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
+                serde_json::from_str(&workspace.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
             (plan["nodes"].clone(), plan["downloads"].clone(), plan["recipe_digest"].clone())
         };
         assert_eq!(nodes(name), nodes(&copy));
-        bench.run(&["recipe", "export", name, &copy]).exits(2).says(&["it exists and is not empty"]);
+        workspace.run(&["recipe", "export", name, &copy]).exits(2).says(&["it exists and is not empty"]);
     }
 }
 
 #[test]
 fn pin_writes_the_digests_of_what_is_held_and_keeps_the_comments() {
-    let bench = Bench::small(5000);
-    bench.run(&["recipe", "export", "v1.16.0", "mine"]).success();
-    let pinned = bench.run(&["recipe", "pin", "mine", "--from", "files", "--json"]).success();
+    let workspace = Workspace::small(5000);
+    workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
+    let pinned = workspace.run(&["recipe", "pin", "mine", "--from", "files", "--json"]).success();
     let pinned: serde_json::Value = serde_json::from_str(&pinned.stdout).unwrap();
     assert_eq!(pinned[0]["sha256"], Sha256::of(&program("kube-apiserver", 5000)).to_string());
-    let text = bench.text("mine/recipe.toml");
+    let text = workspace.text("mine/recipe.toml");
     assert!(text.starts_with("# Kubernetes v1.16.0, linux/amd64") && text.contains("size = 5000"));
     assert!(!text.contains("kubespray"), "a digest of our own must not look published");
-    bench
+    workspace
         .run(&["fetch", "--recipe", "./mine"])
         .exits(1)
         .says(&["the recipe names no source for it, and no `--from` has it"]);
-    bench.run(&["build", "--offline", "--from", "files", "--recipe", "./mine"]).success();
+    workspace.run(&["build", "--offline", "--from", "files", "--recipe", "./mine"]).success();
 }
 
 #[test]
 fn pin_names_everything_that_is_missing_or_is_no_program() {
-    let bench = Bench::small(5000);
-    bench.run(&["recipe", "export", "v1.16.0", "mine"]).success();
-    let before = bench.text("mine/recipe.toml");
-    std::fs::remove_file(bench.path("files/kubectl")).unwrap();
-    bench.write("files/kube-scheduler", "<html>");
-    bench
+    let workspace = Workspace::small(5000);
+    workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
+    let before = workspace.text("mine/recipe.toml");
+    std::fs::remove_file(workspace.path("files/kubectl")).unwrap();
+    workspace.write("files/kube-scheduler", "<html>");
+    workspace
         .run(&["recipe", "pin", "mine", "--from", "files"])
         .exits(2)
         .says(&["there is no `kubectl` below `files`", "no Linux program"]);
-    assert_eq!(bench.text("mine/recipe.toml"), before);
+    assert_eq!(workspace.text("mine/recipe.toml"), before);
 }
 
 #[test]
@@ -111,12 +111,16 @@ fn every_component_of_an_embedded_recipe_is_reached_by_a_published_digest() {
 
 #[test]
 fn a_recipe_that_contradicts_itself_says_where() {
-    let bench = Bench::small(1000);
-    bench.run(&["recipe", "export", "v1.16.0", "broken"]).success();
-    bench.edit("broken/layout.toml", "{ component = \"kubectl\" }", "{ component = \"kubctl\" }");
-    bench.edit("broken/layout.toml", "[certificates.admin]\nissuer = \"ca\"", "[certificates.admin]\nissuer = \"cca\"");
-    bench.edit("broken/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: {{ tru");
-    bench.run(&["recipe", "show", "./broken"]).exits(2).says(&[
+    let workspace = Workspace::small(1000);
+    workspace.run(&["recipe", "export", "v1.16.0", "broken"]).success();
+    workspace.edit("broken/layout.toml", "{ component = \"kubectl\" }", "{ component = \"kubctl\" }");
+    workspace.edit(
+        "broken/layout.toml",
+        "[certificates.admin]\nissuer = \"ca\"",
+        "[certificates.admin]\nissuer = \"cca\"",
+    );
+    workspace.edit("broken/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: {{ tru");
+    workspace.run(&["recipe", "show", "./broken"]).exits(2).says(&[
         "wants component `kubctl`",
         "issued by `cca`, which is no authority",
         "template `config/kube-scheduler.yaml`:",
@@ -126,32 +130,32 @@ fn a_recipe_that_contradicts_itself_says_where() {
 #[test]
 fn a_recipe_can_not_name_files_outside_the_output() {
     for version in ["v1.16.0 custom", "/../../../escaped", "1.16.0", "v"] {
-        let bench = Bench::small(1000);
-        bench.edit("recipe/recipe.toml", "version = \"v1.16.0\"", &format!("version = \"{version}\""));
-        bench.build().exits(2).says(&["`version` is"]);
-        assert!(!bench.path("pki").exists());
+        let workspace = Workspace::small(1000);
+        workspace.edit("recipe/recipe.toml", "version = \"v1.16.0\"", &format!("version = \"{version}\""));
+        workspace.build().exits(2).says(&["`version` is"]);
+        assert!(!workspace.path("pki").exists());
     }
 }
 
 #[test]
 fn where_a_recipe_lies_is_no_part_of_what_is_built() {
-    let bench = Bench::small(1000);
-    let plan = |recipe: &str| bench.run(&["plan", "--json", "--recipe", recipe]).success().stdout;
-    assert_eq!(plan("./recipe"), plan(&bench.path("recipe").display().to_string()));
+    let workspace = Workspace::small(1000);
+    let plan = |recipe: &str| workspace.run(&["plan", "--json", "--recipe", recipe]).success().stdout;
+    assert_eq!(plan("./recipe"), plan(&workspace.path("recipe").display().to_string()));
 }
 
 #[test]
 fn a_certificate_that_nobody_can_sign_is_found_while_planning() {
-    let bench = Bench::small(1000);
-    bench.run(&["recipe", "export", "v1.16.0", "more"]).success();
-    let layout = bench.text("more/layout.toml");
-    bench.write(
+    let workspace = Workspace::small(1000);
+    workspace.run(&["recipe", "export", "v1.16.0", "more"]).success();
+    let layout = workspace.text("more/layout.toml");
+    workspace.write(
         "more/layout.toml",
         layout
             + "\n[certificates.etcd-health]\nissuer = \"etcd-ca\"\ncommon_name = \"health\"\nusages = [\"client\"]\n",
     );
-    bench.edit("cluster.toml", "[[nodes]]", "ca = \"a.pem\"\ncert = \"b.pem\"\nkey = \"c.pem\"\n[[nodes]]");
-    bench
+    workspace.edit("cluster.toml", "[[nodes]]", "ca = \"a.pem\"\ncert = \"b.pem\"\nkey = \"c.pem\"\n[[nodes]]");
+    workspace
         .run(&["plan", "--recipe", "./more"])
         .exits(2)
         .says(&["`etcd-health` can't be signed: the key of `etcd-ca` is not ours"]);
@@ -159,12 +163,12 @@ fn a_certificate_that_nobody_can_sign_is_found_while_planning() {
 
 #[test]
 fn list_and_show_say_what_an_auditor_asks() {
-    let bench = Bench::new();
-    let list = bench.run(&["recipe", "list"]).success().stdout;
+    let workspace = Workspace::new();
+    let list = workspace.run(&["recipe", "list"]).success().stdout;
     assert!(list.contains("v1.16.0") && list.contains("v1.16.15"));
-    let show = bench.run(&["recipe", "show", "v1.16.0"]).success().stdout;
+    let show = workspace.run(&["recipe", "show", "v1.16.0"]).success().stdout;
     assert!(show.contains("CHANGELOG-1.16.md") && show.contains("units/kube-apiserver.service"));
-    bench
+    workspace
         .run(&["recipe", "show", "v1.99.0"])
         .exits(2)
         .says(&["there is no embedded recipe `v1.99.0`", "hint: `kube-bundle recipe list`"]);

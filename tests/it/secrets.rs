@@ -5,12 +5,12 @@ use std::path::Path;
 
 use base64::Engine as _;
 
-use crate::harness::{Bench, files};
+use crate::harness::{Workspace, files};
 
 /// Bodies of all private keys, the token's secret and the encryption key.
-fn secrets(bench: &Bench) -> Vec<String> {
+fn secrets(workspace: &Workspace) -> Vec<String> {
     let mut secrets = Vec::new();
-    for (name, (_, bytes)) in files(&bench.path("pki")) {
+    for (name, (_, bytes)) in files(&workspace.path("pki")) {
         let text = String::from_utf8(bytes).unwrap();
         if name.ends_with("-key.pem") {
             secrets.push(text.lines().nth(1).unwrap().to_owned());
@@ -28,47 +28,47 @@ fn secrets(bench: &Bench) -> Vec<String> {
 
 #[test]
 fn nothing_that_is_printed_or_public_holds_a_secret() {
-    let bench = Bench::small(1000);
-    let build = bench.build().success();
+    let workspace = Workspace::small(1000);
+    let build = workspace.build().success();
     let mut texts = vec![build.stdout, build.stderr];
     let commands: [&[&str]; 6] = [
         &["plan", "--json"],
         &["plan"],
         &["pki", "status"],
         &["pki", "status", "--json"],
-        &["inspect", "--json", Bench::ARCHIVE],
+        &["inspect", "--json", Workspace::ARCHIVE],
         &["build", "--offline", "--json"],
     ];
     for command in commands {
-        let run = bench.run(command).success();
+        let run = workspace.run(command).success();
         texts.extend([run.stdout, run.stderr]);
     }
     // An error while reading a key must not quote it.
-    let key = bench.text("pki/admin-key.pem");
-    bench.write("pki/admin-key.pem", key.replace("END", "EDN"));
-    texts.push(bench.build().exits(1).stderr);
-    bench.write("pki/admin-key.pem", key);
-    let token = bench.text("pki/bootstrap-token.json");
-    bench.write("pki/bootstrap-token.json", token.replace('}', ""));
-    texts.push(bench.build().exits(1).stderr);
-    bench.write("pki/bootstrap-token.json", token);
-    for (_, (mode, bytes)) in files(&bench.path("out/small")) {
+    let key = workspace.text("pki/admin-key.pem");
+    workspace.write("pki/admin-key.pem", key.replace("END", "EDN"));
+    texts.push(workspace.build().exits(1).stderr);
+    workspace.write("pki/admin-key.pem", key);
+    let token = workspace.text("pki/bootstrap-token.json");
+    workspace.write("pki/bootstrap-token.json", token.replace('}', ""));
+    texts.push(workspace.build().exits(1).stderr);
+    workspace.write("pki/bootstrap-token.json", token);
+    for (_, (mode, bytes)) in files(&workspace.path("out/small")) {
         if mode & 0o077 != 0 {
             texts.push(String::from_utf8_lossy(&bytes).into_owned());
         }
     }
-    for secret in secrets(&bench) {
+    for secret in secrets(&workspace) {
         assert!(!texts.iter().any(|text| text.contains(&secret)));
     }
 }
 
 #[test]
 fn inside_an_archive_every_secret_is_roots_alone() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let secrets = secrets(&bench);
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let secrets = secrets(&workspace);
     let mut found = 0;
-    for (name, (mode, bytes)) in files(&bench.unpack()) {
+    for (name, (mode, bytes)) in files(&workspace.unpack()) {
         let text = String::from_utf8_lossy(&bytes);
         if secrets.iter().any(|secret| text.contains(secret)) {
             assert_eq!(mode, 0o600, "{name}");
@@ -80,11 +80,11 @@ fn inside_an_archive_every_secret_is_roots_alone() {
 
 #[test]
 fn a_master_gets_no_key_that_its_role_does_not_need() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    let inside = files(&bench.unpack());
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let inside = files(&workspace.unpack());
     for id in ["admin", "etcd-ca", "front-proxy-ca", "etcd/192.0.2.1"] {
-        let key = bench.text(&format!("pki/{id}-key.pem"));
+        let key = workspace.text(&format!("pki/{id}-key.pem"));
         let line = key.lines().nth(1).unwrap();
         let encoded = base64::engine::general_purpose::STANDARD.encode(&key);
         for (name, (_, bytes)) in &inside {
@@ -96,39 +96,39 @@ fn a_master_gets_no_key_that_its_role_does_not_need() {
 
 #[test]
 fn directories_and_files_with_keys_are_private_whatever_the_umask() {
-    let bench = Bench::small(1000);
-    let program = bench.command(&[]).get_program().to_owned();
+    let workspace = Workspace::small(1000);
+    let program = workspace.command(&[]).get_program().to_owned();
     let mut command = std::process::Command::new("sh");
     command
         .args(["-c", "umask 000; exec \"$0\" build --offline --from files -q"])
         .arg(program)
-        .current_dir(bench.path(""))
-        .env("XDG_CACHE_HOME", bench.path("cache"));
+        .current_dir(workspace.path(""))
+        .env("XDG_CACHE_HOME", workspace.path("cache"));
     assert!(command.status().unwrap().success());
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o7777;
     for directory in
         ["pki", "pki/etcd", "out/small/nodes", "out/small/nodes/only", "out/small/operator", "out/small/operator/etcd"]
     {
-        assert_eq!(mode(&bench.path(directory)), 0o700, "{directory}");
+        assert_eq!(mode(&workspace.path(directory)), 0o700, "{directory}");
     }
-    for (name, (mode, _)) in files(&bench.path("pki")) {
+    for (name, (mode, _)) in files(&workspace.path("pki")) {
         assert_eq!(mode, if name.ends_with(".pem") && !name.ends_with("-key.pem") { 0o644 } else { 0o600 }, "{name}");
     }
-    assert_eq!(mode(&bench.path(Bench::ARCHIVE)), 0o600);
-    assert_eq!(mode(&bench.path("out/small/operator/admin.kubeconfig")), 0o600);
+    assert_eq!(mode(&workspace.path(Workspace::ARCHIVE)), 0o600);
+    assert_eq!(mode(&workspace.path("out/small/operator/admin.kubeconfig")), 0o600);
 }
 
 #[test]
 fn a_password_in_a_mirrors_url_is_not_shown() {
-    let bench = Bench::small(1000);
-    bench.recipe(
-        &bench
+    let workspace = Workspace::small(1000);
+    workspace.recipe(
+        &workspace
             .text("recipe/recipe.toml")
             .split_once("[components")
             .map(|(_, rest)| format!("[components{rest}"))
             .unwrap(),
     );
-    let run = bench.run(&["fetch", "--retries", "0", "--from", "http://ann:hunter2@127.0.0.1:1"]);
+    let run = workspace.run(&["fetch", "--retries", "0", "--from", "http://ann:hunter2@127.0.0.1:1"]);
     assert_ne!(run.code, Some(0));
     assert!(run.stderr.contains("http://127.0.0.1:1/kubectl") && !run.stderr.contains("hunter2"), "{}", run.stderr);
 }

@@ -2,7 +2,7 @@
 
 use kube_bundle::spec::{ClusterSpec, TEMPLATE};
 
-use crate::harness::{Bench, SMALL};
+use crate::harness::{SMALL, Workspace};
 
 /// Every `wrong-*.toml` beside what the user reads.
 #[test]
@@ -26,24 +26,24 @@ pub(crate) fn golden(check: impl FnOnce()) {
 
 #[test]
 fn a_wrong_spec_exits_with_2_and_writes_nothing() {
-    let bench = Bench::new();
-    bench.write("cluster.toml", SMALL.replace("roles", "rolls"));
-    bench.run(&["build"]).exits(2).says(&[
+    let workspace = Workspace::new();
+    workspace.write("cluster.toml", SMALL.replace("roles", "rolls"));
+    workspace.run(&["build"]).exits(2).says(&[
         "`[[nodes]]` has no key `rolls`",
         "did you mean `roles`?",
         "--> cluster.toml:13:1",
     ]);
-    assert!(!bench.path("out").exists() && !bench.path("pki").exists());
+    assert!(!workspace.path("out").exists() && !workspace.path("pki").exists());
 }
 
 #[test]
 fn what_init_writes_is_a_cluster() {
-    let bench = Bench::new();
-    bench.run(&["init"]).success();
-    bench.run(&["plan"]).success();
-    bench.edit("cluster.toml", "roc", "mine");
-    bench.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or name another"]);
-    assert!(bench.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
+    let workspace = Workspace::new();
+    workspace.run(&["init"]).success();
+    workspace.run(&["plan"]).success();
+    workspace.edit("cluster.toml", "roc", "mine");
+    workspace.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or name another"]);
+    assert!(workspace.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
 }
 
 #[test]
@@ -70,12 +70,16 @@ fn every_commented_key_of_the_template_is_a_key() {
 
 #[test]
 fn an_even_etcd_is_a_warning_and_no_more() {
-    let bench = Bench::small(1000);
-    bench.edit("cluster.toml", "\"https://192.0.2.1:2379\"", "\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\"");
-    bench.run(&["plan"]).success().says(&["warning: etcd with 2 members survives no more failures than with 1"]);
+    let workspace = Workspace::small(1000);
+    workspace.edit(
+        "cluster.toml",
+        "\"https://192.0.2.1:2379\"",
+        "\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\"",
+    );
+    workspace.run(&["plan"]).success().says(&["warning: etcd with 2 members survives no more failures than with 1"]);
 }
 
 #[test]
 fn a_file_that_is_not_there_is_named_with_the_command_that_makes_one() {
-    Bench::new().run(&["plan"]).exits(2).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
+    Workspace::new().run(&["plan"]).exits(2).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
 }

@@ -3,7 +3,7 @@
 use kube_bundle::hash::Sha256;
 
 use crate::fetch::{SIZE, assert_whole, fetch};
-use crate::harness::{Bench, COMPONENTS, program};
+use crate::harness::{COMPONENTS, Workspace, program};
 use crate::server::{Reply, Server};
 
 /// A release tarball with the four components and more.
@@ -46,10 +46,10 @@ fn components_come_out_of_the_release_tarball_while_it_streams() {
         let whole = Reply::file(request, &content, "\"same\"");
         if request.before == 0 { whole.cut(content.len() / 2) } else { whole }
     });
-    let bench = Bench::small(SIZE);
-    bench.recipe(&archive_recipe(&server.url(), &bytes));
-    fetch(&bench).success();
-    assert_whole(&bench);
+    let workspace = Workspace::small(SIZE);
+    workspace.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&workspace).success();
+    assert_whole(&workspace);
     assert_eq!(server.requests().len(), 2, "cut once, resumed once, and not fetched again offline");
 }
 
@@ -57,10 +57,10 @@ fn components_come_out_of_the_release_tarball_while_it_streams() {
 fn a_tarball_with_other_bytes_yields_nothing() {
     let bytes = archive(&program("kubectl", SIZE));
     let server = Server::start(|_| Reply::new(200, &archive(&program("malware", SIZE))));
-    let bench = Bench::small(SIZE);
-    bench.recipe(&archive_recipe(&server.url(), &bytes));
-    fetch(&bench).exits(3).says(&["expected sha512:"]);
-    assert!(bench.blobs().is_empty());
+    let workspace = Workspace::small(SIZE);
+    workspace.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&workspace).exits(3).says(&["expected sha512:"]);
+    assert!(workspace.blobs().is_empty());
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn two_published_digests_that_contradict_each_other_stop_the_build() {
     let bytes = archive(&program("another kubectl", SIZE));
     let content = bytes.clone();
     let server = Server::start(move |request| Reply::file(request, &content, "\"same\""));
-    let bench = Bench::small(SIZE);
-    bench.recipe(&archive_recipe(&server.url(), &bytes));
-    fetch(&bench).exits(3).says(&["`kubectl` from `server.tar.gz` is not the published one"]);
+    let workspace = Workspace::small(SIZE);
+    workspace.recipe(&archive_recipe(&server.url(), &bytes));
+    fetch(&workspace).exits(3).says(&["`kubectl` from `server.tar.gz` is not the published one"]);
 }

@@ -2,25 +2,25 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::harness::{Bench, files};
+use crate::harness::{Workspace, files};
 
-fn flip(bench: &Bench, name: &str, position: usize) {
-    let mut bytes = bench.read(name);
+fn flip(workspace: &Workspace, name: &str, position: usize) {
+    let mut bytes = workspace.read(name);
     bytes[position] ^= 1;
-    bench.write(name, bytes);
+    workspace.write(name, bytes);
 }
 
 #[test]
 fn every_fault_is_named_at_once() {
-    let bench = Bench::small(50_000);
-    bench.build().success();
-    bench.run(&["verify", "out/small"]).success();
-    flip(&bench, Bench::ARCHIVE, 20_000);
-    std::fs::remove_file(bench.path("out/small/operator/ca.pem")).unwrap();
-    bench.write("out/small/extra.txt", "x");
-    let kubeconfig = bench.read("out/small/operator/admin.kubeconfig");
-    bench.write("out/small/operator/admin.kubeconfig", &kubeconfig[..100]);
-    bench.run(&["verify", "out/small"]).exits(3).says(&[
+    let workspace = Workspace::small(50_000);
+    workspace.build().success();
+    workspace.run(&["verify", "out/small"]).success();
+    flip(&workspace, Workspace::ARCHIVE, 20_000);
+    std::fs::remove_file(workspace.path("out/small/operator/ca.pem")).unwrap();
+    workspace.write("out/small/extra.txt", "x");
+    let kubeconfig = workspace.read("out/small/operator/admin.kubeconfig");
+    workspace.write("out/small/operator/admin.kubeconfig", &kubeconfig[..100]);
+    workspace.run(&["verify", "out/small"]).exits(3).says(&[
         "nodes/only/small-only-v1.16.0-amd64.tar.gz: expected sha256",
         "operator/ca.pem: missing",
         "extra.txt: not in the manifest",
@@ -31,47 +31,47 @@ fn every_fault_is_named_at_once() {
 
 #[test]
 fn a_flipped_bit_anywhere_is_found() {
-    let bench = Bench::small(2000);
-    bench.build().success();
-    for (name, (_, bytes)) in files(&bench.path("out/small")) {
+    let workspace = Workspace::small(2000);
+    workspace.build().success();
+    for (name, (_, bytes)) in files(&workspace.path("out/small")) {
         for position in [0, bytes.len() / 3, bytes.len() - 1] {
             let path = format!("out/small/{name}");
-            flip(&bench, &path, position);
-            bench.run(&["verify", "out/small"]).exits(3);
-            flip(&bench, &path, position);
+            flip(&workspace, &path, position);
+            workspace.run(&["verify", "out/small"]).exits(3);
+            flip(&workspace, &path, position);
         }
     }
-    bench.run(&["verify", "out/small", "--deep"]).success();
+    workspace.run(&["verify", "out/small", "--deep"]).success();
 }
 
 #[test]
 fn a_damaged_manifest_hides_no_other_fault() {
-    let bench = Bench::small(2000);
-    bench.build().success();
-    let manifest = bench.text("out/small/manifest.json");
-    bench.write("out/small/manifest.json", &manifest[1..]);
-    std::fs::remove_file(bench.path(Bench::ARCHIVE)).unwrap();
-    bench.write("out/small/extra.txt", "x");
-    flip(&bench, "out/small/operator/ca.pem", 100);
-    bench.run(&["verify", "out/small"]).exits(3).says(&[
+    let workspace = Workspace::small(2000);
+    workspace.build().success();
+    let manifest = workspace.text("out/small/manifest.json");
+    workspace.write("out/small/manifest.json", &manifest[1..]);
+    std::fs::remove_file(workspace.path(Workspace::ARCHIVE)).unwrap();
+    workspace.write("out/small/extra.txt", "x");
+    flip(&workspace, "out/small/operator/ca.pem", 100);
+    workspace.run(&["verify", "out/small"]).exits(3).says(&[
         "manifest.json: ",
         "small-only-v1.16.0-amd64.tar.gz: missing",
         "extra.txt: not in",
         "operator/ca.pem: expected sha256",
     ]);
-    std::fs::remove_file(bench.path("out/small/manifest.json")).unwrap();
-    bench.run(&["verify", "out/small"]).exits(3).says(&["manifest.json: ", "operator/ca.pem: expected sha256"]);
+    std::fs::remove_file(workspace.path("out/small/manifest.json")).unwrap();
+    workspace.run(&["verify", "out/small"]).exits(3).says(&["manifest.json: ", "operator/ca.pem: expected sha256"]);
 }
 
 #[test]
 fn a_link_or_a_pipe_in_a_files_place_is_a_fault() {
-    let bench = Bench::small(2000);
-    bench.build().success();
-    std::fs::rename(bench.path(Bench::ARCHIVE), bench.path("elsewhere.tar.gz")).unwrap();
-    std::os::unix::fs::symlink(bench.path("elsewhere.tar.gz"), bench.path(Bench::ARCHIVE)).unwrap();
-    std::fs::remove_file(bench.path("out/small/operator/ca.pem")).unwrap();
-    crate::harness::tool("mkfifo", &[&bench.path("out/small/operator/ca.pem").display().to_string()]);
-    bench
+    let workspace = Workspace::small(2000);
+    workspace.build().success();
+    std::fs::rename(workspace.path(Workspace::ARCHIVE), workspace.path("elsewhere.tar.gz")).unwrap();
+    std::os::unix::fs::symlink(workspace.path("elsewhere.tar.gz"), workspace.path(Workspace::ARCHIVE)).unwrap();
+    std::fs::remove_file(workspace.path("out/small/operator/ca.pem")).unwrap();
+    crate::harness::tool("mkfifo", &[&workspace.path("out/small/operator/ca.pem").display().to_string()]);
+    workspace
         .run(&["verify", "out/small"])
         .exits(3)
         .says(&["tar.gz: it is no regular file", "ca.pem: it is no regular file"]);
@@ -79,37 +79,37 @@ fn a_link_or_a_pipe_in_a_files_place_is_a_fault() {
 
 #[test]
 fn an_archive_is_checked_alone_on_its_way() {
-    let bench = Bench::small(50_000);
-    bench.build().success();
-    bench.run(&["verify", Bench::ARCHIVE]).success();
-    let whole = bench.read(Bench::ARCHIVE);
-    bench.write("cut.tar.gz", &whole[..whole.len() - 1000]);
-    bench.run(&["verify", "cut.tar.gz"]).exits(3);
+    let workspace = Workspace::small(50_000);
+    workspace.build().success();
+    workspace.run(&["verify", Workspace::ARCHIVE]).success();
+    let whole = workspace.read(Workspace::ARCHIVE);
+    workspace.write("cut.tar.gz", &whole[..whole.len() - 1000]);
+    workspace.run(&["verify", "cut.tar.gz"]).exits(3);
     for position in [30, whole.len() / 2, whole.len() - 6] {
-        bench.write("flipped.tar.gz", &whole);
-        flip(&bench, "flipped.tar.gz", position);
-        bench.run(&["verify", "flipped.tar.gz"]).exits(3);
+        workspace.write("flipped.tar.gz", &whole);
+        flip(&workspace, "flipped.tar.gz", position);
+        workspace.run(&["verify", "flipped.tar.gz"]).exits(3);
     }
-    bench.write("page.tar.gz", "<html>");
-    bench.run(&["verify", "page.tar.gz"]).exits(3);
-    bench.run(&["verify", "nowhere.tar.gz"]).exits(1);
+    workspace.write("page.tar.gz", "<html>");
+    workspace.run(&["verify", "page.tar.gz"]).exits(3);
+    workspace.run(&["verify", "nowhere.tar.gz"]).exits(1);
 }
 
 #[test]
 fn an_archive_packed_again_with_another_file_is_found_out() {
-    let bench = Bench::small(5000);
-    bench.build().success();
-    let inside = bench.unpack();
+    let workspace = Workspace::small(5000);
+    workspace.build().success();
+    let inside = workspace.unpack();
     std::fs::write(inside.join("root/usr/local/bin/kubectl"), "#!/bin/sh\n").unwrap();
     std::fs::write(inside.join("root/etc/surprise"), "x").unwrap();
     std::fs::set_permissions(inside.join("root/var/lib/kubernetes/ca-key.pem"), PermissionsExt::from_mode(0o644))
         .unwrap();
-    let unpacked = bench.path("unpacked").display().to_string();
+    let unpacked = workspace.path("unpacked").display().to_string();
     crate::harness::tool(
         "tar",
-        &["-czf", &bench.path("forged.tar.gz").display().to_string(), "-C", &unpacked, "small-only-v1.16.0-amd64"],
+        &["-czf", &workspace.path("forged.tar.gz").display().to_string(), "-C", &unpacked, "small-only-v1.16.0-amd64"],
     );
-    bench.run(&["verify", "forged.tar.gz"]).exits(3).says(&[
+    workspace.run(&["verify", "forged.tar.gz"]).exits(3).says(&[
         "root/usr/local/bin/kubectl: expected sha256",
         "root/etc/surprise: not in SHA256SUMS",
         "root/var/lib/kubernetes/ca-key.pem: expected mode 0600, got 0644",
@@ -118,10 +118,10 @@ fn an_archive_packed_again_with_another_file_is_found_out() {
 
 #[test]
 fn a_bundle_that_others_can_read_is_a_warning_since_a_stick_has_no_modes() {
-    let bench = Bench::small(1000);
-    bench.build().success();
-    std::fs::set_permissions(bench.path(Bench::ARCHIVE), PermissionsExt::from_mode(0o644)).unwrap();
-    bench
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    std::fs::set_permissions(workspace.path(Workspace::ARCHIVE), PermissionsExt::from_mode(0o644)).unwrap();
+    workspace
         .run(&["verify", "out/small"])
         .success()
         .says(&["it holds keys, and others may read it (mode 0644); `chmod 600` it"]);
@@ -129,34 +129,36 @@ fn a_bundle_that_others_can_read_is_a_warning_since_a_stick_has_no_modes() {
 
 #[test]
 fn inspect_lists_what_tar_lists_with_the_digests_of_the_manifest() {
-    let bench = Bench::small(5000);
-    bench.build().success();
-    let json = bench.run(&["inspect", "--json", Bench::ARCHIVE]).success().stdout;
+    let workspace = Workspace::small(5000);
+    workspace.build().success();
+    let json = workspace.run(&["inspect", "--json", Workspace::ARCHIVE]).success().stdout;
     let inside: serde_json::Value = serde_json::from_str(&json).unwrap();
-    let manifest: serde_json::Value = serde_json::from_slice(&bench.read("out/small/manifest.json")).unwrap();
-    let artifact = Bench::ARCHIVE.trim_start_matches("out/small/");
+    let manifest: serde_json::Value = serde_json::from_slice(&workspace.read("out/small/manifest.json")).unwrap();
+    let artifact = Workspace::ARCHIVE.trim_start_matches("out/small/");
     assert_eq!(inside, manifest["artifacts"][artifact]["entries"]);
-    let tar = crate::harness::tool("tar", &["-tzf", &bench.path(Bench::ARCHIVE).display().to_string()]);
+    let tar = crate::harness::tool("tar", &["-tzf", &workspace.path(Workspace::ARCHIVE).display().to_string()]);
     let listed: Vec<_> = tar.lines().map(|line| line.trim_end_matches('/')).collect();
     assert_eq!(listed, inside.as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>());
-    let digest =
-        crate::harness::tool("sha256sum", &[&bench.unpack().join("root/usr/local/bin/kubectl").display().to_string()]);
+    let digest = crate::harness::tool(
+        "sha256sum",
+        &[&workspace.unpack().join("root/usr/local/bin/kubectl").display().to_string()],
+    );
     assert!(json.contains(&digest[..64]));
-    bench.run(&["inspect", "out/small"]).success();
+    workspace.run(&["inspect", "out/small"]).success();
 }
 
 #[test]
 fn sha256sum_alone_can_check_a_bundle() {
-    let bench = Bench::small(1000);
-    bench.build().success();
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
     let check = || {
         std::process::Command::new("sha256sum")
             .args(["--check", "--strict", "SHA256SUMS"])
-            .current_dir(bench.path("out/small"))
+            .current_dir(workspace.path("out/small"))
             .output()
             .unwrap()
     };
     assert!(check().status.success());
-    flip(&bench, "out/small/manifest.json", 10);
+    flip(&workspace, "out/small/manifest.json", 10);
     assert!(!check().status.success());
 }

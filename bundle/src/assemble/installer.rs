@@ -30,7 +30,7 @@ const PARTS: [(&str, &str); 5] = [
 ];
 
 /// A script with the parts that it includes.
-pub(super) fn whole(script: &str) -> String {
+pub(super) fn expand_includes(script: &str) -> String {
     let include = |text: String, (name, part): &(&str, &str)| text.replace(&format!("#include {name}\n"), part);
     PARTS.iter().fold(script.to_owned(), include)
 }
@@ -50,7 +50,7 @@ pub(super) fn wrap(
     let root = path("root").below(&top);
 
     let mut files = vec![
-        ("install.sh", Mode::EXECUTABLE, whole(INSTALL_SH)),
+        ("install.sh", Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
         ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
     ];
     let mut sums = String::new();

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
-use super::installer::{conf, listing, settings, whole};
+use super::installer::{conf, expand_includes, listing, settings};
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, PackagePlan, Plan};
 use crate::recipe::layout::Install;
@@ -34,7 +34,7 @@ const RECORD: &str = "var/lib/kube-bundle/package";
 
 /// A digest over the scripts, which a build's revision has to grow with.
 pub fn scripts_digest() -> Sha256 {
-    Sha256::of([PROGRAM, PREINST, POSTINST, PRERM, POSTRM].map(whole).concat().as_bytes())
+    Sha256::of([PROGRAM, PREINST, POSTINST, PRERM, POSTRM].map(expand_includes).concat().as_bytes())
 }
 
 /// A program, the same for every machine. All it runs is a look at what is in its way.
@@ -86,7 +86,7 @@ pub(super) fn node(
 
 /// `#!/bin/sh`, those of the settings that it uses, and what is the same everywhere.
 pub(super) fn script(settings: &[(&str, String)], body: &str) -> String {
-    let body = whole(body);
+    let body = expand_includes(body);
     let used = settings.iter().filter(|(key, _)| body.contains(&format!("${key}")));
     // No name, path or address that gets here holds a quote.
     let settings: String = used.map(|(key, value)| format!("{key}='{value}'\n")).collect();

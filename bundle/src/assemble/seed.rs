@@ -12,7 +12,7 @@ use super::installer::settings;
 use super::package::script;
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
-use crate::out::Finished;
+use crate::out::WrittenFile;
 use crate::plan::{Medium, NodePlan, Plan, SeedPlan};
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Content, Entry, Tree};
@@ -58,7 +58,7 @@ pub(super) fn seed(
     plan: &Plan,
     node: Option<&NodePlan>,
     window: (OffsetDateTime, OffsetDateTime),
-    packed: &BTreeMap<String, Finished>,
+    packed: &BTreeMap<String, WrittenFile>,
 ) -> Result<Seed, Error> {
     let host = node.map(|node| {
         let mut settings: Vec<_> = settings(plan, node, window).into();
@@ -80,7 +80,7 @@ pub(super) fn seed(
     };
     for path in &of.carries {
         let file = finished(packed, path)?;
-        let entry = Entry { mode: file.mode(), owner: Owner::Root, content: Content::Finished(file.clone()) };
+        let entry = Entry { mode: file.mode(), owner: Owner::Root, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
     let mut tree = Tree::default();
@@ -101,13 +101,17 @@ pub(super) fn seed(
 }
 
 /// What says whether the files that machines share are whole.
-fn sums(carries: &[String], packed: &BTreeMap<String, Finished>) -> Result<String, Error> {
+fn sums(carries: &[String], packed: &BTreeMap<String, WrittenFile>) -> Result<String, Error> {
     carries.iter().map(|path| Ok(format!("{}  {}\n", finished(packed, path)?.sha256(), last(path)))).collect()
 }
 
 impl Host {
     /// What cloud-init looks for, by name.
-    fn files(&self, medium: Medium, packed: &BTreeMap<String, Finished>) -> Result<Vec<(&'static str, Entry)>, Error> {
+    fn files(
+        &self,
+        medium: Medium,
+        packed: &BTreeMap<String, WrittenFile>,
+    ) -> Result<Vec<(&'static str, Entry)>, Error> {
         let user_data = self.user_data(packed)?;
         let meta_data = self.meta_data(&user_data);
         let mut files = vec![("user-data", Entry::text(Mode::SECRET, user_data))];
@@ -119,7 +123,7 @@ impl Host {
     }
 
     /// `#cloud-config` with a script in it. Nothing in it is secret, and nothing is to be changed.
-    fn user_data(&self, packed: &BTreeMap<String, Finished>) -> Result<String, Error> {
+    fn user_data(&self, packed: &BTreeMap<String, WrittenFile>) -> Result<String, Error> {
         let line = |path: &String| Ok(format!("{} {path}", finished(packed, path)?.sha256()));
         let payload = self.payload.iter().map(line).collect::<Result<Vec<_>, Error>>()?.join("\n");
         let settings = self.settings.iter().cloned().chain([("payload", payload)]).collect::<Vec<_>>();
@@ -154,7 +158,7 @@ pub fn of_instance(user_data: &str, network_config: &str) -> String {
     digest
 }
 
-fn finished<'p>(packed: &'p BTreeMap<String, Finished>, path: &str) -> Result<&'p Finished, Error> {
+fn finished<'p>(packed: &'p BTreeMap<String, WrittenFile>, path: &str) -> Result<&'p WrittenFile, Error> {
     packed.get(path).ok_or_else(|| super::lacking("a seed", format!("`{path}`")))
 }
 

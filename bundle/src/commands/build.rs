@@ -12,7 +12,7 @@ use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;
 use crate::progress::bytes;
-use crate::{Error, Workplace, pack};
+use crate::{BuildContext, Error, pack};
 
 /// What `fetch` prints for each component.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ struct Fetched {
 pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
     let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
     // Whoever fetches before there is no network wants to know what a disk forgot.
-    let store = store()?.distrustful();
+    let store = store()?.verify_all();
     let blobs = crate::fetch::fetch(&plan.downloads, &store, &sources(from)?, console.progress())?;
     let members = plan.downloads.iter().flat_map(Download::members);
     let fetched: Vec<_> = members
@@ -57,16 +57,16 @@ pub(super) fn build(
     let sources = sources(from)?;
     let jobs = jobs(from.jobs);
     let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
-    cluster.settle(jobs, console.progress())?;
+    cluster.assign_revision(jobs, console.progress())?;
     let renew = BTreeSet::new();
-    let workplace = Workplace {
+    let workplace = BuildContext {
         store: store()?,
         sources,
         pki: cluster.pki(jobs, &renew),
         destination: pack::Destination { out: &out, jobs },
     };
     let manifest = crate::build(&cluster.plan, &workplace, console.progress())?;
-    cluster.count()?;
+    cluster.record_revision()?;
     console.note(&format!(
         "Built {}; next: `kube-bundle verify {}`, then carry to each machine what is its own",
         out.display(),

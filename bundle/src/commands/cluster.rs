@@ -10,7 +10,7 @@ use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::fetch::{Policy, Sources, Store};
 use crate::hash::Sha256;
-use crate::plan::{self, Edition, Plan};
+use crate::plan::{self, BuildInfo, Plan};
 use crate::progress::Progress;
 use crate::recipe::{self, Recipe};
 use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
@@ -63,9 +63,9 @@ impl Cluster {
             Some(reference) => load_recipe(reference, Path::new(""))?,
             None => load_recipe(&spec.recipe, &base)?,
         };
-        let plan = plan::plan(&spec, &recipe, Edition { epoch, revision: 1 })?;
+        let plan = plan::plan(&spec, &recipe, BuildInfo { epoch, revision: 1 })?;
         let mut cluster = Self { plan, pki: base.join("pki"), base, spec, recipe, epoch };
-        if cluster.counts() {
+        if cluster.uses_revision_counter() {
             // A build says why it can't count; whoever only looks, at another's directory even, is shown the rest.
             if let Err(why) = cluster.number() {
                 console
@@ -77,24 +77,24 @@ impl Cluster {
     }
 
     /// Whether the version of a package depends on the builds before.
-    fn counts(&self) -> bool {
+    fn uses_revision_counter(&self) -> bool {
         self.spec.packs(Format::Deb) && self.spec.deb.revision.is_none()
     }
 
     /// Plans again with the number that a bundle of what is here now has.
     fn number(&mut self) -> Result<(), Error> {
         let revision = pki::revision::number(&self.pki, self.content()?)?;
-        self.plan = plan::plan(&self.spec, &self.recipe, Edition { epoch: self.epoch, revision })?;
+        self.plan = plan::plan(&self.spec, &self.recipe, BuildInfo { epoch: self.epoch, revision })?;
         Ok(())
     }
 
     /// Makes sure that keys and certificates are as they will be packed, if there was a build before, and takes a number
     /// for them: a token or a certificate whose time is over is replaced by the next build, which makes it another.
-    pub(super) fn settle(&mut self, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
-        if self.counts() && pki::revision::is_counted(&self.pki) {
+    pub(super) fn assign_revision(&mut self, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
+        if self.uses_revision_counter() && pki::revision::is_counted(&self.pki) {
             pki::issue(&self.plan.pki, &self.pki(jobs, &BTreeSet::new()), progress)?;
             self.number()?;
-            self.count()?;
+            self.record_revision()?;
         }
         Ok(())
     }
@@ -103,21 +103,21 @@ impl Cluster {
     fn content(&self) -> Result<Sha256, Error> {
         let deb = &self.spec.deb;
         let how = format!("{:?} {:?} {}", deb.layout, deb.compression, env!("CARGO_PKG_VERSION"));
-        let rest = [self.plan.substance(), assemble::package::scripts_digest(), Sha256::of(how.as_bytes())];
+        let rest = [self.plan.content_digest(), assemble::package::scripts_digest(), Sha256::of(how.as_bytes())];
         Ok(pki::revision::content(&self.plan.pki, &self.pki, &self.base, &rest)?)
     }
 
     /// Remembers that this was built under its number.
-    pub(super) fn count(&self) -> Result<(), Error> {
-        if self.counts() {
+    pub(super) fn record_revision(&self) -> Result<(), Error> {
+        if self.uses_revision_counter() {
             pki::revision::record(&self.pki, self.plan.revision, self.content()?)?;
         }
         Ok(())
     }
 
     /// What [`pki`] works with.
-    pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::Workplace<'a> {
-        pki::Workplace { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
+    pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
+        pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Console;
 use super::cluster::{Cluster, Overrides, jobs};
 use super::console::table;
 use crate::cli::ClusterArgs;
-use crate::pki::facts::day;
+use crate::pki::info::day;
 use crate::plan::certificates::CertPlan;
 use crate::{Error, clock, pki};
 
@@ -20,14 +20,14 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
     console.result(&all, || {
         let now = clock::now();
         let row = |line: &pki::Status| {
-            let end = line.facts.as_ref().map(|facts| facts.not_after);
-            let usages = line.facts.as_ref().map(|facts| match (facts.is_ca, &facts.usages) {
+            let end = line.certificate.as_ref().map(|info| info.not_after);
+            let usages = line.certificate.as_ref().map(|info| match (info.is_ca, &info.usages) {
                 (true, _) => "CA".to_owned(),
                 (false, usages) => {
                     usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
                 }
             });
-            let subject = line.facts.as_ref().map(|facts| facts.subject.clone());
+            let subject = line.certificate.as_ref().map(|info| info.subject.clone());
             vec![
                 line.id.clone(),
                 subject.unwrap_or_else(|| "-".to_owned()),
@@ -53,7 +53,7 @@ pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> 
             "there is nothing to renew beside this cluster.toml; `kube-bundle build` makes the first".to_owned(),
         ));
     }
-    let leaves = cluster.plan.pki.certificates.iter().filter(|(_, wish)| matches!(wish, CertPlan::Leaf { .. }));
+    let leaves = cluster.plan.pki.certificates.iter().filter(|(_, planned)| matches!(planned, CertPlan::Leaf { .. }));
     let renew: BTreeSet<_> =
         if ids.is_empty() { leaves.map(|(id, _)| id.clone()).collect() } else { ids.into_iter().collect() };
     pki::issue(&cluster.plan.pki, &cluster.pki(jobs(None), &renew), console.progress())?;

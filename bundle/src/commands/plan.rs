@@ -30,7 +30,7 @@ fn text(plan: &Plan) -> String {
         .collect();
     text += &table(&["FILE", "SIZE", "COMPONENTS", "PIN"], &downloads);
     text += "\nCertificates and keys\n";
-    let certificates: Vec<_> = plan.pki.certificates.iter().map(|(id, wish)| certificate(id, wish)).collect();
+    let certificates: Vec<_> = plan.pki.certificates.iter().map(|(id, planned)| certificate(id, planned)).collect();
     text += &table(&["ID", "SIGNED BY", "SUBJECT", "NAMES"], &certificates);
     for node in &plan.nodes {
         // Writing to a string can't fail.
@@ -44,15 +44,15 @@ fn text(plan: &Plan) -> String {
     text
 }
 
-fn certificate(id: &str, wish: &CertPlan) -> Vec<String> {
-    let (issuer, subject, names) = match wish {
+fn certificate(id: &str, planned: &CertPlan) -> Vec<String> {
+    let (issuer, subject, names) = match planned {
         CertPlan::Authority { subject, .. } => ("itself", subject.common_name.clone(), String::new()),
         CertPlan::Leaf { issuer, subject, names, .. } => {
             let names: Vec<_> = names.iter().map(ToString::to_string).collect();
             (issuer.as_str(), subject.common_name.clone(), names.join(" "))
         }
         CertPlan::KeyPair => ("-", "(key pair)".to_owned(), String::new()),
-        CertPlan::Given { cert, .. } => ("given", cert.display().to_string(), String::new()),
+        CertPlan::External { cert, .. } => ("given", cert.display().to_string(), String::new()),
     };
     vec![id.to_owned(), issuer.to_owned(), subject, names]
 }

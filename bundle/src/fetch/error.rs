@@ -27,7 +27,7 @@ pub enum Error {
     #[error("could not fetch {}:{}", count(failed.len()), failed.iter().map(ToString::to_string).collect::<String>())]
     Failed {
         /// Each file with what was tried.
-        failed: Vec<Unobtainable>,
+        failed: Vec<FailedDownload>,
     },
     /// What an archive holds is not what somebody published.
     #[error("`{component}` from `{file}` is not the published one: expected sha256 {expected}, got {got}")]
@@ -58,10 +58,10 @@ impl Error {
             Self::Offline { .. } => Some(
                 "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",
             ),
-            Self::Failed { failed } if failed.iter().any(Unobtainable::is_full) => {
+            Self::Failed { failed } if failed.iter().any(FailedDownload::is_full) => {
                 Some("make room on the store's disk, or name another with XDG_CACHE_HOME")
             }
-            Self::Failed { failed } if failed.iter().any(Unobtainable::is_wrong) => Some(
+            Self::Failed { failed } if failed.iter().any(FailedDownload::is_wrong) => Some(
                 "a source served other bytes than the release's; for binaries of your own, `kube-bundle recipe export` and `recipe pin` them",
             ),
             Self::Failed { .. } => Some(
@@ -77,7 +77,7 @@ impl Error {
     /// Whether bytes were there and were wrong, rather than not there.
     pub fn is_verification(&self) -> bool {
         match self {
-            Self::Failed { failed } => failed.iter().any(Unobtainable::is_wrong),
+            Self::Failed { failed } => failed.iter().any(FailedDownload::is_wrong),
             Self::Contradiction { .. } => true,
             _ => false,
         }
@@ -86,13 +86,13 @@ impl Error {
 
 /// One file that no source had.
 #[derive(Debug)]
-pub struct Unobtainable {
+pub struct FailedDownload {
     pub(super) file: String,
     pub(super) pin: Pin,
     pub(super) tried: Vec<(String, Fault)>,
 }
 
-impl Unobtainable {
+impl FailedDownload {
     fn is_full(&self) -> bool {
         let full = |fault: &Fault| matches!(fault, Fault::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull);
         self.tried.iter().any(|(_, fault)| full(fault))
@@ -103,7 +103,7 @@ impl Unobtainable {
     }
 }
 
-impl std::fmt::Display for Unobtainable {
+impl std::fmt::Display for FailedDownload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "\n  `{}` ({})", self.file, self.pin)?;
         if self.tried.is_empty() {

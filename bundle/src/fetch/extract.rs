@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::store::{Kept, Store};
+use super::store::{StagedFile, Store};
 use crate::hash::{HashingReader, Sha256};
 use crate::plan::downloads::Member;
 
@@ -18,7 +18,7 @@ pub(super) fn members(
     body: impl Read,
     wanted: &[Member],
     store: &Store,
-) -> io::Result<BTreeMap<String, (Kept, Sha256)>> {
+) -> io::Result<BTreeMap<String, (StagedFile, Sha256)>> {
     let mut archive = tar::Archive::new(MultiGzDecoder::new(body));
     let mut found = BTreeMap::new();
     let mut total = 0;

@@ -141,10 +141,10 @@ struct Live {
     end: Option<u64>,
 }
 
-enum Trouble {
+enum TransferError {
     /// Trying again may help; the server may have said when.
-    Passing(String, Option<Duration>),
-    Final(Fault),
+    Transient(String, Option<Duration>),
+    Permanent(Fault),
 }
 
 impl<'a> Resumable<'a> {
@@ -164,7 +164,7 @@ impl<'a> Resumable<'a> {
     }
 
     /// Connects, or says why not and whether it is worth another try. `None` means that the part is the whole.
-    fn connect(&mut self) -> Result<Option<Live>, Trouble> {
+    fn connect(&mut self) -> Result<Option<Live>, TransferError> {
         let have = self.part.length();
         if self.size == Some(have) {
             return Ok(None);
@@ -183,9 +183,9 @@ impl<'a> Resumable<'a> {
         }
         let response = request.send().map_err(|why| {
             if why.is_redirect() {
-                Trouble::Final(Fault::Unreachable(explain(why)))
+                TransferError::Permanent(Fault::Unreachable(explain(why)))
             } else {
-                Trouble::Passing(explain(why), None)
+                TransferError::Transient(explain(why), None)
             }
         })?;
         let headers = response.headers();
@@ -194,7 +194,7 @@ impl<'a> Resumable<'a> {
             StatusCode::PARTIAL_CONTENT => match content_range(headers) {
                 Some((start, end)) if start == have => (start, end),
                 _ => {
-                    return Err(Trouble::Final(Fault::Wrong(
+                    return Err(TransferError::Permanent(Fault::Wrong(
                         "the server answered with another range than asked for".to_owned(),
                     )));
                 }
@@ -204,7 +204,7 @@ impl<'a> Resumable<'a> {
             status => return Err(refusal(status, headers)),
         };
         if is_html(headers) {
-            return Err(Trouble::Final(Fault::Page("an HTML page instead of the file".to_owned())));
+            return Err(TransferError::Permanent(Fault::Page("an HTML page instead of the file".to_owned())));
         }
         if let Some(end) = end {
             self.task.expect(end);
@@ -212,12 +212,12 @@ impl<'a> Resumable<'a> {
         let source = Source { url: without_password(self.url), etag: text(headers, &ETAG) };
         self.part
             .set_source(source)
-            .map_err(|why| Trouble::Final(Fault::Unreachable(format!("could not note the source: {why}"))))?;
+            .map_err(|why| TransferError::Permanent(Fault::Unreachable(format!("could not note the source: {why}"))))?;
         Ok(Some(Live { response, skip: have - start, end }))
     }
 
     /// The next bytes from the network; 0 at the end.
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, Trouble> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<usize, TransferError> {
         if self.live.is_none() {
             self.live = self.connect()?;
         }
@@ -228,16 +228,19 @@ impl<'a> Resumable<'a> {
             let count = match live.response.read(buffer) {
                 Ok(count) => count,
                 Err(why) if is_timeout(&why) => {
-                    return Err(Trouble::Passing("nothing arrived in time".to_owned(), None));
+                    return Err(TransferError::Transient("nothing arrived in time".to_owned(), None));
                 }
                 Err(_) => {
-                    return Err(Trouble::Passing(format!("the connection broke after {have}{total} bytes"), None));
+                    return Err(TransferError::Transient(
+                        format!("the connection broke after {have}{total} bytes"),
+                        None,
+                    ));
                 }
             };
             if count == 0 {
                 return match live.end {
                     Some(end) if end > have => {
-                        Err(Trouble::Passing(format!("the body ended after {have}{total} bytes"), None))
+                        Err(TransferError::Transient(format!("the body ended after {have}{total} bytes"), None))
                     }
                     _ => Ok(0),
                 };
@@ -291,23 +294,23 @@ impl Read for Resumable<'_> {
                     self.position += count as u64;
                     return Ok(count);
                 }
-                Err(Trouble::Passing(why, asked)) => self.pause(&why, asked)?,
-                Err(Trouble::Final(fault)) => return Err(io::Error::other(fault)),
+                Err(TransferError::Transient(why, asked)) => self.pause(&why, asked)?,
+                Err(TransferError::Permanent(fault)) => return Err(io::Error::other(fault)),
             }
         }
     }
 }
 
 /// What a status other than success means (RFC 9110, 15).
-fn refusal(status: StatusCode, headers: &HeaderMap) -> Trouble {
+fn refusal(status: StatusCode, headers: &HeaderMap) -> TransferError {
     let text_of = format!("the server answered {status}");
     match status.as_u16() {
-        404 | 410 => Trouble::Final(Fault::Absent(text_of)),
+        404 | 410 => TransferError::Permanent(Fault::Absent(text_of)),
         408 | 429 | 500 | 502 | 503 | 504 => {
             let asked = text(headers, &RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
-            Trouble::Passing(text_of, asked)
+            TransferError::Transient(text_of, asked)
         }
-        _ => Trouble::Final(Fault::Unreachable(text_of)),
+        _ => TransferError::Permanent(Fault::Unreachable(text_of)),
     }
 }
 

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::store::{Kept, Store};
+use super::store::{StagedFile, Store};
 use super::{Error, Fault};
 use crate::hash::Pin;
 
@@ -87,9 +87,9 @@ impl Store {
     }
 
     /// A part file that turned out to be the whole.
-    pub(super) fn finished_part(&self, pin: &Pin) -> Kept {
+    pub(super) fn finished_part(&self, pin: &Pin) -> StagedFile {
         let _ = std::fs::remove_file(self.partial(pin, "source"));
-        Kept::Part(self.partial(pin, "part"))
+        StagedFile::Part(self.partial(pin, "part"))
     }
 }
 

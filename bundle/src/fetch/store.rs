@@ -106,12 +106,12 @@ impl Damaged {
 
 /// A temporary file of the store, complete but not yet verified. The last copy that goes removes it.
 #[derive(Debug, Clone)]
-pub(super) enum Kept {
+pub(super) enum StagedFile {
     Temporary(Arc<NamedTempFile>),
     Part(PathBuf),
 }
 
-impl Kept {
+impl StagedFile {
     fn path(&self) -> &Path {
         match self {
             Self::Temporary(file) => file.path(),
@@ -157,7 +157,7 @@ impl Store {
 
     /// The same store, in which every file is hashed before it is taken for whole.
     #[must_use]
-    pub fn distrustful(self) -> Self {
+    pub fn verify_all(self) -> Self {
         Self { trusts_dates: false, ..self }
     }
 
@@ -167,14 +167,14 @@ impl Store {
     }
 
     /// Where compressed blobs are kept.
-    pub fn shelf(&self) -> PathBuf {
+    pub fn compressed_directory(&self) -> PathBuf {
         self.root.join("pieces")
     }
 
     /// Where one of them is.
     pub fn pieces(&self, how: &str, sha256: Sha256) -> PathBuf {
         let name = sha256.to_string();
-        self.shelf().join(how).join(&name[..2]).join(&name)
+        self.compressed_directory().join(how).join(&name[..2]).join(&name)
     }
 
     /// A file that will be put somewhere in the store, or goes.
@@ -236,7 +236,7 @@ impl Store {
     }
 
     /// Copies `reader` to a temporary file. An error of the disk carries a [`Fault`].
-    pub(super) fn keep(&self, reader: &mut impl Read) -> io::Result<Kept> {
+    pub(super) fn keep(&self, reader: &mut impl Read) -> io::Result<StagedFile> {
         let failed = |source: io::Error| {
             let kind = source.kind();
             io::Error::new(kind, Fault::Disk { verb: "write to", path: self.root.join("tmp"), source })
@@ -247,7 +247,7 @@ impl Store {
         let (mut written, mut started) = (0, 0);
         loop {
             match reader.read(&mut buffer) {
-                Ok(0) => return Ok(Kept::Temporary(Arc::new(file))),
+                Ok(0) => return Ok(StagedFile::Temporary(Arc::new(file))),
                 Ok(count) => {
                     file.write_all(&buffer[..count]).map_err(failed)?;
                     written += count as u64;
@@ -263,7 +263,7 @@ impl Store {
     }
 
     /// Makes a verified file a blob: synced, then renamed to its digest.
-    pub(super) fn admit(&self, file: &Kept, sha256: Sha256) -> Result<Blob, Fault> {
+    pub(super) fn admit(&self, file: &StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
         let path = self.blob_path(sha256);
         let failed = |verb| {
             let path = path.clone();

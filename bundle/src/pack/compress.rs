@@ -1,22 +1,22 @@
-//! Compression of segments into segments: small bytes are compressed here, a file's pieces come from the shelf.
+//! Compression of segments into segments: small bytes are compressed here, a file's pieces come from the cache.
 
 use std::io;
 
 use super::codec::{self, Record};
-use super::pieces::Shelf;
+use super::pieces::CompressedCache;
 use super::segment::Segment;
-use crate::out::SHARED;
+use crate::out::BLOCK_ALIGNMENT;
 use crate::secret::Secret;
 use crate::spec::Compression;
 
 /// Pieces of fewer bytes are not worth the filler before them.
-const WORTH_IT: u64 = 16 * SHARED as u64;
+const MIN_ALIGNED_SIZE: u64 = 16 * BLOCK_ALIGNMENT as u64;
 
 /// One gzip member, zstd frame or xz stream of all that `plain` holds. It will stand at that place in its file, in bytes:
 /// pieces come to lie where a file system can share them with other files.
-pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, shelf: &Shelf) -> io::Result<Vec<Segment>> {
-    let mut whole = Whole { how, at, records: Vec::new(), packed: Vec::new() };
-    whole.push(Segment::Bytes(codec::head(how)));
+pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &CompressedCache) -> io::Result<Vec<Segment>> {
+    let mut stream = StreamBuilder { how, at, records: Vec::new(), packed: Vec::new() };
+    stream.push(Segment::Bytes(codec::head(how)));
     let mut run = Run::default();
     for segment in plain {
         match segment {
@@ -26,23 +26,23 @@ pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, shelf: &Shelf) -
                 run.is_secret = true;
             }
             Segment::Blob(blob) => {
-                whole.add(&run)?;
+                stream.add(&run)?;
                 run = Run::default();
-                let pieces = shelf.get(&blob, how)?;
-                if pieces.size() >= WORTH_IT {
-                    whole.push(Segment::Bytes(codec::filler(how, whole.at, SHARED)));
+                let pieces = cache.get(&blob, how)?;
+                if pieces.size() >= MIN_ALIGNED_SIZE {
+                    stream.push(Segment::Bytes(codec::filler(how, stream.at, BLOCK_ALIGNMENT)));
                 }
-                whole.records.extend(pieces.records());
-                whole.push(Segment::Pieces(pieces.clone()));
+                stream.records.extend(pieces.records());
+                stream.push(Segment::Pieces(pieces.clone()));
             }
-            Segment::Pieces(_) | Segment::Finished(_) => {
+            Segment::Pieces(_) | Segment::WrittenFile(_) => {
                 return Err(io::Error::other("what is compressed already is not compressed again"));
             }
         }
     }
-    whole.add(&run)?;
-    whole.push(Segment::Bytes(codec::tail(how, &whole.records)));
-    Ok(whole.packed)
+    stream.add(&run)?;
+    stream.push(Segment::Bytes(codec::tail(how, &stream.records)));
+    Ok(stream.packed)
 }
 
 /// What is small, up to the next file.
@@ -52,7 +52,7 @@ struct Run {
     is_secret: bool,
 }
 
-struct Whole {
+struct StreamBuilder {
     how: Compression,
     /// Where the next segment will be.
     at: u64,
@@ -60,7 +60,7 @@ struct Whole {
     packed: Vec<Segment>,
 }
 
-impl Whole {
+impl StreamBuilder {
     fn add(&mut self, run: &Run) -> io::Result<()> {
         for content in run.bytes.chunks(codec::block(self.how)) {
             let (packed, record) = codec::piece(self.how, content)?;

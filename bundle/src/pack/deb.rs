@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 
 use super::ar;
 use super::compress;
-use super::pieces::Shelf;
+use super::pieces::CompressedCache;
 use super::segment::Segment;
 use super::tar::{self, Names};
 use crate::spec::Compression;
@@ -17,14 +17,14 @@ use crate::target::{InstallPath, Mode};
 use crate::tree::{Content, Entry, Package, Tree};
 
 /// What the control archive holds.
-pub fn control(package: &Package, shelf: &Shelf) -> io::Result<Tree> {
+pub fn control(package: &Package, cache: &CompressedCache) -> io::Result<Tree> {
     let mut members = Tree::default();
     let mut add = |name: &str, mode, text: String| {
         let path: InstallPath = name.parse().map_err(io::Error::other)?;
         members.insert(path, Entry::text(mode, text)).map_err(io::Error::other)
     };
     add("control", Mode::PUBLIC, package.control.stanza(installed_size(&package.tree)))?;
-    let sums = md5sums(package, shelf)?;
+    let sums = md5sums(package, cache)?;
     if !sums.is_empty() {
         add("md5sums", Mode::PUBLIC, sums)?;
     }
@@ -59,14 +59,14 @@ fn installed_size(tree: &Tree) -> u64 {
 }
 
 /// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
-fn md5sums(package: &Package, shelf: &Shelf) -> io::Result<String> {
+fn md5sums(package: &Package, cache: &CompressedCache) -> io::Result<String> {
     let mut lines = String::new();
     for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
         let digest = match &entry.content {
             Content::Directory | Content::Secret(_) => continue,
             Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            Content::Blob(blob) => shelf.get(blob, package.compression)?.md5().to_owned(),
-            Content::Finished(_) => return Err(io::Error::other("a package carries no artifact")),
+            Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_owned(),
+            Content::WrittenFile(_) => return Err(io::Error::other("a package carries no artifact")),
         };
         lines += &format!("{digest}  {path}\n");
     }
@@ -74,14 +74,14 @@ fn md5sums(package: &Package, shelf: &Shelf) -> io::Result<String> {
 }
 
 /// A package with the given [`control`] archive.
-pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<Vec<Segment>> {
+pub fn segments(package: &Package, control: &Tree, cache: &CompressedCache) -> io::Result<Vec<Segment>> {
     let (compression, mtime) = (package.compression, package.mtime);
     let tar = |tree| tar::segments(tree, mtime, Names::Dotted);
     let when = u64::try_from(mtime).map_err(io::Error::other)?;
     let mut segments = vec![ar::begin()];
     segments.extend(ar::member("debian-binary", when, vec![Segment::Bytes(b"2.0\n".to_vec())])?);
     // dpkg 1.17 takes no other control archive.
-    let control = compress::segments(Compression::Gzip, tar(control)?, 0, shelf)?;
+    let control = compress::segments(Compression::Gzip, tar(control)?, 0, cache)?;
     segments.extend(ar::member("control.tar.gz", when, control)?);
     let data = match compression {
         Compression::Gzip => "data.tar.gz",
@@ -89,7 +89,7 @@ pub fn segments(package: &Package, control: &Tree, shelf: &Shelf) -> io::Result<
         Compression::Xz => "data.tar.xz",
     };
     let at = segments.iter().map(Segment::size).sum::<u64>() + ar::HEADER;
-    let files = compress::segments(compression, tar(&package.tree)?, at, shelf)?;
+    let files = compress::segments(compression, tar(&package.tree)?, at, cache)?;
     segments.extend(ar::member(data, when, files)?);
     Ok(segments)
 }
@@ -138,12 +138,13 @@ mod tests {
         let package = package(tree);
         let target = directory.path().join("large.deb");
         let store = crate::fetch::Store::open(directory.path().join("store")).expect("a store");
-        let shelf = crate::pack::pieces::stock(&[(blob, Compression::Gzip)], &store, 4, &Quiet).expect("pieces");
-        let control = control(&package, &shelf).expect("a control archive");
-        let segments = segments(&package, &control, &shelf).expect("a package");
-        let mut draft = crate::out::Draft::begin(target.clone()).expect("a file");
-        crate::pack::segment::write_all(&segments, &mut draft, Quiet.task("", None).as_ref()).expect("a package");
-        draft.finish(Mode::PUBLIC).expect("a file");
+        let cache =
+            crate::pack::pieces::ensure_compressed(&[(blob, Compression::Gzip)], &store, 4, &Quiet).expect("pieces");
+        let control = control(&package, &cache).expect("a control archive");
+        let segments = segments(&package, &control, &cache).expect("a package");
+        let mut writer = crate::out::AtomicFileWriter::begin(target.clone()).expect("a file");
+        crate::pack::segment::write_all(&segments, &mut writer, Quiet.task("", None).as_ref()).expect("a package");
+        writer.finish(Mode::PUBLIC).expect("a file");
 
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
 use super::codec::{self, Record};
-use super::prune::{ROOM, prune};
+use super::prune::{CACHE_LIMIT, prune};
 use crate::fetch::{Blob, Store};
 use crate::hash::{Hasher, Sha256};
 use crate::out;
@@ -74,9 +74,9 @@ type Name = (Sha256, String);
 
 /// What has been compressed for a build.
 #[derive(Debug, Default)]
-pub struct Shelf(BTreeMap<Name, Pieces>);
+pub struct CompressedCache(BTreeMap<Name, Pieces>);
 
-impl Shelf {
+impl CompressedCache {
     /// The pieces of a blob.
     pub fn get(&self, blob: &Blob, how: Compression) -> io::Result<&Pieces> {
         let pieces = self.0.get(&(blob.sha256(), codec::name(how)));
@@ -85,12 +85,12 @@ impl Shelf {
 }
 
 /// Looks up what the store has, and compresses the rest, on up to `threads` threads at a time.
-pub fn stock(
+pub fn ensure_compressed(
     wanted: &[(Blob, Compression)],
     store: &Store,
     threads: usize,
     progress: &dyn Progress,
-) -> io::Result<Shelf> {
+) -> io::Result<CompressedCache> {
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
     let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
@@ -98,43 +98,42 @@ pub fn stock(
     let found = found.into_iter().flatten().collect::<io::Result<Vec<_>>>()?;
 
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
-    let benches = missing.map(|(one, _)| Ok(Bench::new(&one.0, one.1, place(one), store.temporary()?)));
-    let benches = benches.collect::<io::Result<Vec<_>>>()?;
-    let made = work(&benches, threads, progress)?;
+    let jobs = missing.map(|(one, _)| Ok(CompressionJob::new(&one.0, one.1, place(one), store.temporary()?)));
+    let jobs = jobs.collect::<io::Result<Vec<_>>>()?;
+    let made = work(&jobs, threads, progress)?;
     let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
     let known = known.map(|((blob, how), pieces)| ((blob.sha256(), codec::name(*how)), pieces));
-    let shelf = Shelf(known.chain(made).collect());
+    let cache = CompressedCache(known.chain(made).collect());
     // What can't be removed now is tried again next time.
-    let _ = prune(&store.shelf(), SystemTime::UNIX_EPOCH, ROOM);
-    Ok(shelf)
+    let _ = prune(&store.compressed_directory(), SystemTime::UNIX_EPOCH, CACHE_LIMIT);
+    Ok(cache)
 }
 
 /// Compresses everything, block by block, whichever file it belongs to.
-fn work(benches: &[Bench], threads: usize, progress: &dyn Progress) -> io::Result<Vec<(Name, Pieces)>> {
-    if benches.is_empty() {
+fn work(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io::Result<Vec<(Name, Pieces)>> {
+    if jobs.is_empty() {
         return Ok(Vec::new());
     }
-    let total = benches.iter().map(|bench| bench.blob.size()).sum();
+    let total = jobs.iter().map(|job| job.blob.size()).sum();
     let task = progress.task("compressing", Some(total));
-    let blocks: Vec<_> =
-        benches.iter().flat_map(|bench| (0..bench.blocks()).map(move |block| (bench, block))).collect();
-    let done = workers::each(threads, &blocks, |(bench, block)| bench.compress(*block, task.as_ref()));
+    let blocks: Vec<_> = jobs.iter().flat_map(|job| (0..job.blocks()).map(move |block| (job, block))).collect();
+    let done = workers::each(threads, &blocks, |(job, block)| job.compress(*block, task.as_ref()));
     done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
-    let done = workers::each(threads, benches, Bench::finish);
+    let done = workers::each(threads, jobs, CompressionJob::finish);
     done.into_iter().flatten().collect()
 }
 
 /// Where one blob is compressed.
-struct Bench {
+struct CompressionJob {
     blob: Blob,
     how: Compression,
     place: PathBuf,
     /// Nothing any more, once it is finished.
-    sink: Mutex<Option<Sink>>,
+    writer: Mutex<Option<OrderedWriter>>,
 }
 
 /// Pieces in their order, whoever is ready first.
-struct Sink {
+struct OrderedWriter {
     file: BufWriter<NamedTempFile>,
     /// Of the file.
     sha256: Hasher,
@@ -146,9 +145,9 @@ struct Sink {
     early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
 }
 
-impl Bench {
+impl CompressionJob {
     fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> Self {
-        let sink = Sink {
+        let writer = OrderedWriter {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
             content: Hasher::default(),
@@ -156,7 +155,7 @@ impl Bench {
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        Self { blob: blob.clone(), how, place, sink: Mutex::new(Some(sink)) }
+        Self { blob: blob.clone(), how, place, writer: Mutex::new(Some(writer)) }
     }
 
     fn blocks(&self) -> u64 {
@@ -169,8 +168,8 @@ impl Bench {
         })?;
         let (packed, record) = codec::piece(self.how, &content)?;
         task.advance(content.len() as u64);
-        match &mut *self.sink() {
-            Some(sink) => sink.take(block, content, packed, record),
+        match &mut *self.writer() {
+            Some(writer) => writer.take(block, content, packed, record),
             None => Ok(()),
         }
     }
@@ -184,19 +183,19 @@ impl Bench {
         Ok(content)
     }
 
-    fn sink(&self) -> MutexGuard<'_, Option<Sink>> {
-        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> MutexGuard<'_, Option<OrderedWriter>> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts the pieces where others will look for them.
     fn finish(&self) -> io::Result<(Name, Pieces)> {
-        let mut sink = self.sink().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
-        let md5 = std::mem::take(&mut sink.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let index = Index { md5, records: std::mem::take(&mut sink.records) };
+        let mut writer = self.writer().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
+        let md5 = std::mem::take(&mut writer.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let index = Index { md5, records: std::mem::take(&mut writer.records) };
         let text = serde_json::to_vec(&index)?;
-        sink.write(&text)?;
-        sink.write(&(text.len() as u64).to_le_bytes())?;
-        let Sink { mut file, sha256, content, .. } = sink;
+        writer.write(&text)?;
+        writer.write(&(text.len() as u64).to_le_bytes())?;
+        let OrderedWriter { mut file, sha256, content, .. } = writer;
         if content.finish() != (self.blob.sha256(), self.blob.size()) {
             return Err(self.blob.damaged());
         }
@@ -211,7 +210,7 @@ impl Bench {
     }
 }
 
-impl Sink {
+impl OrderedWriter {
     fn take(&mut self, block: u64, content: Vec<u8>, packed: Vec<u8>, record: Record) -> io::Result<()> {
         self.early.insert(block, (content, packed, record));
         while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
@@ -235,7 +234,7 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
 const END: u64 = 32 + 8;
 
 /// Pieces that are there and whole; what is there and is not is said, and made again.
-#[expect(clippy::disallowed_methods, reason = "the shelf reads its own files")]
+#[expect(clippy::disallowed_methods, reason = "the cache reads its own files")]
 fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<Pieces>> {
     let file = match File::open(path) {
         Ok(file) => file,

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 use super::pieces::Pieces;
 use crate::fetch::Blob;
 use crate::hash::HashingReader;
-use crate::out::{Draft, Finished};
+use crate::out::{AtomicFileWriter, WrittenFile};
 use crate::progress::Task;
 use crate::secret::Secret;
 use crate::target::InstallPath;
@@ -23,7 +23,7 @@ pub enum Segment {
     /// A file of the store, compressed.
     Pieces(Pieces),
     /// An artifact that another one carries.
-    Finished(Finished),
+    WrittenFile(WrittenFile),
 }
 
 impl Segment {
@@ -34,7 +34,7 @@ impl Segment {
             Content::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
             Content::Secret(secret) => Some(Self::Secret(secret.clone())),
             Content::Blob(blob) => Some(Self::Blob(blob.clone())),
-            Content::Finished(file) => Some(Self::Finished(file.clone())),
+            Content::WrittenFile(file) => Some(Self::WrittenFile(file.clone())),
         }
     }
 
@@ -45,7 +45,7 @@ impl Segment {
             Self::Secret(secret) => secret.expose().len() as u64,
             Self::Blob(blob) => blob.size(),
             Self::Pieces(pieces) => pieces.size(),
-            Self::Finished(file) => file.size(),
+            Self::WrittenFile(file) => file.size(),
         }
     }
 
@@ -65,8 +65,8 @@ pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
 }
 
 /// Writes all of them, one behind the other.
-pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::Result<()> {
-    let put = |bytes: &[u8], to: &mut Draft| {
+pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Task) -> io::Result<()> {
+    let put = |bytes: &[u8], to: &mut AtomicFileWriter| {
         task.advance(bytes.len() as u64);
         to.write_all(bytes)
     };
@@ -85,7 +85,7 @@ pub fn write_all(segments: &[Segment], to: &mut Draft, task: &dyn Task) -> io::R
             }
             // These were hashed a moment ago, and nobody else writes there.
             Segment::Pieces(pieces) => to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?,
-            Segment::Finished(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
+            Segment::WrittenFile(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
         }
     }
     Ok(())

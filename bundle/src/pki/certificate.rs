@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::Credential;
-use super::facts::Facts;
+use super::info::CertificateInfo;
 use super::pem;
 use crate::plan::certificates::{CertPlan, Name};
 use crate::recipe::layout::Usage;
@@ -88,13 +88,13 @@ impl Key {
 /// A CA that can sign.
 pub(super) struct Authority {
     pub(super) pem: String,
-    pub(super) facts: Facts,
+    pub(super) info: CertificateInfo,
     pub(super) key: Key,
 }
 
 impl Authority {
     pub(super) fn into_credential(self) -> Credential {
-        Credential { key: Some(self.key.pem()), public: self.pem, facts: Some(self.facts) }
+        Credential { key: Some(self.key.pem()), public: self.pem, info: Some(self.info) }
     }
 }
 
@@ -118,13 +118,18 @@ pub(super) fn self_signed(
 }
 
 /// A leaf, signed. Its end is the plan's, or the CA's if that comes first.
-pub(super) fn signed(wish: &CertPlan, key: &Key, authority: &Authority, now: OffsetDateTime) -> Result<String, String> {
-    let CertPlan::Leaf { subject, usages, names, lifetime, .. } = wish else {
+pub(super) fn signed(
+    planned: &CertPlan,
+    key: &Key,
+    authority: &Authority,
+    now: OffsetDateTime,
+) -> Result<String, String> {
+    let CertPlan::Leaf { subject, usages, names, lifetime, .. } = planned else {
         return Err("only leaves are signed by a CA".to_owned());
     };
     let mut params = params(subject, now)?;
-    params.not_before = params.not_before.max(authority.facts.not_before);
-    params.not_after = (params.not_before + lifetime.duration()).min(authority.facts.not_after);
+    params.not_before = params.not_before.max(authority.info.not_before);
+    params.not_after = (params.not_before + lifetime.duration()).min(authority.info.not_after);
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
@@ -140,8 +145,8 @@ pub(super) fn signed(wish: &CertPlan, key: &Key, authority: &Authority, now: Off
         .map_err(|why| format!("its CA can't be used: {why}"))?;
     let pem = params.signed_by(&*key.0, &issuer).map(|certificate| certificate.pem()).map_err(|why| why.to_string())?;
     // A CA made elsewhere may have a subject that doesn't survive being read and written again.
-    let facts = Facts::from_pem(&pem)?;
-    if facts.is_signed_by(authority) {
+    let info = CertificateInfo::from_pem(&pem)?;
+    if info.is_signed_by(authority) {
         Ok(pem)
     } else {
         Err("the CA's subject is of a form that can't be written as an issuer".to_owned())

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::certificate::Key;
-use super::facts::{Facts, day};
+use super::info::{CertificateInfo, day};
 use super::pem;
 use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
 use super::{Error, TOKEN};
@@ -77,7 +77,7 @@ impl PkiDir {
         self.key_path(id).exists()
     }
 
-    pub(super) fn certificate(&self, id: &str) -> Result<Option<(String, Facts)>, Error> {
+    pub(super) fn certificate(&self, id: &str) -> Result<Option<(String, CertificateInfo)>, Error> {
         let path = self.certificate_path(id);
         if path.exists() { read_certificate(&path).map(Some) } else { Ok(None) }
     }
@@ -101,9 +101,9 @@ impl PkiDir {
     }
 
     /// Keeps a certificate that is about to be replaced.
-    pub(super) fn put_aside(&self, id: &str, pem: &str, facts: &Facts) -> Result<(), Error> {
-        let serial = &facts.serial[..facts.serial.len().min(8)];
-        let name = format!("{}-until-{}-{serial}.pem", id.replace('/', "-"), day(facts.not_after));
+    pub(super) fn put_aside(&self, id: &str, pem: &str, info: &CertificateInfo) -> Result<(), Error> {
+        let serial = &info.serial[..info.serial.len().min(8)];
+        let name = format!("{}-until-{}-{serial}.pem", id.replace('/', "-"), day(info.not_after));
         self.write(&self.root.join("replaced").join(name), pem.as_bytes(), Mode::PUBLIC)
     }
 
@@ -181,16 +181,16 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Secret>, Error> {
 
 /// Reads a certificate, ours or somebody else's.
 #[expect(clippy::disallowed_methods, reason = "this is the room that touches the pki directory")]
-pub(super) fn read_certificate(path: &Path) -> Result<(String, Facts), Error> {
+pub(super) fn read_certificate(path: &Path) -> Result<(String, CertificateInfo), Error> {
     let pem = std::fs::read_to_string(path).map_err(failed("read", path))?;
-    let facts = Facts::from_pem(&pem).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
-    Ok((pem, facts))
+    let info = CertificateInfo::from_pem(&pem).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
+    Ok((pem, info))
 }
 
-/// Reads what somebody else made: its certificates and nothing else, the first one's facts, and how many there
+/// Reads what somebody else made: its certificates and nothing else, the first one's info, and how many there
 /// are. A file that holds a key as well is refused, since the certificate goes where everybody can read it.
 #[expect(clippy::disallowed_methods, reason = "this is the room that touches the pki directory")]
-pub(super) fn read_given(path: &Path) -> Result<(String, Facts, usize), Error> {
+pub(super) fn read_external(path: &Path) -> Result<(String, CertificateInfo, usize), Error> {
     let text = Secret::new(std::fs::read(path).map_err(failed("read", path))?);
     let unfit = |why: &str| Error::Unfit { path: path.to_owned(), why: why.to_owned() };
     let text = text.expose_text().map_err(|_| unfit("it is no PEM certificate"))?;
@@ -199,8 +199,8 @@ pub(super) fn read_given(path: &Path) -> Result<(String, Facts, usize), Error> {
     }
     let certificates = pem::blocks(text, "CERTIFICATE");
     let first = certificates.first().ok_or_else(|| unfit("it is no PEM certificate"))?;
-    let facts = Facts::from_pem(first).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
-    Ok((certificates.iter().map(|block| format!("{block}\n")).collect(), facts, certificates.len()))
+    let info = CertificateInfo::from_pem(first).map_err(|why| Error::Unreadable { path: path.to_owned(), why })?;
+    Ok((certificates.iter().map(|block| format!("{block}\n")).collect(), info, certificates.len()))
 }
 
 /// Reads a private key, ours or somebody else's.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::certificate::Key;
 use super::directory::PkiDir;
-use super::{ENCRYPTION_KEY, Error, Workplace};
+use super::{ENCRYPTION_KEY, Error, PkiContext};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::secret::Secret;
 use crate::spec::KeyAlgorithm;
@@ -18,16 +18,20 @@ pub(super) struct HeldKey {
 }
 
 /// Loads every key the plan needs and makes the missing ones, which takes the time, on several threads.
-pub(super) fn keys(plan: &PkiPlan, directory: &PkiDir, at: &Workplace<'_>) -> Result<BTreeMap<CertId, HeldKey>, Error> {
+pub(super) fn keys(
+    plan: &PkiPlan,
+    directory: &PkiDir,
+    at: &PkiContext<'_>,
+) -> Result<BTreeMap<CertId, HeldKey>, Error> {
     let (mut held, mut wanted) = (BTreeMap::new(), Vec::new());
-    for (id, wish) in &plan.certificates {
-        refuse_loss(plan, id, wish, directory)?;
-        if matches!(wish, CertPlan::Given { .. }) {
+    for (id, planned) in &plan.certificates {
+        refuse_loss(plan, id, planned, directory)?;
+        if matches!(planned, CertPlan::External { .. }) {
             continue;
         }
         match directory.key(id)? {
             // A CA and a signing key stay what they are; a leaf follows the spec.
-            Some(key) if !matches!(wish, CertPlan::Leaf { .. }) || key.algorithm() == Some(plan.key) => {
+            Some(key) if !matches!(planned, CertPlan::Leaf { .. }) || key.algorithm() == Some(plan.key) => {
                 held.insert(id.clone(), HeldKey { key, new: None });
             }
             Some(_) => wanted.push((id, "its key was of another kind")),
@@ -53,18 +57,18 @@ fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: u
 }
 
 /// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is a loss and
-/// no wish for a new one.
-pub(super) fn refuse_loss(plan: &PkiPlan, id: &CertId, wish: &CertPlan, directory: &PkiDir) -> Result<(), Error> {
-    let there = match wish {
+/// no planned for a new one.
+pub(super) fn refuse_loss(plan: &PkiPlan, id: &CertId, planned: &CertPlan, directory: &PkiDir) -> Result<(), Error> {
+    let there = match planned {
         CertPlan::Authority { .. } => "certificate",
         CertPlan::KeyPair => "public key",
-        CertPlan::Leaf { .. } | CertPlan::Given { .. } => return Ok(()),
+        CertPlan::Leaf { .. } | CertPlan::External { .. } => return Ok(()),
     };
     match (directory.has_certificate(id), directory.has_key(id)) {
         (true, true) => Ok(()),
         (true, false) => Err(Error::Half { id: id.clone(), there, missing: "private key" }),
         // A key alone is what a run leaves that was killed between the two writes.
-        (false, true) if matches!(wish, CertPlan::KeyPair) => Ok(()),
+        (false, true) if matches!(planned, CertPlan::KeyPair) => Ok(()),
         (false, _) => match dependent(plan, id, directory) {
             Some(leaf) => Err(Error::Lost { id: id.clone(), leaf: leaf.clone() }),
             None => Ok(()),
@@ -75,8 +79,12 @@ pub(super) fn refuse_loss(plan: &PkiPlan, id: &CertId, wish: &CertPlan, director
 /// A certificate that was made after `id`, and would not be there without it.
 fn dependent<'p>(plan: &'p PkiPlan, id: &str, directory: &PkiDir) -> Option<&'p CertId> {
     let is_authority = matches!(plan.certificates.get(id), Some(CertPlan::Authority { .. }));
-    let depends = |wish: &CertPlan| matches!(wish, CertPlan::Leaf { issuer, .. } if issuer == id || !is_authority);
-    plan.certificates.iter().find(|(leaf, wish)| depends(wish) && directory.has_certificate(leaf)).map(|(leaf, _)| leaf)
+    let depends =
+        |planned: &CertPlan| matches!(planned, CertPlan::Leaf { issuer, .. } if issuer == id || !is_authority);
+    plan.certificates
+        .iter()
+        .find(|(leaf, planned)| depends(planned) && directory.has_certificate(leaf))
+        .map(|(leaf, _)| leaf)
 }
 
 /// The key for encryption at rest. etcd holds what was encrypted with it, so it is drawn once and never again.

@@ -26,8 +26,8 @@ pub fn content(plan: &PkiPlan, directory: &Path, base: &Path, rest: &[Sha256]) -
     if let Some(directory) = PkiDir::existing(directory)? {
         digests.push(directory.fingerprint(plan.certificates.keys())?);
     }
-    for given in plan.certificates.values() {
-        let CertPlan::Given { cert, key } = given else { continue };
+    for external in plan.certificates.values() {
+        let CertPlan::External { cert, key } = external else { continue };
         for path in [Some(cert), key.as_ref()].into_iter().flatten() {
             if let Some(bytes) = read_if_there(&base.join(path))? {
                 digests.push(Sha256::of(bytes.expose()));

@@ -52,7 +52,7 @@ pub enum CertPlan {
     /// A key without a certificate.
     KeyPair,
     /// Made by somebody else; paths relative to `cluster.toml`.
-    Given {
+    External {
         /// The certificate.
         cert: PathBuf,
         /// The key, unless only the certificate is needed.
@@ -105,11 +105,11 @@ pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> PkiPlan {
     let mut certificates: BTreeMap<_, _> = authorities.chain(leaves).chain(key_pairs).collect();
 
     if let Some(ca) = &spec.pki.existing_ca {
-        certificates.insert("ca".to_owned(), CertPlan::Given { cert: ca.cert.clone(), key: Some(ca.key.clone()) });
+        certificates.insert("ca".to_owned(), CertPlan::External { cert: ca.cert.clone(), key: Some(ca.key.clone()) });
     }
     if let Some(etcd) = &spec.etcd.existing {
-        certificates.insert("etcd-ca".to_owned(), CertPlan::Given { cert: etcd.ca.clone(), key: None });
-        let client = CertPlan::Given { cert: etcd.cert.clone(), key: Some(etcd.key.clone()) };
+        certificates.insert("etcd-ca".to_owned(), CertPlan::External { cert: etcd.ca.clone(), key: None });
+        let client = CertPlan::External { cert: etcd.cert.clone(), key: Some(etcd.key.clone()) };
         certificates.insert("apiserver-etcd-client".to_owned(), client);
     } else {
         for host in etcd_hosts(spec) {
@@ -125,10 +125,10 @@ impl PkiPlan {
     pub(super) fn unsigned(&self) -> Vec<String> {
         let can_sign = |id: &CertId| match self.certificates.get(id) {
             Some(CertPlan::Authority { .. }) => true,
-            Some(CertPlan::Given { key, .. }) => key.is_some(),
+            Some(CertPlan::External { key, .. }) => key.is_some(),
             _ => false,
         };
-        let issuers = self.certificates.iter().filter_map(|(id, wish)| match wish {
+        let issuers = self.certificates.iter().filter_map(|(id, planned)| match planned {
             CertPlan::Leaf { issuer, .. } if !can_sign(issuer) => Some((id, issuer)),
             _ => None,
         });

@@ -9,7 +9,9 @@ use serde::Serialize;
 
 use super::{Output, OutputKind};
 use crate::spec::names::NodeName;
-use crate::spec::{Addressing, Card, ClusterSpec, Format, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SshKey};
+use crate::spec::{
+    Addressing, ClusterSpec, Format, Interface, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SshKey,
+};
 
 /// One seed, or what several share.
 #[derive(Debug, Serialize)]
@@ -139,8 +141,8 @@ fn network_config(network: Option<&Network>) -> String {
     let mut text = "version: 2\nethernets:\n".to_owned();
     // Writing to a string can't fail.
     let _ = match card {
-        Card::Name(name) => writeln!(text, "  \"{name}\":"),
-        Card::Mac(mac, name) => {
+        Interface::Name(name) => writeln!(text, "  \"{name}\":"),
+        Interface::Mac(mac, name) => {
             writeln!(text, "  \"{name}\":\n    match:\n      macaddress: \"{mac}\"\n    set-name: \"{name}\"")
         }
     };

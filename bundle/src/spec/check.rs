@@ -135,7 +135,7 @@ impl Read {
     }
 
     /// Notes that `address` lies in one of the networks that only the cluster's inside knows.
-    fn refuse_inside(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
+    fn reject_cluster_network_address(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
         for (key, cidr) in self.networks().filter(|(_, cidr)| cidr.get_ref().contains(&address)) {
             faults.add(
                 Diagnostic::error(span.clone(), format!("{who} `{address}` lies inside `{key}`"), "this address")
@@ -184,12 +184,16 @@ fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
 }
 
 fn nodes_are_distinct(read: &Read, faults: &FaultList) {
-    no_twins("node name", read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
-    no_twins("node address", read.addresses(), faults);
-    no_twins("etcd endpoint", read.etcd.iter().flatten(), faults);
+    check_unique("node name", read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
+    check_unique("node address", read.addresses(), faults);
+    check_unique("etcd endpoint", read.etcd.iter().flatten(), faults);
 }
 
-fn no_twins<'r, T: Ord + Display + 'r>(what: &str, values: impl Iterator<Item = &'r Spanned<T>>, faults: &FaultList) {
+fn check_unique<'r, T: Ord + Display + 'r>(
+    what: &str,
+    values: impl Iterator<Item = &'r Spanned<T>>,
+    faults: &FaultList,
+) {
     let mut seen = BTreeMap::new();
     for value in values {
         if let Some(first) = seen.insert(value.get_ref(), value.span()) {

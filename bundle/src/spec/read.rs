@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
 use super::raw::{FaultList, Table};
 use super::{
-    CardName, DebSpec, ExistingCa, ExistingEtcd, Format, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
+    DebSpec, ExistingCa, ExistingEtcd, Format, InterfaceName, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
     RecipeRef, Role, SeedImage, SeedLayout, SshKey, Subject,
 };
 use crate::diagnostic::Diagnostic;
@@ -57,7 +57,7 @@ pub(super) struct ReadNetwork {
     pub(super) names_card: bool,
     pub(super) names_address: bool,
     pub(super) mac: Option<Spanned<MacAddress>>,
-    pub(super) interface: Option<Spanned<CardName>>,
+    pub(super) interface: Option<Spanned<InterfaceName>>,
     pub(super) dhcp: bool,
     pub(super) address: Option<Spanned<IpNet>>,
     pub(super) gateway: Option<Spanned<IpAddr>>,

@@ -167,10 +167,10 @@ impl FromStr for MacAddress {
 
 text! {
     /// Name of a network card on Linux: at most 15 characters.
-    CardName
+    InterfaceName
 }
 
-impl FromStr for CardName {
+impl FromStr for InterfaceName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -189,17 +189,17 @@ impl FromStr for CardName {
 /// Which card of a machine is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Card {
+pub enum Interface {
     /// The one with this address, which gets this name: before cloud-init 22.1 a card could not be told by its address
     /// alone, unless netplan was there.
-    Mac(MacAddress, CardName),
+    Mac(MacAddress, InterfaceName),
     /// The one that the kernel or udev gives this name.
-    Name(CardName),
+    Name(InterfaceName),
 }
 
-impl CardName {
+impl InterfaceName {
     /// What a card is named if nobody says.
-    pub fn given() -> Self {
+    pub fn default_name() -> Self {
         Self("kube0".to_owned())
     }
 }
@@ -208,7 +208,7 @@ impl CardName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
     /// Which card.
-    pub card: Card,
+    pub card: Interface,
     /// Where its addresses come from.
     pub addressing: Addressing,
 }
@@ -248,7 +248,7 @@ mod tests {
             bad.parse::<MacAddress>().expect_err(bad);
         }
         for bad in ["", "eth0: x", "e*", "abcdefghijklmnop", ".x"] {
-            bad.parse::<CardName>().expect_err(bad);
+            bad.parse::<InterfaceName>().expect_err(bad);
         }
         let url: MirrorUrl = "http://10.0.0.1:8080/roc/".parse().expect("a URL");
         assert_eq!(url.to_string(), "http://10.0.0.1:8080/roc");

@@ -78,7 +78,7 @@ pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultLis
 
 pub(super) fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
     for address in read.addresses() {
-        read.refuse_inside(*address.get_ref(), &address.span(), "node address", faults);
+        read.reject_cluster_network_address(*address.get_ref(), &address.span(), "node address", faults);
     }
 }
 
@@ -86,7 +86,7 @@ pub(super) fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, fa
     let etcd = read.etcd.iter().flatten().map(|endpoint| ("etcd endpoint", endpoint));
     for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
         if let Host::Ip(address) = endpoint.get_ref().host {
-            read.refuse_inside(address, &endpoint.span(), who, faults);
+            read.reject_cluster_network_address(address, &endpoint.span(), who, faults);
         }
     }
 }

@@ -5,14 +5,14 @@ use toml::Spanned;
 use crate::diagnostic::Diagnostic;
 use crate::spec::raw::FaultList;
 use crate::spec::read::{Read, ReadNetwork, ReadNode};
-use crate::spec::{Addressing, Card, CardName, DebLayout, Format, Network, Payload, SeedLayout};
+use crate::spec::{Addressing, DebLayout, Format, Interface, InterfaceName, Network, Payload, SeedLayout};
 
 /// What the rules below leave no doubt about; `None` if there is no network, or a fault was noted.
 pub(super) fn network(read: Option<ReadNetwork>) -> Option<Network> {
     let read = read?;
     let card = match (read.mac, read.interface.map(Spanned::into_inner)) {
-        (Some(mac), name) => Card::Mac(mac.into_inner(), name.unwrap_or_else(CardName::given)),
-        (None, Some(name)) => Card::Name(name),
+        (Some(mac), name) => Interface::Mac(mac.into_inner(), name.unwrap_or_else(InterfaceName::default_name)),
+        (None, Some(name)) => Interface::Name(name),
         (None, None) => return None,
     };
     let addressing = match read.address {

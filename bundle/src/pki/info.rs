@@ -13,7 +13,7 @@ use crate::recipe::layout::Usage;
 
 /// The fields we decide by, and show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub struct CertificateInfo {
     /// Subject, as `C=CN, O=system:masters, CN=admin`.
     pub subject: String,
     /// CN of the issuer.
@@ -43,7 +43,7 @@ pub fn day(time: OffsetDateTime) -> String {
     time.date().to_string()
 }
 
-impl Facts {
+impl CertificateInfo {
     /// Reads the first certificate of a PEM text.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
         let (_, pem) =
@@ -71,7 +71,7 @@ impl Facts {
     }
 
     /// Why it is not valid at `now`; `None` if it is.
-    pub(super) fn untimely(&self, now: OffsetDateTime) -> Option<String> {
+    pub(super) fn validity_error(&self, now: OffsetDateTime) -> Option<String> {
         if self.not_after <= now {
             Some(format!("it expired on {}", day(self.not_after)))
         } else if self.not_before > now {
@@ -88,7 +88,7 @@ impl Facts {
 
     /// Whether `authority` signed this, by name and by signature.
     pub(super) fn is_signed_by(&self, authority: &Authority) -> bool {
-        let (own, ca) = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.facts.der));
+        let (own, ca) = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.info.der));
         let (Ok((_, own)), Ok((_, ca))) = (own, ca) else { return false };
         own.issuer().as_raw() == ca.subject().as_raw() && own.verify_signature(Some(ca.public_key())).is_ok()
     }
@@ -96,17 +96,17 @@ impl Facts {
     /// Why this certificate is not what the plan wants; `None` if it is.
     pub(super) fn differs_from(
         &self,
-        wish: &CertPlan,
+        planned: &CertPlan,
         key: &Key,
         authority: &Authority,
         now: OffsetDateTime,
     ) -> Option<String> {
-        let CertPlan::Leaf { subject, usages, names, lifetime, .. } = wish else { return None };
+        let CertPlan::Leaf { subject, usages, names, lifetime, .. } = planned else { return None };
         let names: Vec<_> = names.iter().map(ToString::to_string).collect();
         let missing: Vec<_> = names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
         let mut usages = usages.clone();
         usages.sort();
-        let ends = (self.not_before + lifetime.duration()).min(authority.facts.not_after);
+        let ends = (self.not_before + lifetime.duration()).min(authority.info.not_after);
         if !self.belongs_to(key) {
             Some("it did not belong to its key".to_owned())
         } else if !self.is_signed_by(authority) {
@@ -129,7 +129,7 @@ impl Facts {
     }
 }
 
-/// A planned subject in the form that [`Facts::subject`] has.
+/// A planned subject in the form that [`CertificateInfo::subject`] has.
 fn written(name: &Name) -> String {
     let place = &name.place;
     let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
