@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::recipe::{Recipe, embedded};
 use crate::spec::{ClusterSpec, TEMPLATE};
 use crate::target::Mode;
-use crate::{BuildContext, Error, clock, out, pack, pin, pki, plan};
+use crate::{BuildContext, Error, clock, out, pin, pki};
 
 /// The release that is played.
 const RECIPE: &str = "v1.16.0";
@@ -35,8 +35,9 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
             (name, program)
         })
         .collect();
-    let (spec, _) = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE).map_err(Error::Spec)?;
-    let plan = plan::plan(&spec, &recipe(&programs)?, plan::BuildInfo::default())?;
+    let recipe = recipe(&programs)?;
+    let parsed = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE, &recipe.role_catalog());
+    let (spec, _) = parsed.map_err(Error::Spec)?;
     let served = mirror::Served::start(&programs);
     let mirror = match &served {
         Ok(served) => Mirror::Url(served.url()),
@@ -46,7 +47,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
             Mirror::Directory(directory(&programs, scratch.path())?)
         }
     };
-    let workplace = BuildContext {
+    let context = BuildContext {
         store: Store::open(scratch.path().join("store"))?,
         sources: Sources {
             mirrors: vec![mirror],
@@ -61,9 +62,11 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
             jobs,
             renew: &BTreeSet::new(),
         },
-        destination: pack::Destination { out: to, jobs },
+        out: to,
+        jobs,
+        date: None,
     };
-    crate::build(&plan, &workplace, progress)
+    crate::build(&spec, &recipe, &context, progress)
 }
 
 /// The programs as files, for a machine whose loopback device is down.

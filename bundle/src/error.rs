@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::diagnostic::Faults;
-use crate::{fetch, out, pack, pki, plan, recipe};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
 /// Any failure of a command. The text says what was attempted on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +48,10 @@ pub enum Error {
     /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] pki::Error),
-    /// Archives.
+    /// An output that the plan does not describe fully.
+    #[error(transparent)]
+    Assemble(#[from] assemble::Error),
+    /// Archives, packages and images.
     #[error(transparent)]
     Pack(#[from] pack::Error),
     /// The output directory.
@@ -90,7 +93,7 @@ impl Error {
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
-            Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } => None,
+            Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
         text.map(str::to_owned)
     }

@@ -20,6 +20,7 @@ use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
 use crate::plan::downloads::{Content, Member};
 use crate::progress::{Progress, Task, bytes};
+use crate::recipe::component::Kind;
 use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
@@ -150,7 +151,9 @@ fn fetch_one(
 fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Found>, Error> {
     let known = match (&download.content, &download.pin) {
         (Content::Binary(member), Pin::Sha256(sha256)) => Some(vec![(member, *sha256)]),
-        (Content::Binary(_), Pin::Sha512(_)) => None,
+        (Content::Binary(member), pin) => {
+            store.archive(pin).and_then(|index| Some(vec![(member, *index.get(&member.path)?)]))
+        }
         (Content::Archive(members), pin) => store.archive(pin).and_then(|index| {
             members.iter().map(|member| Some((member, *index.get(&member.path)?))).collect::<Option<Vec<_>>>()
         }),
@@ -251,8 +254,14 @@ fn take<R: std::io::Read>(
                 Destination::Temporary => store.keep(body),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
-            let Pin::Sha256(sha256) = body.verify()? else {
-                return Err(Fault::Wrong("a single binary is pinned by sha256 only".to_owned()));
+            let sha256 = match body.verify()? {
+                Pin::Sha256(sha256) => sha256,
+                // The store names files by their SHA-256, and remembers which file another digest stands for.
+                pin @ Pin::Sha512(_) => {
+                    let sha256 = kept.sha256()?;
+                    store.remember_archive(&pin, &BTreeMap::from([(member.path.clone(), sha256)]))?;
+                    sha256
+                }
             };
             let blob = admit(member, store, &kept, sha256)?;
             Ok(vec![(member.component.clone(), blob)])
@@ -286,8 +295,10 @@ fn take<R: std::io::Read>(
 }
 
 fn admit(member: &Member, store: &Store, file: &store::StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
-    file.head()
-        .and_then(|head| elf::check(&head).map_err(std::io::Error::other))
-        .map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;
+    let checked = match member.kind {
+        Kind::Program => file.head().and_then(|head| elf::check(&head).map_err(std::io::Error::other)),
+        Kind::File => Ok(()),
+    };
+    checked.map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;
     store.admit(file, sha256)
 }

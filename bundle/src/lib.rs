@@ -3,13 +3,14 @@
 //! ```text
 //! cluster.toml ─parse─▶ ClusterSpec ┐
 //!                                   ├─plan─▶ Plan ─┬─fetch─▶ Blobs ┐
-//! recipes/v1.16.0 ─load─▶ Recipe ───┘   (pure)     └─issue─▶ Pki ──┼─assemble─▶ Trees ─pack─▶ files + manifest
-//!                                                   (effects)      ┘  (pure)          (effects)
+//! recipes/v1.16.0 ─load─▶ Recipe ───┘   (pure)     └─issue─▶ Pki ──┼─assemble─▶ inputs ─pack─▶ files ─▶ manifest
+//!                                                  (effects)       ┘  (pure)        (effects)
 //! ```
 //!
 //! [`build`] is the whole story. Each stage is a module of that name, in this order; `ARCHITECTURE.md` says
 //! what must stay true of them.
 
+pub mod artifact;
 pub mod assemble;
 pub mod cli;
 pub mod clock;
@@ -29,6 +30,7 @@ pub mod pki;
 pub mod plan;
 pub mod progress;
 pub mod recipe;
+pub mod scripts;
 pub mod secret;
 pub mod spec;
 pub mod target;
@@ -38,28 +40,72 @@ pub mod workers;
 
 pub use error::Error;
 
-use manifest::{Manifest, Validity};
-use plan::Plan;
-use progress::Progress;
+use std::path::Path;
 
-/// Where a build works, and with what.
+use artifact::WrittenFiles;
+use assemble::Ingredients;
+use manifest::Manifest;
+use out::Staging;
+use pack::PackContext;
+use pki::revision;
+use progress::Progress;
+use recipe::Recipe;
+use spec::ClusterSpec;
+
+/// Where a build takes place, and with what.
 #[derive(Debug)]
 pub struct BuildContext<'a> {
     /// Verified downloads, shared by all builds.
     pub store: fetch::Store,
     /// Where files come from.
     pub sources: fetch::Sources,
-    /// Where keys live, and the present time.
+    /// Where keys are kept, and the present time.
     pub pki: pki::PkiContext<'a>,
-    /// Where the bundle goes.
-    pub destination: pack::Destination<'a>,
+    /// The output directory.
+    pub out: &'a Path,
+    /// How many artifacts are packed at a time.
+    pub jobs: usize,
+    /// Modification time of packed files, instead of the recipe's.
+    pub date: Option<time::OffsetDateTime>,
 }
 
-/// From a plan to a bundle on disk.
-pub fn build(plan: &Plan, at: &BuildContext<'_>, progress: &dyn Progress) -> Result<Manifest, Error> {
-    let blobs = fetch::fetch(&plan.downloads, &at.store, &at.sources, progress)?;
-    let pki = pki::issue(&plan.pki, &at.pki, progress)?;
-    let trees = assemble::assemble(plan, &blobs, &pki);
-    let (not_before, not_after) = pki.window();
-    Ok(pack::pack(plan, &trees, Validity { not_before, not_after }, &at.store, &at.destination, progress)?)
+/// Builds a bundle: plans it, fetches and issues what it is made of, numbers it, writes its outputs one stage after the
+/// other, and records the number when everything was written.
+///
+/// # Errors
+/// Whatever stage fails; the output directory is as it was before.
+pub fn build(
+    spec: &ClusterSpec,
+    recipe: &Recipe,
+    at: &BuildContext<'_>,
+    progress: &dyn Progress,
+) -> Result<Manifest, Error> {
+    let plan = plan::plan(spec, recipe, at.date)?;
+    let blobs = fetch::fetch(&plan.content().downloads, &at.store, &at.sources, progress)?;
+    let pki = pki::issue(&plan.content().pki, &at.pki, progress)?;
+    let revision = revision::next(&plan, &pki, &at.pki)?;
+    let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
+
+    let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki };
+    let staging = Staging::begin(at.out, Manifest::own_files).map_err(pack::Error::from)?;
+    let cache = pack::compress(&assemble::compressed_blobs(from), &at.store, at.jobs, progress)?;
+    let mtime = plan.content.timestamp.unix_timestamp();
+    let context = PackContext { staging: &staging, cache: &cache, mtime, progress };
+    let mut written = WrittenFiles::new();
+    for stage in plan.stages() {
+        let files = workers::each(at.jobs, stage, |output| {
+            let input = assemble::assemble(output, from, &written)?;
+            Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
+        });
+        for files in files.into_iter().flatten() {
+            written.extend(files?);
+        }
+    }
+    let manifest = Manifest::new(&plan, pki.window(), &mut written);
+    // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
+    if let Some(revision) = revision {
+        revision.record(&manifest, &at.pki)?;
+    }
+    pack::finish(staging, &manifest)?;
+    Ok(manifest)
 }

@@ -8,7 +8,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::artifact::WrittenFiles;
 use crate::hash::Sha256;
+use crate::out::WrittenFile;
 use crate::plan::Plan;
 use crate::target::Mode;
 use crate::tree::{Entry, Tree};
@@ -113,6 +115,12 @@ impl Artifact {
     }
 }
 
+impl FileRecord {
+    fn of(file: &WrittenFile) -> Self {
+        Self { size: file.size(), sha256: file.sha256(), mode: file.mode() }
+    }
+}
+
 impl Member {
     fn of(entry: &Entry) -> Self {
         let sha256 = entry.sha256();
@@ -123,17 +131,23 @@ impl Member {
 impl Manifest {
     pub(crate) fn new(
         plan: &Plan,
-        validity: Validity,
-        files: BTreeMap<String, FileRecord>,
-        artifacts: BTreeMap<String, Artifact>,
+        (not_before, not_after): (OffsetDateTime, OffsetDateTime),
+        written: &mut WrittenFiles,
     ) -> Self {
+        let artifacts = plan.outputs.iter().filter_map(|output| {
+            let entries = written.get_mut(&output.path)?.entries.take()?;
+            let node = output.kind.node().map(ToString::to_string);
+            Some((output.path.clone(), Artifact { node, format: output.kind.format()?.to_string(), entries }))
+        });
+        let artifacts = artifacts.collect();
+        let files = written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect();
         Self {
             format: FORMAT.to_owned(),
-            cluster: plan.cluster.to_string(),
-            version: plan.version.clone(),
-            recipe: RecipeRecord { name: plan.recipe.clone(), sha256: plan.recipe_digest },
+            cluster: plan.content.cluster.to_string(),
+            version: plan.content.version.clone(),
+            recipe: RecipeRecord { name: plan.content.recipe.clone(), sha256: plan.content.recipe_digest },
             plan: plan.digest(),
-            validity,
+            validity: Validity { not_before, not_after },
             files,
             artifacts,
         }

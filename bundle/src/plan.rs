@@ -1,14 +1,18 @@
 //! What will exist: pure, complete, printable, free of secrets.
 //!
-//! Planning needs no network, no key and no clock. Text that holds no secret is rendered here already, and
-//! its flags are checked, so a mistake in a template costs no download. The digest of a plan stands in the
-//! manifest of what was built from it.
+//! Planning needs no network, no key and no clock. Text that holds no secret is rendered here already, and its flags are
+//! checked, so a mistake in a template costs no download.
+//!
+//! A plan is made in two steps, because packages carry a number that is known only when all keys exist: [`plan()`] makes
+//! an [`UnnumberedPlan`], and [`UnnumberedPlan::number`] turns it into the [`Plan`] that is built. The digest of a plan
+//! stands in the manifest of what was built from it.
 
 pub mod certificates;
 pub mod downloads;
 pub mod files;
 mod packages;
 mod seeds;
+mod values;
 
 use std::net::IpAddr;
 
@@ -16,22 +20,36 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
+use crate::package::{Directories, Manager};
 use crate::recipe::Recipe;
-use crate::recipe::layout::Install;
-use crate::spec::names::{ClusterName, Endpoint, NodeName};
+use crate::recipe::role::Install;
+use crate::spec::names::{ClusterName, Endpoint, NodeName, RoleName};
 use crate::spec::{ClusterSpec, Format};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
 pub use packages::PackagePlan;
 pub use seeds::{Medium, SeedPlan};
+use values::Templates;
 
 /// Everything a build will do.
 #[derive(Debug, Serialize)]
 pub struct Plan {
+    /// What the bundle is made of.
+    #[serde(flatten)]
+    pub content: Content,
+    /// Which build of this cluster it is: the revision of the machines' packages.
+    pub revision: u32,
+    /// What is written, besides the manifest and the checksums, in the order of writing.
+    pub outputs: Vec<Output>,
+}
+
+/// What a bundle is made of, however it is packed and numbered.
+#[derive(Debug, Serialize)]
+pub struct Content {
     /// Name of the cluster.
     pub cluster: ClusterName,
-    /// What every component and user dials.
+    /// URL that components and users dial.
     pub endpoint: Endpoint,
     /// Kubernetes version, with its `v`.
     pub version: String,
@@ -44,8 +62,6 @@ pub struct Plan {
     /// Modification time of every packed file.
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
-    /// Which build of this cluster it is: the Debian revision of the machines' packages.
-    pub revision: u32,
     /// What is fetched.
     pub downloads: Vec<Download>,
     /// What is issued.
@@ -54,8 +70,6 @@ pub struct Plan {
     pub nodes: Vec<NodePlan>,
     /// What people get, below `operator/`.
     pub operator: Vec<FilePlan>,
-    /// What is written, besides `operator/`, the manifest and the checksums.
-    pub outputs: Vec<Output>,
 }
 
 /// One machine.
@@ -65,13 +79,15 @@ pub struct NodePlan {
     pub name: NodeName,
     /// Its address.
     pub address: IpAddr,
+    /// Its roles, in the order in which their units start.
+    pub roles: Vec<RoleName>,
     /// Units, ports and directories that the installer looks after.
     pub install: Install,
     /// Files, sorted by path.
     pub files: Vec<FilePlan>,
 }
 
-/// One artifact.
+/// One artifact, or a directory of loose files.
 #[derive(Debug, Serialize)]
 pub struct Output {
     /// Path in the output directory.
@@ -83,15 +99,22 @@ pub struct Output {
 
 /// What an artifact is.
 #[derive(Debug, Serialize)]
-#[serde(tag = "format", rename_all = "lowercase")]
+#[serde(tag = "kind", rename_all = "lowercase")]
 pub enum OutputKind {
+    /// Loose files for people.
+    Operator,
     /// An archive of one machine, with `install.sh`.
-    Tarball {
+    Archive {
         /// For which machine.
         node: NodeName,
     },
-    /// A Debian package.
-    Deb(Box<PackagePlan>),
+    /// A package.
+    Package(Box<PackagePlan>),
+    /// What a package manager reads to find the packages.
+    Index {
+        /// Which manager.
+        manager: Manager,
+    },
     /// What a machine's first boot reads.
     Seed(Box<SeedPlan>),
 }
@@ -100,34 +123,43 @@ impl OutputKind {
     /// For which machine it is, unless it is for all.
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Tarball { node } => Some(node),
-            Self::Deb(package) => package.node.as_ref(),
+            Self::Archive { node } => Some(node),
+            Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
+            Self::Operator | Self::Index { .. } => None,
         }
     }
 
-    /// How it is packed.
-    pub fn format(&self) -> Format {
+    /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
+    pub fn format(&self) -> Option<Format> {
         match self {
-            Self::Tarball { .. } => Format::Tarball,
-            Self::Deb(_) => Format::Deb,
-            Self::Seed(seed) => seed.medium.format(),
+            Self::Operator => None,
+            Self::Archive { .. } => Some(Format::Tarball),
+            Self::Package(_) | Self::Index { .. } => Some(Format::Deb),
+            Self::Seed(seed) => Some(seed.medium.format()),
         }
+    }
+
+    /// Whether it holds, or names the digests of, what was written before it.
+    fn builds_on_others(&self) -> bool {
+        matches!(self, Self::Index { .. } | Self::Seed(_))
     }
 }
 
-/// What sets one build apart from another of the same spec and recipe.
-#[derive(Debug, Clone, Copy)]
-pub struct BuildInfo {
-    /// `SOURCE_DATE_EPOCH`, where the environment has it.
-    pub epoch: Option<OffsetDateTime>,
-    /// Which build of this cluster it is, from 1: the Debian revision of the machines' packages.
-    pub revision: u32,
-}
+impl Plan {
+    /// The plan as `plan --json` prints it.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"))
+    }
 
-impl Default for BuildInfo {
-    fn default() -> Self {
-        Self { epoch: None, revision: 1 }
+    /// Digest of the printed plan.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(self.to_json().as_bytes())
+    }
+
+    /// The outputs in groups that can be written one after the other: those of a group need none of the same group.
+    pub fn stages(&self) -> impl Iterator<Item = &[Output]> {
+        self.outputs.chunk_by(|one, next| one.kind.builds_on_others() == next.kind.builds_on_others())
     }
 }
 
@@ -146,27 +178,51 @@ impl Error {
     }
 }
 
-/// Plans a cluster.
-pub fn plan(spec: &ClusterSpec, recipe: &Recipe, build: BuildInfo) -> Result<Plan, Error> {
-    let refuse = |faults| Error { recipe: recipe.name.clone(), faults };
-    let files = files::plan(spec, recipe).map_err(refuse)?;
-    let pki = certificates::plan(spec, recipe);
-    let unsigned = pki.unsigned();
-    if !unsigned.is_empty() {
-        return Err(refuse(unsigned));
+/// A plan whose packages have no number yet.
+#[derive(Debug)]
+pub struct UnnumberedPlan<'a> {
+    spec: &'a ClusterSpec,
+    content: Content,
+    packages: Vec<PackagePlan>,
+}
+
+/// Plans a cluster. `date` is the modification time of packed files instead of the recipe's.
+///
+/// # Errors
+/// All errors of the recipe's templates, flags and certificates for this cluster.
+pub fn plan<'a>(
+    spec: &'a ClusterSpec,
+    recipe: &Recipe,
+    date: Option<OffsetDateTime>,
+) -> Result<UnnumberedPlan<'a>, Error> {
+    let refuse = |mut faults: Vec<String>| {
+        // Three masters have the same fault three times.
+        faults.sort();
+        faults.dedup();
+        Error { recipe: recipe.name.clone(), faults }
+    };
+    let templates = Templates::new(spec, recipe, Directories::LOCAL).map_err(|why| refuse(vec![why]))?;
+    let (mut nodes, mut faults) = (Vec::new(), Vec::new());
+    for node in &spec.nodes {
+        match files::of_node(&templates, node) {
+            Ok(files) => nodes.push(node_plan(node, recipe, files)),
+            Err(more) => faults.extend(more),
+        }
     }
-    let timestamp = build.epoch.unwrap_or(recipe.release.released);
-    let revision = spec.deb.revision.unwrap_or(build.revision);
-    let mut outputs = Vec::new();
-    if spec.packs(Format::Tarball) {
-        outputs.extend(files.nodes.iter().map(|node| tarball(spec, recipe, &node.name)));
+    let operator = files::of_operator(&templates).unwrap_or_else(|more| {
+        faults.extend(more);
+        Vec::new()
+    });
+    if !faults.is_empty() {
+        return Err(refuse(faults));
     }
-    if spec.packs(Format::Deb) {
-        let packages = packages::plan(spec, recipe, revision, timestamp);
-        outputs.extend(packages.map_err(refuse)?);
-    }
-    outputs.extend(seeds::plan(spec, &outputs));
-    Ok(Plan {
+    let timestamp = date.unwrap_or(recipe.release.released);
+    let packages = if spec.packs(Format::Deb) {
+        packages::plan(spec, recipe, Manager::Dpkg, timestamp).map_err(refuse)?
+    } else {
+        Vec::new()
+    };
+    let content = Content {
         cluster: spec.name.clone(),
         endpoint: spec.endpoint.clone(),
         version: recipe.release.version.clone(),
@@ -174,42 +230,73 @@ pub fn plan(spec: &ClusterSpec, recipe: &Recipe, build: BuildInfo) -> Result<Pla
         recipe: recipe.name.clone(),
         recipe_digest: recipe.digest(),
         timestamp,
-        revision,
-        downloads: downloads::plan(recipe),
-        pki,
-        nodes: files.nodes,
-        operator: files.operator,
-        outputs,
-    })
+        downloads: downloads::plan(recipe, nodes.iter().flat_map(|node| &node.files).chain(&operator)),
+        pki: certificates::plan(&templates).map_err(refuse)?,
+        nodes,
+        operator,
+    };
+    Ok(UnnumberedPlan { spec, content, packages })
 }
 
-fn tarball(spec: &ClusterSpec, recipe: &Recipe, node: &NodeName) -> Output {
-    let (version, arch) = (&recipe.release.version, &recipe.release.arch);
-    Output {
-        path: format!("nodes/{node}/{}-{node}-{version}-{arch}.tar.gz", spec.name),
-        kind: OutputKind::Tarball { node: node.clone() },
+fn node_plan(node: &crate::spec::Node, recipe: &Recipe, files: Vec<FilePlan>) -> NodePlan {
+    let roles: Vec<_> = recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)).collect();
+    let mut install = Install::default();
+    for (_, role) in &roles {
+        install.add(&role.install);
     }
+    let roles = roles.into_iter().map(|(name, _)| name.clone()).collect();
+    NodePlan { name: node.name.clone(), address: node.address, roles, install, files }
 }
 
-impl Plan {
-    /// The plan as `plan --json` prints it.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"))
+impl UnnumberedPlan<'_> {
+    /// What the bundle is made of.
+    pub fn content(&self) -> &Content {
+        &self.content
     }
 
-    /// Digest of everything but the outputs: what a build of other formats, or another revision, has in common.
-    pub fn content_digest(&self) -> Sha256 {
-        let mut plan =
-            serde_json::to_value(self).unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
-        if let Some(plan) = plan.as_object_mut() {
-            plan.remove("outputs");
-            plan.remove("revision");
-        }
-        Sha256::of(plan.to_string().as_bytes())
+    /// Whether the number changes what is built, and is not fixed by `cluster.toml`.
+    pub fn wants_number(&self) -> bool {
+        !self.packages.is_empty() && self.spec.deb.revision.is_none()
     }
 
-    /// Digest of the printed plan.
+    /// A digest over all that packages are made of, keys and certificates apart.
     pub fn digest(&self) -> Sha256 {
-        Sha256::of(self.to_json().as_bytes())
+        let managers: Vec<_> = self.packages.iter().map(|package| package.manager.scripts_digest()).take(1).collect();
+        let text = serde_json::to_string(&(&self.content, &self.packages, managers, env!("CARGO_PKG_VERSION")));
+        let text = text.unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
+        Sha256::of(text.as_bytes())
     }
+
+    /// The plan of the build with this number; `cluster.toml` may fix another.
+    #[must_use]
+    pub fn number(self, revision: u32) -> Plan {
+        let Self { spec, content, packages } = self;
+        let revision = spec.deb.revision.unwrap_or(revision);
+        let mut outputs = vec![Output { path: "operator".to_owned(), kind: OutputKind::Operator }];
+        if spec.packs(Format::Tarball) {
+            outputs.extend(content.nodes.iter().map(|node| archive(&content, &node.name)));
+        }
+        let managers: Vec<_> = packages.first().map(|package| package.manager).into_iter().collect();
+        outputs.extend(packages.into_iter().map(|package| numbered(package, revision)));
+        let index =
+            |manager: Manager| Output { path: manager.repository().to_owned(), kind: OutputKind::Index { manager } };
+        let seeds = seeds::plan(spec, &outputs);
+        outputs.extend(managers.into_iter().map(index).chain(seeds));
+        Plan { content, revision, outputs }
+    }
+}
+
+fn archive(content: &Content, node: &NodeName) -> Output {
+    let Content { cluster, version, arch, .. } = content;
+    let name = Format::archive_name(&format!("{cluster}-{node}-{version}-{arch}"));
+    Output { path: format!("nodes/{node}/{name}"), kind: OutputKind::Archive { node: node.clone() } }
+}
+
+/// A machine's package gets the number of the build; others have one that follows from what is in them.
+fn numbered(mut package: PackagePlan, revision: u32) -> Output {
+    if package.node.is_some() {
+        package.about.version = package.about.version.with_revision(revision);
+    }
+    let path = format!("{}/{}", package.manager.repository(), package.manager.file_name(&package.about));
+    Output { path, kind: OutputKind::Package(Box::new(package)) }
 }

@@ -1,26 +1,31 @@
-//! A release as data: what is fetched and what it must hash to, what lies where, which flags a binary knows.
+//! A release as data: what is fetched and what it must hash to, what machines consist of, which flags a program knows.
 //!
 //! A recipe is a directory of texts, either one that the program carries or one on disk. Loading checks
 //! everything that can be checked without a cluster, so a plan fails only over the cluster's own values. No
 //! rule of a Kubernetes release is written in code outside such a directory.
 
+mod check;
+pub mod component;
 pub mod embedded;
 pub mod files;
 pub mod flags;
 pub mod layout;
+pub mod role;
 pub mod template;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use serde::Serialize;
 
-use crate::hash::{Sha256, Sha512};
+use crate::hash::Sha256;
+use crate::spec::names::RoleName;
+use crate::spec::{RoleCatalog, Service};
+pub use component::{Component, Release};
 use files::RecipeFiles;
 use flags::FlagTable;
-use layout::Layout;
+use layout::{Kubeconfig, Layout, Leaf};
+use role::Role;
 
 /// A loaded release.
 #[derive(Debug)]
@@ -31,85 +36,12 @@ pub struct Recipe {
     pub release: Release,
     /// `layout.toml`.
     pub layout: Layout,
+    /// `roles/NAME/role.toml`, in the order in which their units start on a machine that has several.
+    pub roles: Vec<(RoleName, Role)>,
     /// Flag tables by binary.
     pub flags: BTreeMap<String, FlagTable>,
     /// Every text of the recipe, by its path in the directory.
     pub files: RecipeFiles,
-}
-
-/// `recipe.toml`: the release and its downloads.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Release {
-    /// Kubernetes version, with its `v`.
-    pub version: String,
-    /// Architecture as Go and Debian name it.
-    pub arch: String,
-    /// Debian revision of the components' packages: grows whenever their bytes change and `version` does not.
-    #[serde(default = "first")]
-    pub revision: u32,
-    /// The embedded recipe that lends the files this directory lacks.
-    #[serde(default)]
-    pub base: Option<String>,
-    /// Default modification time of packed files, RFC 3339.
-    #[serde(deserialize_with = "timestamp")]
-    pub released: OffsetDateTime,
-    /// Tarballs that components are taken from.
-    #[serde(default)]
-    pub archives: BTreeMap<String, Archive>,
-    /// Binaries.
-    pub components: BTreeMap<String, Component>,
-    /// Values for this recipe's templates.
-    #[serde(default)]
-    pub vars: BTreeMap<String, String>,
-}
-
-/// A release tarball.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Archive {
-    /// Where it is, in the order of trying.
-    pub urls: Vec<String>,
-    /// Its published digest.
-    pub sha512: Sha512,
-    /// Length in bytes, where somebody published it.
-    #[serde(default)]
-    pub size: Option<u64>,
-    /// Who published the digest.
-    pub sources: Vec<String>,
-}
-
-/// A binary.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Component {
-    /// The tarball it is in.
-    #[serde(default)]
-    pub archive: Option<String>,
-    /// Its path there.
-    #[serde(default)]
-    pub member: Option<String>,
-    /// Where it is as a single file.
-    #[serde(default)]
-    pub urls: Vec<String>,
-    /// Its digest, published or computed from a file the user holds.
-    #[serde(default)]
-    pub sha256: Option<Sha256>,
-    /// Its length in bytes.
-    #[serde(default)]
-    pub size: Option<u64>,
-    /// Who published the digest.
-    #[serde(default)]
-    pub sources: Vec<String>,
-}
-
-fn first() -> u32 {
-    1
-}
-
-fn timestamp<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<OffsetDateTime, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    OffsetDateTime::parse(&text, &Rfc3339).map_err(serde::de::Error::custom)
 }
 
 /// A recipe that can't be used.
@@ -189,10 +121,14 @@ impl Error {
 
 impl Recipe {
     /// Makes sense of the texts. `name` is how the user named the recipe.
+    ///
+    /// # Errors
+    /// A file that is missing or does not parse; else all contradictions between the files.
     pub fn from_files(name: &str, files: RecipeFiles) -> Result<Self, Error> {
         let release: Release = parse(name, &files, "recipe.toml")?;
         let layout: Layout = parse(name, &files, "layout.toml")?;
         let mut faults = Vec::new();
+        let roles = read_roles(name, &files, &mut faults)?;
         let mut flags = BTreeMap::new();
         for (path, text) in files.iter() {
             let Some(binary) = path.strip_prefix("flags/").and_then(|path| path.strip_suffix(".tsv")) else { continue };
@@ -201,9 +137,34 @@ impl Recipe {
                 Err(why) => faults.push(format!("`{path}`: {why}")),
             }
         }
-        let recipe = Self { name: name.to_owned(), release, layout, flags, files };
-        faults.extend(recipe.contradictions());
+        let recipe = Self { name: name.to_owned(), release, layout, roles, flags, files };
+        faults.extend(check::contradictions(&recipe));
         if faults.is_empty() { Ok(recipe) } else { Err(Error::Inconsistent { recipe: name.to_owned(), faults }) }
+    }
+
+    /// What `cluster.toml` may name as roles.
+    pub fn role_catalog(&self) -> RoleCatalog {
+        self.roles.iter().map(|(name, role)| (name.clone(), role.provides.clone())).collect()
+    }
+
+    /// Certificates of the layout and of all roles, by ID.
+    pub fn certificates(&self) -> impl Iterator<Item = (&String, &Leaf)> {
+        self.layout.certificates.iter().chain(self.roles.iter().flat_map(|(_, role)| &role.certificates))
+    }
+
+    /// The certificate of this ID.
+    pub fn certificate(&self, id: &str) -> Option<&Leaf> {
+        self.certificates().find(|(known, _)| *known == id).map(|(_, leaf)| leaf)
+    }
+
+    /// Kubeconfigs of the layout and of all roles, by name.
+    pub fn kubeconfigs(&self) -> impl Iterator<Item = (&String, &Kubeconfig)> {
+        self.layout.kubeconfigs.iter().chain(self.roles.iter().flat_map(|(_, role)| &role.kubeconfigs))
+    }
+
+    /// The kubeconfig of this name.
+    pub fn kubeconfig(&self, name: &str) -> Option<&Kubeconfig> {
+        self.kubeconfigs().find(|(known, _)| *known == name).map(|(_, kubeconfig)| kubeconfig)
     }
 
     /// A digest over every text, so a manifest can say which recipe it was.
@@ -212,39 +173,31 @@ impl Recipe {
             self.files.iter().map(|(path, text)| format!("{} {path}\n", Sha256::of(text.as_bytes()))).collect();
         Sha256::of(listing.as_bytes())
     }
+}
 
-    fn contradictions(&self) -> Vec<String> {
-        let mut faults = Vec::new();
-        // Both become parts of file names, and of words that scripts split at white space.
-        let plain = |text: &str| {
-            !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '~'))
-        };
-        if !self.release.version.strip_prefix('v').is_some_and(plain) {
-            faults.push(format!(
-                "`version` is `{}`: expected `v` and letters, digits, `.`, `-`, `+` or `~`",
-                self.release.version
-            ));
+/// Every `roles/NAME/role.toml`. A role comes after those that it names in `after`, else they are sorted by name.
+fn read_roles(recipe: &str, files: &RecipeFiles, faults: &mut Vec<String>) -> Result<Vec<(RoleName, Role)>, Error> {
+    let mut waiting = BTreeMap::new();
+    for (path, _) in files.iter() {
+        let Some(name) = path.strip_prefix("roles/").and_then(|path| path.strip_suffix("/role.toml")) else { continue };
+        match name.parse::<RoleName>() {
+            Ok(role) => drop(waiting.insert(role, parse::<Role>(recipe, files, path)?)),
+            Err(why) => faults.push(format!("`{path}`: the role's name `{name}` is invalid: {why}")),
         }
-        if self.release.arch != "amd64" {
-            faults.push(format!("`arch` is `{}`: expected `amd64`", self.release.arch));
-        }
-        for (name, component) in &self.release.components {
-            match (&component.archive, &component.member) {
-                (Some(archive), Some(_)) if !self.release.archives.contains_key(archive) => {
-                    faults.push(format!("component `{name}` is in archive `{archive}`, which is not described"));
-                }
-                (Some(_), None) | (None, Some(_)) => {
-                    faults.push(format!("component `{name}` needs both `archive` and `member`, or neither"));
-                }
-                (None, None) if component.sha256.is_none() => {
-                    faults.push(format!("component `{name}` has neither a digest nor an archive with one"));
-                }
-                _ => {}
-            }
-        }
-        self.layout.contradictions(self, &mut faults);
-        faults
     }
+    let mut roles = Vec::new();
+    while let Some(next) = waiting
+        .iter()
+        .find(|(_, role)| !role.after.iter().any(|other| waiting.contains_key(other)))
+        .map(|(name, _)| name.clone())
+    {
+        roles.extend(waiting.remove_entry(&next));
+    }
+    if !waiting.is_empty() {
+        let names: Vec<_> = waiting.keys().map(|name| format!("`{name}`")).collect();
+        faults.push(format!("roles {} start after each other (`after`)", names.join(", ")));
+    }
+    Ok(roles)
 }
 
 fn parse<T: serde::de::DeserializeOwned>(recipe: &str, files: &RecipeFiles, file: &str) -> Result<T, Error> {

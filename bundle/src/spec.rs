@@ -9,6 +9,7 @@ pub mod network;
 mod output;
 mod raw;
 mod read;
+pub mod roles;
 mod seed;
 
 use std::collections::BTreeSet;
@@ -21,8 +22,9 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::diagnostic::Faults;
-use names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 pub use output::{Compression, DebLayout, DebSpec, Format};
+pub use roles::{RoleCatalog, Service};
 pub use seed::{
     Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
     SshKey,
@@ -114,29 +116,13 @@ pub struct Node {
     pub name: NodeName,
     /// The address the others reach it at.
     pub address: IpAddr,
-    /// What it does.
-    pub roles: BTreeSet<Role>,
+    /// What it does: roles of the recipe.
+    pub roles: BTreeSet<RoleName>,
+    /// Whether one of its roles runs an API server.
+    #[serde(skip)]
+    pub has_api_server: bool,
     /// How its first boot sets up its network; otherwise it is left as it is.
     pub network: Option<Network>,
-}
-
-/// What a machine does in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Runs the control plane.
-    Master,
-}
-
-impl FromStr for Role {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "master" => Ok(Self::Master),
-            _ => Err("expected `master`; workers join later with `operator/bootstrap-kubeconfig`".to_owned()),
-        }
-    }
 }
 
 /// `[pki]`, with defaults filled in.
@@ -300,15 +286,27 @@ impl ClusterSpec {
         None
     }
 
-    /// Reads the text of a `cluster.toml`; `file` is how the user named it. The second value holds the warnings.
-    pub fn parse(file: &str, text: &str) -> Result<(Self, Faults), Faults> {
-        check::check(text)
+    /// Reads the text of a `cluster.toml`; `file` is how the user named it, `roles` are those of its recipe. The second
+    /// value holds the warnings.
+    ///
+    /// # Errors
+    /// All errors of the file, each with its place.
+    pub fn parse(file: &str, text: &str, roles: &RoleCatalog) -> Result<(Self, Faults), Faults> {
+        check::check(text, roles)
             .map(|(spec, warnings)| (spec, Faults::new(file, text, warnings)))
             .map_err(|faults| Faults::new(file, text, faults))
     }
 
-    /// Machines that run the control plane.
+    /// Which recipe the text of a `cluster.toml` names: its roles are needed to check the rest. `None` if the text does not
+    /// say it, which [`Self::parse`] reports.
+    pub fn recipe_of(text: &str) -> Option<RecipeRef> {
+        let document: toml::Table = toml::from_str(text).ok()?;
+        let name = document.get("cluster")?.get("recipe")?.as_str()?;
+        name.parse().ok()
+    }
+
+    /// Machines that run an API server.
     pub fn masters(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.roles.contains(&Role::Master))
+        self.nodes.iter().filter(|node| node.has_api_server)
     }
 }

@@ -1,5 +1,6 @@
 //! Where a file lies on a machine, and with which rights.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -126,13 +127,59 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-/// Who owns an entry on the target.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Owner {
-    /// Everything a master needs is root's (CIS 1.1.2 to 1.1.19).
-    #[default]
-    #[serde(rename = "root:root")]
-    Root,
+/// Who owns an entry on the target, by name: numbers differ from machine to machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    user: Cow<'static, str>,
+    group: Cow<'static, str>,
+}
+
+impl Owner {
+    /// What everything belongs to that no service writes (CIS 1.1.2 to 1.1.19).
+    pub const ROOT: Self = Self { user: Cow::Borrowed("root"), group: Cow::Borrowed("root") };
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::ROOT
+    }
+}
+
+impl FromStr for Owner {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // What useradd(8) takes everywhere.
+        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+        let good = |name: &str| {
+            name.len() <= 32
+                && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+                && name.chars().all(inner)
+        };
+        let both = text.split_once(':').filter(|(user, group)| good(user) && good(group));
+        both.map(|(user, group)| Self { user: Cow::Owned(user.to_owned()), group: Cow::Owned(group.to_owned()) })
+            .ok_or_else(|| {
+                format!("expected `USER:GROUP`, each of lower-case letters, digits, `-` and `_`, got `{text}`")
+            })
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.user, self.group)
+    }
+}
+
+impl Serialize for Owner {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,7 @@ use std::sync::Arc;
 use crate::fetch::Blob;
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
-use crate::package::Control;
 use crate::secret::Secret;
-use crate::spec::Compression;
 use crate::target::{InstallPath, Mode, Owner};
 
 /// What an entry holds.
@@ -20,6 +18,8 @@ use crate::target::{InstallPath, Mode, Owner};
 pub enum Content {
     /// Nothing: the entry is a directory.
     Directory,
+    /// A symbolic link to this path.
+    Link(String),
     /// Text or bytes that anyone may see.
     Bytes(Arc<[u8]>),
     /// Bytes that only the owner may see.
@@ -44,18 +44,18 @@ pub struct Entry {
 impl Entry {
     /// A directory.
     pub fn directory(mode: Mode) -> Self {
-        Self { mode, owner: Owner::Root, content: Content::Directory }
+        Self { mode, owner: Owner::ROOT, content: Content::Directory }
     }
 
     /// A file of text that holds no secret.
     pub fn text(mode: Mode, text: impl AsRef<[u8]>) -> Self {
-        Self { mode, owner: Owner::Root, content: Content::Bytes(text.as_ref().into()) }
+        Self { mode, owner: Owner::ROOT, content: Content::Bytes(text.as_ref().into()) }
     }
 
-    /// Length in bytes; 0 for a directory.
+    /// Length in bytes; 0 for a directory and a link.
     pub fn size(&self) -> u64 {
         match &self.content {
-            Content::Directory => 0,
+            Content::Directory | Content::Link(_) => 0,
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Secret(secret) => secret.expose().len() as u64,
             Content::Blob(blob) => blob.size(),
@@ -63,10 +63,10 @@ impl Entry {
         }
     }
 
-    /// Digest of a file's content; `None` for a directory. A blob's is known already and not computed again.
+    /// Digest of a file's content; `None` for a directory and a link. A blob's is known already and not computed again.
     pub fn sha256(&self) -> Option<Sha256> {
         match &self.content {
-            Content::Directory => None,
+            Content::Directory | Content::Link(_) => None,
             Content::Bytes(bytes) => Some(Sha256::of(bytes)),
             Content::Secret(secret) => Some(Sha256::of(secret.expose())),
             Content::Blob(blob) => Some(blob.sha256()),
@@ -123,7 +123,7 @@ impl Tree {
         self.files().any(|(_, entry)| match &entry.content {
             Content::Secret(_) => true,
             Content::WrittenFile(file) => file.mode() == Mode::SECRET,
-            Content::Directory | Content::Bytes(_) | Content::Blob(_) => false,
+            Content::Directory | Content::Link(_) | Content::Bytes(_) | Content::Blob(_) => false,
         })
     }
 
@@ -131,46 +131,6 @@ impl Tree {
     pub fn size(&self) -> u64 {
         self.files().map(|(_, entry)| entry.size()).sum()
     }
-}
-
-/// What a package manager runs (Debian Policy 6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Script {
-    /// Before anything is unpacked.
-    Preinst,
-    /// When everything it depends on is configured.
-    Postinst,
-    /// Before its files go.
-    Prerm,
-    /// After they went, and when it is purged.
-    Postrm,
-}
-
-impl Script {
-    /// Its file in the control archive.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preinst => "preinst",
-            Self::Postinst => "postinst",
-            Self::Prerm => "prerm",
-            Self::Postrm => "postrm",
-        }
-    }
-}
-
-/// A tree that a package manager owns.
-#[derive(Debug)]
-pub struct Package {
-    /// What it says of itself.
-    pub control: Control,
-    /// How its files are compressed.
-    pub compression: Compression,
-    /// Modification time of its files, seconds since 1970.
-    pub mtime: i64,
-    /// What it runs.
-    pub scripts: BTreeMap<Script, String>,
-    /// Its files.
-    pub tree: Tree,
 }
 
 #[cfg(test)]

@@ -30,16 +30,16 @@ fn issuers() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "ca",
             &[
-                "kubernetes",
-                "apiserver-kubelet-client",
-                "kube-controller-manager",
-                "kube-scheduler",
+                "kubernetes/only",
+                "apiserver-kubelet-client/only",
+                "kube-controller-manager/only",
+                "kube-scheduler/only",
                 "admin",
-                "kube-bootstrap",
+                "kube-bootstrap/only",
             ][..],
         ),
-        ("etcd-ca", &["apiserver-etcd-client", "etcd/192.0.2.1"][..]),
-        ("front-proxy-ca", &["front-proxy-client"][..]),
+        ("etcd-ca", &["apiserver-etcd-client/only", "etcd/192.0.2.1"][..]),
+        ("front-proxy-ca", &["front-proxy-client/only"][..]),
     ])
 }
 
@@ -73,7 +73,7 @@ fn every_certificate_is_signed_by_its_own_ca_for_one_purpose() {
             assert_eq!(seen.after("Basic Constraints: critical"), "CA:FALSE", "{leaf}");
             assert_eq!(seen.after("X509v3 Key Usage: critical"), "Digital Signature, Key Encipherment", "{leaf}");
             let usage = match *leaf {
-                "kubernetes" => "TLS Web Server Authentication",
+                "kubernetes/only" => "TLS Web Server Authentication",
                 "etcd/192.0.2.1" => "TLS Web Server Authentication, TLS Web Client Authentication",
                 _ => "TLS Web Client Authentication",
             };
@@ -102,17 +102,17 @@ fn users_and_groups_are_the_ones_kubernetes_binds() {
     workspace.build().success();
     for (id, subject) in [
         ("admin", "subject=CN=admin,O=system:masters"),
-        ("kube-controller-manager", "subject=CN=system:kube-controller-manager,O=system:kube-controller-manager"),
-        ("kube-scheduler", "subject=CN=system:kube-scheduler,O=system:kube-scheduler"),
-        ("apiserver-kubelet-client", "subject=CN=kube-apiserver-kubelet-client"),
-        ("front-proxy-client", "subject=CN=front-proxy-client"),
+        ("kube-controller-manager/only", "subject=CN=system:kube-controller-manager,O=system:kube-controller-manager"),
+        ("kube-scheduler/only", "subject=CN=system:kube-scheduler,O=system:kube-scheduler"),
+        ("apiserver-kubelet-client/only", "subject=CN=kube-apiserver-kubelet-client"),
+        ("front-proxy-client/only", "subject=CN=front-proxy-client"),
     ] {
         assert_eq!(see(&workspace, id).subject, subject);
     }
-    let names = see(&workspace, "kubernetes");
+    let names = see(&workspace, "kubernetes/only");
     assert_eq!(
         names.after("Subject Alternative Name"),
-        "DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, IP Address:127.0.0.1, IP Address:10.32.0.1, IP Address:192.0.2.1"
+        "DNS:kubernetes, DNS:kubernetes.default, DNS:kubernetes.default.svc, DNS:kubernetes.default.svc.cluster.local, DNS:localhost, DNS:only, IP Address:127.0.0.1, IP Address:10.32.0.1, IP Address:192.0.2.1"
     );
     assert_eq!(
         see(&workspace, "etcd/192.0.2.1").after("Subject Alternative Name"),
@@ -233,7 +233,7 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
         ],
         "cfssl",
     );
-    let (ours, theirs) = (see(&workspace, "kubernetes"), see(&workspace, "cfssl"));
+    let (ours, theirs) = (see(&workspace, "kubernetes/only"), see(&workspace, "cfssl"));
     for heading in ["X509v3 Key Usage: critical", "Basic Constraints: critical"] {
         assert_eq!(ours.after(heading), theirs.after(heading), "{heading}");
     }
@@ -262,7 +262,7 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
         let validity = pem.parse_x509().unwrap().validity().clone();
         validity.not_after.timestamp() - validity.not_before.timestamp()
     };
-    assert_eq!((lifetime("kubernetes"), lifetime("cfssl")), (8760 * 3600, 8760 * 3600));
+    assert_eq!((lifetime("kubernetes/only"), lifetime("cfssl")), (8760 * 3600, 8760 * 3600));
     assert_eq!(theirs.after("Extended Key Usage"), "TLS Web Server Authentication, TLS Web Client Authentication");
     assert_eq!(ours.after("Extended Key Usage"), "TLS Web Server Authentication");
     assert_eq!(ours.subject, "subject=CN=kube-apiserver,L=Chengdu,ST=SiChuan,C=CN");
@@ -272,5 +272,5 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
             .filter(|line| line.contains("PRINTABLESTRING"))
             .count()
     };
-    assert!(encodings("kubernetes") >= 8, "subject and issuer are PrintableString, as cfssl's are");
+    assert!(encodings("kubernetes/only") >= 8, "subject and issuer are PrintableString, as cfssl's are");
 }

@@ -63,8 +63,8 @@ fn an_upgrade_restarts_what_changed_and_nothing_else() {
     assert!(calls.iter().all(|call| !call.contains("start")), "the same again: {calls:?}");
     machine.carry_packages("two", |workspace| {
         workspace.run(&["recipe", "export", "v1.16.0", "exported"]).success();
-        let unit = workspace.text("exported/units/kube-scheduler.service").replace("--v=2", "--v=3");
-        workspace.write("recipe/units/kube-scheduler.service", unit);
+        let unit = workspace.text("exported/roles/master/units/kube-scheduler.service").replace("--v=2", "--v=3");
+        workspace.write("recipe/roles/master/units/kube-scheduler.service", unit);
     });
     machine.run("dpkg -i /two/*.deb").success();
     let restarts = |calls: Vec<String>| calls.into_iter().filter(|call| call.contains("start")).collect::<Vec<_>>();

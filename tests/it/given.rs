@@ -34,7 +34,7 @@ fn a_ca_made_elsewhere_signs_and_a_leaf_is_none() {
     workspace.edit("cluster.toml", "[pki]", "[pki]\nca_cert = \"corp.pem\"\nca_key = \"corp-key.pem\"");
     workspace.build().success();
     assert!(!workspace.path("pki/ca.pem").exists());
-    tool("openssl", &["verify", "-CAfile", &path("corp.pem"), &path("pki/kubernetes.pem")]);
+    tool("openssl", &["verify", "-CAfile", &path("corp.pem"), &path("pki/kubernetes/only.pem")]);
     let status = workspace.run(&["pki", "status"]).success().stdout;
     assert!(status.contains("Corp CA"), "{status}");
     let inside = workspace.unpack();
@@ -56,8 +56,8 @@ fn an_etcd_that_exists_is_used_as_it_is() {
     let workspace = Workspace::small(1000);
     for (from, to) in [
         ("etcd-ca.pem", "ca.pem"),
-        ("apiserver-etcd-client.pem", "client.pem"),
-        ("apiserver-etcd-client-key.pem", "client-key.pem"),
+        ("apiserver-etcd-client/only.pem", "client.pem"),
+        ("apiserver-etcd-client/only-key.pem", "client-key.pem"),
     ] {
         workspace.write(&format!("etcd/{to}"), other.read(&format!("pki/{from}")));
     }

@@ -36,7 +36,7 @@ fn a_bare_machine_gets_everything_once() {
 #[test]
 fn an_upgrade_restarts_what_changed_and_nothing_else() {
     let Some(machine) = machine() else { return };
-    machine.carry("two", |workspace| workspace.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.carry("two", |workspace| workspace.edit("two/roles/master/units/kube-scheduler.service", "--v=2", "--v=3"));
     machine.run("/one/install.sh").success();
     machine.calls();
     let run = machine.run("/two/install.sh").success();
@@ -54,10 +54,10 @@ fn an_upgrade_restarts_what_changed_and_nothing_else() {
 fn a_unit_that_is_gone_from_the_bundle_is_stopped_and_removed() {
     let Some(machine) = machine() else { return };
     machine.carry("two", |workspace| {
-        let layout = workspace.text("two/layout.toml").replace("\"kube-scheduler.service\", ", "");
+        let layout = workspace.text("two/roles/master/role.toml").replace("\"kube-scheduler.service\", ", "");
         let rule = "[[files]]\npath = \"{{ units }}/kube-scheduler.service\"\nmode = \"0644\"\nsource = { text = \"units/kube-scheduler.service\" }\n";
         assert!(layout.contains(rule));
-        workspace.write("two/layout.toml", layout.replace(rule, ""));
+        workspace.write("two/roles/master/role.toml", layout.replace(rule, ""));
     });
     machine.run("/one/install.sh").success();
     let dry = machine.run("/two/install.sh --dry-run").success();

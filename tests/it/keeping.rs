@@ -3,7 +3,26 @@
 use crate::harness::{Workspace, files};
 
 #[test]
-fn a_new_master_is_named_in_a_reissued_certificate_and_nothing_else_changes() {
+fn a_new_name_of_the_api_server_reissues_its_certificate_and_nothing_else() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let before = files(&workspace.path("pki"));
+    workspace.edit("cluster.toml", "[etcd]", "apiserver_sans = [\"192.0.2.9\"]\n[etcd]");
+    let status = workspace.run(&["pki", "status"]).success().stdout;
+    assert!(status.contains("the next build reissues it: it did not name 192.0.2.9"), "{status}");
+    workspace.build().success().says(&["Reissued `kubernetes/only`: it did not name 192.0.2.9"]);
+    let after = files(&workspace.path("pki"));
+    let changed = changed(&before, &after);
+    assert_eq!(changed.len(), 2, "{changed:?}");
+    assert_eq!(changed[0], "kubernetes/only.pem");
+    assert!(changed[1].starts_with("replaced/kubernetes/only-until-"), "{changed:?}");
+    assert_eq!(after[changed[1]].1, before["kubernetes/only.pem"].1, "the old one is kept");
+    workspace.build().success();
+    assert_eq!(files(&workspace.path("pki")), after, "and that was that");
+}
+
+#[test]
+fn a_new_master_gets_certificates_of_its_own_and_changes_nobody_elses() {
     let workspace = Workspace::small(1000);
     workspace.build().success();
     let before = files(&workspace.path("pki"));
@@ -12,21 +31,19 @@ fn a_new_master_is_named_in_a_reissued_certificate_and_nothing_else_changes() {
         "[pki]",
         "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
     );
-    let status = workspace.run(&["pki", "status"]).success().stdout;
-    assert!(status.contains("the next build reissues it: it did not name 192.0.2.2"), "{status}");
-    workspace.build().success().says(&["Reissued `kubernetes`: it did not name 192.0.2.2"]);
-    let after = files(&workspace.path("pki"));
-    let changed: Vec<_> = after
-        .iter()
-        .filter(|(name, content)| before.get(*name) != Some(*content))
-        .map(|(name, _)| name.as_str())
-        .collect();
-    assert_eq!(changed.len(), 2, "{changed:?}");
-    assert_eq!(changed[0], "kubernetes.pem");
-    assert!(changed[1].starts_with("replaced/kubernetes-until-"), "{changed:?}");
-    assert_eq!(after[changed[1]].1, before["kubernetes.pem"].1, "the old one is kept");
     workspace.build().success();
-    assert_eq!(files(&workspace.path("pki")), after, "and that was that");
+    let after = files(&workspace.path("pki"));
+    for name in changed(&before, &after) {
+        assert!(name.ends_with("/second.pem") || name.ends_with("/second-key.pem"), "{name} changed");
+    }
+    assert!(after.contains_key("kubernetes/second-key.pem"));
+}
+
+type Files = std::collections::BTreeMap<String, (u32, Vec<u8>)>;
+
+fn changed<'f>(before: &Files, after: &'f Files) -> Vec<&'f str> {
+    let differs = |(name, content): &(&'f String, &(u32, Vec<u8>))| before.get(*name) != Some(*content);
+    after.iter().filter(differs).map(|(name, _)| name.as_str()).collect()
 }
 
 #[test]
@@ -43,7 +60,7 @@ fn renew_keeps_keys_and_refuses_what_can_not_be_renewed() {
     assert_eq!(before["admin-key.pem"], after["admin-key.pem"]);
     assert_ne!(before["admin.pem"], after["admin.pem"]);
     assert_ne!(before["bootstrap-token.json"], after["bootstrap-token.json"]);
-    assert_eq!(before["kubernetes.pem"], after["kubernetes.pem"]);
+    assert_eq!(before["kubernetes/only.pem"], after["kubernetes/only.pem"]);
     workspace.run(&["pki", "renew", "ca"]).exits(2).says(&["`ca` can't be renewed: it is a CA"]);
     workspace.run(&["pki", "renew", "service-account"]).exits(2).says(&["would void every token"]);
     workspace
@@ -80,8 +97,8 @@ fn a_lost_leaf_key_is_made_again_and_said() {
     workspace.build().success();
     std::fs::remove_file(workspace.path("pki/admin-key.pem")).unwrap();
     workspace.build().success().says(&["Reissued `admin`: its key was missing"]);
-    workspace.write("pki/kube-scheduler-key.pem", workspace.read("pki/admin-key.pem"));
-    workspace.build().success().says(&["Reissued `kube-scheduler`: it did not belong to its key"]);
+    workspace.write("pki/kube-scheduler/only-key.pem", workspace.read("pki/admin-key.pem"));
+    workspace.build().success().says(&["Reissued `kube-scheduler/only`: it did not belong to its key"]);
 }
 
 #[test]

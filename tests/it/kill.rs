@@ -45,7 +45,7 @@ fn a_build_killed_at_any_moment_leaves_the_old_output_and_the_next_one_goes_on()
     let mut killed = 0;
     for round in 0..12 {
         // Another output than before, so that a half-written one would show.
-        workspace.write("recipe/manifests/kubelet-bootstrap.yaml", format!("# round {round}\n"));
+        workspace.write("recipe/roles/master/manifests/kubelet-bootstrap.yaml", format!("# round {round}\n"));
         let mut child =
             workspace.command(&["build", "--offline"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(5 + 9 * round));

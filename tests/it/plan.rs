@@ -1,6 +1,6 @@
 //! A plan says everything that will exist, and no secret.
 
-use kube_bundle::plan::{self, BuildInfo, Plan, Source};
+use kube_bundle::plan::{self, Plan, Source};
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::ClusterSpec;
 
@@ -10,9 +10,10 @@ use crate::spec::golden;
 const THREE: &str = include_str!("../specs/three-masters.toml");
 
 fn plan_of(text: &str) -> Plan {
-    let (spec, _) =
-        ClusterSpec::parse("cluster.toml", text).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
-    plan::plan(&spec, &embedded::load("v1.16.0").unwrap(), BuildInfo::default()).unwrap()
+    let recipe = embedded::load("v1.16.0").unwrap();
+    let parsed = ClusterSpec::parse("cluster.toml", text, &recipe.role_catalog());
+    let (spec, _) = parsed.unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    plan::plan(&spec, &recipe, None).unwrap().number(1)
 }
 
 #[test]
@@ -23,7 +24,7 @@ fn the_plan_of_three_masters_is_what_it_was() {
 #[test]
 fn every_text_of_a_master_is_what_it_was() {
     let plan = plan_of(THREE);
-    let texts: String = plan.nodes[1]
+    let texts: String = plan.content.nodes[1]
         .files
         .iter()
         .filter_map(|file| match &file.source {
@@ -35,11 +36,13 @@ fn every_text_of_a_master_is_what_it_was() {
 }
 
 #[test]
-fn masters_differ_in_their_address_and_nothing_else() {
+fn masters_differ_in_their_address_and_their_certificates_and_nothing_else() {
     let plan = plan_of(THREE);
     let texts = |node: usize| {
-        let json = serde_json::to_string(&plan.nodes[node].files).unwrap();
-        json.replace(&format!("--advertise-address={}", plan.nodes[node].address), "--advertise-address=X")
+        let json = serde_json::to_string(&plan.content.nodes[node].files).unwrap();
+        let json =
+            json.replace(&format!("--advertise-address={}", plan.content.nodes[node].address), "--advertise-address=X");
+        json.replace(&format!("/{}\"", plan.content.nodes[node].name), "/X\"")
     };
     assert_eq!(texts(0), texts(1));
     assert_eq!(texts(1), texts(2));
@@ -76,7 +79,7 @@ fn a_secret_never_gets_a_mode_that_others_can_read() {
     let workspace = Workspace::small(1000);
     workspace.run(&["recipe", "export", "v1.16.0", "loose"]).success();
     workspace.edit(
-        "loose/layout.toml",
+        "loose/roles/master/role.toml",
         "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0600\"",
         "path = \"var/lib/kubernetes/ca-key.pem\"\nmode = \"0640\"",
     );

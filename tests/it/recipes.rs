@@ -22,7 +22,7 @@ fn the_program_carries_every_file_of_its_recipes() {
 fn the_guides_controller_manager_is_refused_before_anything_is_fetched() {
     let workspace = Workspace::small(1000);
     workspace.write(
-        "recipe/units/kube-controller-manager.service",
+        "recipe/roles/master/units/kube-controller-manager.service",
         include_str!("../fixtures/guide-kube-controller-manager.service"),
     );
     workspace.run(&["build", "--offline"]).exits(2).says(&[
@@ -39,7 +39,7 @@ fn another_release_differs_in_data_only() {
     let unit = |recipe: &str| {
         let plan: serde_json::Value =
             serde_json::from_str(&workspace.run(&["plan", "--json", "--recipe", recipe]).success().stdout).unwrap();
-        (plan["version"].clone(), plan["outputs"][0]["path"].clone(), plan["nodes"][0]["files"].to_string())
+        (plan["version"].clone(), plan["outputs"][1]["path"].clone(), plan["nodes"][0]["files"].to_string())
     };
     let (old, new) = (unit("v1.16.0"), unit("v1.16.15"));
     assert_eq!((old.0, new.0), ("v1.16.0".into(), "v1.16.15".into()));
@@ -113,17 +113,17 @@ fn every_component_of_an_embedded_recipe_is_reached_by_a_published_digest() {
 fn a_recipe_that_contradicts_itself_says_where() {
     let workspace = Workspace::small(1000);
     workspace.run(&["recipe", "export", "v1.16.0", "broken"]).success();
-    workspace.edit("broken/layout.toml", "{ component = \"kubectl\" }", "{ component = \"kubctl\" }");
+    workspace.edit("broken/roles/master/role.toml", "\"kubectl\"]", "\"kubctl\"]");
     workspace.edit(
         "broken/layout.toml",
         "[certificates.admin]\nissuer = \"ca\"",
         "[certificates.admin]\nissuer = \"cca\"",
     );
-    workspace.edit("broken/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: {{ tru");
+    workspace.edit("broken/roles/master/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: {{ tru");
     workspace.run(&["recipe", "show", "./broken"]).exits(2).says(&[
-        "wants component `kubctl`",
-        "issued by `cca`, which is no authority",
-        "template `config/kube-scheduler.yaml`:",
+        "role `master` needs component `kubctl`, which does not exist",
+        "issued by `cca`, which is not an authority",
+        "template `roles/master/config/kube-scheduler.yaml`:",
     ]);
 }
 

@@ -1,6 +1,7 @@
 //! What is wrong in a cluster.toml is said all at once, with its place and a way out.
 
-use kube_bundle::spec::{ClusterSpec, TEMPLATE};
+use kube_bundle::recipe::embedded;
+use kube_bundle::spec::{ClusterSpec, RoleCatalog, TEMPLATE};
 
 use crate::harness::{SMALL, Workspace};
 
@@ -15,9 +16,13 @@ fn every_fault_is_shown_with_its_place() {
     assert!(names.len() >= 5, "the examples are gone");
     for name in names {
         let text = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
-        let faults = ClusterSpec::parse(&name, &text).expect_err(&name);
+        let faults = ClusterSpec::parse(&name, &text, &roles()).expect_err(&name);
         golden(|| insta::assert_snapshot!(name.trim_end_matches(".toml"), faults.render(false)));
     }
+}
+
+fn roles() -> RoleCatalog {
+    embedded::load("v1.16.0").unwrap().role_catalog()
 }
 
 pub(crate) fn golden(check: impl FnOnce()) {
@@ -62,8 +67,8 @@ fn every_commented_key_of_the_template_is_a_key() {
             _ => format!("{line}\n"),
         })
         .collect();
-    let (spec, _) =
-        ClusterSpec::parse("template", &uncommented).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+    let parsed = ClusterSpec::parse("template", &uncommented, &roles());
+    let (spec, _) = parsed.unwrap_or_else(|faults| panic!("{}", faults.render(false)));
     assert!(spec.nodes[2].network.is_some() && spec.mirror.is_some() && !spec.seed.ssh_authorized_keys.is_empty());
     assert!(spec.pki.existing_ca.is_some() && spec.etcd.existing.is_some() && !spec.apiserver_sans.is_empty());
 }

@@ -15,26 +15,12 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, Plan};
+use crate::scripts::expand_includes;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
-/// What scripts include by name.
-const PARTS: [(&str, &str); 5] = [
-    ("common.sh", include_str!("common.sh")),
-    ("records.sh", include_str!("records.sh")),
-    ("checks.sh", include_str!("checks.sh")),
-    ("units.sh", include_str!("units.sh")),
-    ("paths.sh", include_str!("package/paths.sh")),
-];
-
-/// A script with the parts that it includes.
-pub(super) fn expand_includes(script: &str) -> String {
-    let include = |text: String, (name, part): &(&str, &str)| text.replace(&format!("#include {name}\n"), part);
-    PARTS.iter().fold(script.to_owned(), include)
-}
-
 pub(super) fn wrap(
     installed: &Tree,
     output: &str,
@@ -99,11 +85,11 @@ pub(super) fn settings(
     let list = |values: &[InstallPath]| values.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ");
     let ports: Vec<_> = node.install.ports.iter().map(ToString::to_string).collect();
     [
-        ("cluster", plan.cluster.to_string()),
+        ("cluster", plan.content.cluster.to_string()),
         ("node", node.name.to_string()),
         ("address", node.address.to_string()),
-        ("endpoint", plan.endpoint.to_string()),
-        ("version", plan.version.clone()),
+        ("endpoint", plan.content.endpoint.to_string()),
+        ("version", plan.content.version.clone()),
         ("units", node.install.units.join(" ")),
         ("ports", ports.join(" ")),
         ("state", list(&node.install.state)),

@@ -3,17 +3,16 @@
 //! User data holds the digest of every file that it installs, and so does the instance's name: a changed payload is
 //! another instance, for which cloud-init does again what it does once.
 
-use std::collections::BTreeMap;
-
 use time::OffsetDateTime;
 
 use super::Error;
 use super::installer::settings;
-use super::package::script;
+use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;
 use crate::plan::{Medium, NodePlan, Plan, SeedPlan};
+use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Content, Entry, Tree};
 
@@ -31,17 +30,6 @@ pub const HOOKS: [(&str, Mode, &str); 5] = [
     ("etc/systemd/system/initrd.target.d/kube-bundle.conf", Mode::PUBLIC, include_str!("seed/initrd.target.conf")),
 ];
 
-/// What a first boot reads.
-#[derive(Debug)]
-pub struct Seed {
-    /// What it is written as.
-    pub medium: Medium,
-    /// Name of its file system.
-    pub label: &'static str,
-    /// Its files.
-    pub tree: Tree,
-}
-
 #[derive(Debug)]
 struct Host {
     name: String,
@@ -52,20 +40,20 @@ struct Host {
     ssh_authorized_keys: Vec<String>,
 }
 
-/// The seed of a machine, or what several share. `packed` are the outputs that it may carry, by their paths.
+/// The seed of a machine, or what several share. `written` are the outputs that it may carry, by their paths.
 pub(super) fn seed(
     of: &SeedPlan,
     plan: &Plan,
     node: Option<&NodePlan>,
     window: (OffsetDateTime, OffsetDateTime),
-    packed: &BTreeMap<String, WrittenFile>,
-) -> Result<Seed, Error> {
+    written: &WrittenFiles,
+) -> Result<ArtifactInput, Error> {
     let host = node.map(|node| {
         let mut settings: Vec<_> = settings(plan, node, window).into();
         settings.push(("mirror", of.mirror.as_ref().map(ToString::to_string).unwrap_or_default()));
         Host {
             name: node.name.to_string(),
-            instance: format!("{}-{}", plan.cluster, node.name),
+            instance: format!("{}-{}", plan.content.cluster, node.name),
             settings,
             payload: of.payload.clone(),
             network: of.network.clone(),
@@ -75,12 +63,12 @@ pub(super) fn seed(
     // Lower case, which cloud-init finds since its first versions; the other is for the user data's script alone.
     let label = if host.is_some() { "cidata" } else { "kube-bundle" };
     let mut files = match host {
-        Some(host) => host.files(of.medium, packed)?,
-        None => vec![(SUMS, Entry::text(Mode::PUBLIC, sums(&of.carries, packed)?))],
+        Some(host) => host.files(of.medium, written)?,
+        None => vec![(SUMS, Entry::text(Mode::PUBLIC, sums(&of.carries, written)?))],
     };
     for path in &of.carries {
-        let file = finished(packed, path)?;
-        let entry = Entry { mode: file.mode(), owner: Owner::Root, content: Content::WrittenFile(file.clone()) };
+        let file = finished(written, path)?;
+        let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
     let mut tree = Tree::default();
@@ -97,22 +85,27 @@ pub(super) fn seed(
         let path = path(name);
         insert(directory.as_ref().map_or_else(|| path.clone(), |directory| path.below(directory)), entry)?;
     }
-    Ok(Seed { medium: of.medium, label, tree })
+    Ok(match of.medium {
+        Medium::Directory => ArtifactInput::Directory(tree),
+        Medium::Iso => ArtifactInput::Image { kind: ImageKind::Iso, label, tree },
+        Medium::Vfat => ArtifactInput::Image { kind: ImageKind::Vfat, label, tree },
+        Medium::Cpio => ArtifactInput::Image { kind: ImageKind::Cpio, label, tree },
+        Medium::File => {
+            let first = tree.files().next().map(|(_, entry)| entry.clone());
+            ArtifactInput::File(first.ok_or_else(|| super::missing("a seed", "user data".to_owned()))?)
+        }
+    })
 }
 
 /// What says whether the files that machines share are whole.
-fn sums(carries: &[String], packed: &BTreeMap<String, WrittenFile>) -> Result<String, Error> {
-    carries.iter().map(|path| Ok(format!("{}  {}\n", finished(packed, path)?.sha256(), last(path)))).collect()
+fn sums(carries: &[String], written: &WrittenFiles) -> Result<String, Error> {
+    carries.iter().map(|path| Ok(format!("{}  {}\n", finished(written, path)?.sha256(), last(path)))).collect()
 }
 
 impl Host {
     /// What cloud-init looks for, by name.
-    fn files(
-        &self,
-        medium: Medium,
-        packed: &BTreeMap<String, WrittenFile>,
-    ) -> Result<Vec<(&'static str, Entry)>, Error> {
-        let user_data = self.user_data(packed)?;
+    fn files(&self, medium: Medium, written: &WrittenFiles) -> Result<Vec<(&'static str, Entry)>, Error> {
+        let user_data = self.user_data(written)?;
         let meta_data = self.meta_data(&user_data);
         let mut files = vec![("user-data", Entry::text(Mode::SECRET, user_data))];
         if medium != Medium::File {
@@ -123,8 +116,8 @@ impl Host {
     }
 
     /// `#cloud-config` with a script in it. Nothing in it is secret, and nothing is to be changed.
-    fn user_data(&self, packed: &BTreeMap<String, WrittenFile>) -> Result<String, Error> {
-        let line = |path: &String| Ok(format!("{} {path}", finished(packed, path)?.sha256()));
+    fn user_data(&self, written: &WrittenFiles) -> Result<String, Error> {
+        let line = |path: &String| Ok(format!("{} {path}", finished(written, path)?.sha256()));
         let payload = self.payload.iter().map(line).collect::<Result<Vec<_>, Error>>()?.join("\n");
         let settings = self.settings.iter().cloned().chain([("payload", payload)]).collect::<Vec<_>>();
         let mut text =
@@ -158,8 +151,8 @@ pub fn of_instance(user_data: &str, network_config: &str) -> String {
     digest
 }
 
-fn finished<'p>(packed: &'p BTreeMap<String, WrittenFile>, path: &str) -> Result<&'p WrittenFile, Error> {
-    packed.get(path).ok_or_else(|| super::lacking("a seed", format!("`{path}`")))
+fn finished<'p>(written: &'p WrittenFiles, path: &str) -> Result<&'p WrittenFile, Error> {
+    written.get(path).map(|it| &it.file).ok_or_else(|| super::missing("a seed", format!("`{path}`")))
 }
 
 fn last(path: &str) -> &str {

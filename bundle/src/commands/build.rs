@@ -12,7 +12,7 @@ use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;
 use crate::progress::bytes;
-use crate::{BuildContext, Error, pack};
+use crate::{BuildContext, Error};
 
 /// What `fetch` prints for each component.
 #[derive(Serialize)]
@@ -24,11 +24,13 @@ struct Fetched {
 }
 
 pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
-    let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
+    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let plan = cluster.plan()?;
+    let downloads = &plan.content().downloads;
     // Whoever fetches before there is no network wants to know what a disk forgot.
     let store = store()?.verify_all();
-    let blobs = crate::fetch::fetch(&plan.downloads, &store, &sources(from)?, console.progress())?;
-    let members = plan.downloads.iter().flat_map(Download::members);
+    let blobs = crate::fetch::fetch(downloads, &store, &sources(from)?, console.progress())?;
+    let members = downloads.iter().flat_map(Download::members);
     let fetched: Vec<_> = members
         .filter_map(|member| {
             let blob = blobs.get(&member.component)?;
@@ -53,20 +55,19 @@ pub(super) fn build(
     instead: &Overrides<'_>,
     console: &Console,
 ) -> Result<(), Error> {
-    let mut cluster = Cluster::load(args, instead, console)?;
-    let sources = sources(from)?;
+    let cluster = Cluster::load(args, instead, console)?;
     let jobs = jobs(from.jobs);
-    let out = out.map_or_else(|| Path::new("out").join(cluster.plan.cluster.as_str()), Path::to_owned);
-    cluster.assign_revision(jobs, console.progress())?;
+    let out = out.map_or_else(|| Path::new("out").join(cluster.spec.name.as_str()), Path::to_owned);
     let renew = BTreeSet::new();
-    let workplace = BuildContext {
+    let context = BuildContext {
         store: store()?,
-        sources,
+        sources: sources(from)?,
         pki: cluster.pki(jobs, &renew),
-        destination: pack::Destination { out: &out, jobs },
+        out: &out,
+        jobs,
+        date: cluster.date,
     };
-    let manifest = crate::build(&cluster.plan, &workplace, console.progress())?;
-    cluster.record_revision()?;
+    let manifest = crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;
     console.note(&format!(
         "Built {}; next: `kube-bundle verify {}`, then carry to each machine what is its own",
         out.display(),

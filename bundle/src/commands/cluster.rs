@@ -9,23 +9,21 @@ use time::OffsetDateTime;
 use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::fetch::{Policy, Sources, Store};
-use crate::hash::Sha256;
-use crate::plan::{self, BuildInfo, Plan};
-use crate::progress::Progress;
+use crate::plan::{self, UnnumberedPlan};
 use crate::recipe::{self, Recipe};
 use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
-use crate::{Error, assemble, clock, pki};
+use crate::{Error, clock, pki};
 
-/// A cluster that can be built.
+/// A cluster and its recipe, and where its keys are.
 pub(super) struct Cluster {
-    pub(super) plan: Plan,
-    /// Where `cluster.toml` lies.
+    pub(super) spec: ClusterSpec,
+    pub(super) recipe: Recipe,
+    /// `SOURCE_DATE_EPOCH`, where the environment has it.
+    pub(super) date: Option<OffsetDateTime>,
+    /// The directory of `cluster.toml`.
     base: PathBuf,
     /// Beside it.
     pki: PathBuf,
-    spec: ClusterSpec,
-    recipe: Recipe,
-    epoch: Option<OffsetDateTime>,
 }
 
 /// What the command line says instead of the file.
@@ -39,86 +37,54 @@ pub(super) struct Overrides<'a> {
 }
 
 impl Cluster {
-    /// Reads and plans; warnings are shown.
+    /// Reads `cluster.toml` and its recipe; warnings are shown.
     pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
-        let formats = instead.formats;
-        let epoch = clock::source_date_epoch().map_err(Error::Usage)?;
+        let date = clock::source_date_epoch().map_err(Error::Usage)?;
         let text = read(&args.cluster)?;
-        let name = args.cluster.display().to_string();
-        let (mut spec, warnings) = ClusterSpec::parse(&name, &text).map_err(Error::Spec)?;
-        console.warn(&warnings);
-        if !formats.is_empty() {
-            spec.formats = formats.iter().copied().collect();
-        }
-        spec.deb.layout = instead.deb_layout.unwrap_or(spec.deb.layout);
-        spec.deb.compression = instead.deb_compression.unwrap_or(spec.deb.compression);
-        spec.seed.image = instead.seed_image.unwrap_or(spec.seed.image);
-        spec.seed.layout = instead.seed.unwrap_or(spec.seed.layout);
-        if let Some(why) = spec.contradiction() {
-            return Err(Error::Usage(why.to_owned()));
-        }
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
         // On the command line a directory is relative to where the user stands; in the file, to the file.
         let recipe = match &args.recipe {
-            Some(reference) => load_recipe(reference, Path::new(""))?,
-            None => load_recipe(&spec.recipe, &base)?,
+            Some(reference) => load_recipe(reference, Path::new("")),
+            None => ClusterSpec::recipe_of(&text).map_or_else(default_recipe, |named| load_recipe(&named, &base)),
         };
-        let plan = plan::plan(&spec, &recipe, BuildInfo { epoch, revision: 1 })?;
-        let mut cluster = Self { plan, pki: base.join("pki"), base, spec, recipe, epoch };
-        if cluster.uses_revision_counter() {
-            // A build says why it can't count; whoever only looks, at another's directory even, is shown the rest.
-            if let Err(why) = cluster.number() {
-                console
-                    .progress()
-                    .warn(&format!("builds can't be counted, so versions of packages are not known: {why}"));
-            }
-        }
-        Ok(cluster)
+        // Errors of the file come first: one of them may be the recipe's name.
+        let roles = recipe
+            .as_ref()
+            .map_or_else(|_| Ok(default_recipe()?.role_catalog()), |it| Ok::<_, Error>(it.role_catalog()))?;
+        let name = args.cluster.display().to_string();
+        let (mut spec, warnings) = ClusterSpec::parse(&name, &text, &roles).map_err(Error::Spec)?;
+        console.warn(&warnings);
+        instead.apply(&mut spec)?;
+        Ok(Self { spec, recipe: recipe?, date, pki: base.join("pki"), base })
     }
 
-    /// Whether the version of a package depends on the builds before.
-    fn uses_revision_counter(&self) -> bool {
-        self.spec.packs(Format::Deb) && self.spec.deb.revision.is_none()
-    }
-
-    /// Plans again with the number that a bundle of what is here now has.
-    fn number(&mut self) -> Result<(), Error> {
-        let revision = pki::revision::number(&self.pki, self.content()?)?;
-        self.plan = plan::plan(&self.spec, &self.recipe, BuildInfo { epoch: self.epoch, revision })?;
-        Ok(())
-    }
-
-    /// Makes sure that keys and certificates are as they will be packed, if there was a build before, and takes a number
-    /// for them: a token or a certificate whose time is over is replaced by the next build, which makes it another.
-    pub(super) fn assign_revision(&mut self, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
-        if self.uses_revision_counter() && pki::revision::is_counted(&self.pki) {
-            pki::issue(&self.plan.pki, &self.pki(jobs, &BTreeSet::new()), progress)?;
-            self.number()?;
-            self.record_revision()?;
-        }
-        Ok(())
-    }
-
-    /// A digest over all that the packages of this cluster are made of.
-    fn content(&self) -> Result<Sha256, Error> {
-        let deb = &self.spec.deb;
-        let how = format!("{:?} {:?} {}", deb.layout, deb.compression, env!("CARGO_PKG_VERSION"));
-        let rest = [self.plan.content_digest(), assemble::package::scripts_digest(), Sha256::of(how.as_bytes())];
-        Ok(pki::revision::content(&self.plan.pki, &self.pki, &self.base, &rest)?)
-    }
-
-    /// Remembers that this was built under its number.
-    pub(super) fn record_revision(&self) -> Result<(), Error> {
-        if self.uses_revision_counter() {
-            pki::revision::record(&self.pki, self.plan.revision, self.content()?)?;
-        }
-        Ok(())
+    /// What a build would be made of.
+    pub(super) fn plan(&self) -> Result<UnnumberedPlan<'_>, Error> {
+        Ok(plan::plan(&self.spec, &self.recipe, self.date)?)
     }
 
     /// What [`pki`] works with.
     pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
         pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
     }
+}
+
+impl Overrides<'_> {
+    fn apply(&self, spec: &mut ClusterSpec) -> Result<(), Error> {
+        if !self.formats.is_empty() {
+            spec.formats = self.formats.iter().copied().collect();
+        }
+        spec.deb.layout = self.deb_layout.unwrap_or(spec.deb.layout);
+        spec.deb.compression = self.deb_compression.unwrap_or(spec.deb.compression);
+        spec.seed.image = self.seed_image.unwrap_or(spec.seed.image);
+        spec.seed.layout = self.seed.unwrap_or(spec.seed.layout);
+        spec.contradiction().map_or(Ok(()), |why| Err(Error::Usage(why.to_owned())))
+    }
+}
+
+/// The recipe whose roles are assumed where `cluster.toml` names none that can be loaded.
+fn default_recipe() -> Result<Recipe, Error> {
+    Ok(recipe::embedded::load("v1.16.0")?)
 }
 
 /// Loads a recipe; a directory is relative to `base`.

@@ -12,8 +12,9 @@ use crate::{Error, clock, pki};
 
 pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
     let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let plan = cluster.plan()?;
     let nothing = BTreeSet::new();
-    let all = pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?;
+    let all = pki::status(&plan.content().pki, &cluster.pki(1, &nothing))?;
     if all.is_empty() {
         console.note("There are no certificates yet; `kube-bundle build` makes them");
     }
@@ -47,16 +48,18 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
 
 pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> Result<(), Error> {
     let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let plan = cluster.plan()?;
+    let planned = &plan.content().pki;
     let nothing = BTreeSet::new();
-    if pki::status(&cluster.plan.pki, &cluster.pki(1, &nothing))?.is_empty() {
+    if pki::status(planned, &cluster.pki(1, &nothing))?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to renew beside this cluster.toml; `kube-bundle build` makes the first".to_owned(),
         ));
     }
-    let leaves = cluster.plan.pki.certificates.iter().filter(|(_, planned)| matches!(planned, CertPlan::Leaf { .. }));
+    let leaves = planned.certificates.iter().filter(|(_, planned)| matches!(planned, CertPlan::Leaf { .. }));
     let renew: BTreeSet<_> =
         if ids.is_empty() { leaves.map(|(id, _)| id.clone()).collect() } else { ids.into_iter().collect() };
-    pki::issue(&cluster.plan.pki, &cluster.pki(jobs(None), &renew), console.progress())?;
+    pki::issue(planned, &cluster.pki(jobs(None), &renew), console.progress())?;
     console
         .note("Next: `kube-bundle build`, then install the new archives; services restart with the new certificates");
     console.result(&renew, || renew.iter().map(|id| format!("{id}\n")).collect())

@@ -1,5 +1,6 @@
 //! `kube-bundle plan`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::Console;
@@ -7,16 +8,27 @@ use super::cluster::{Cluster, Overrides};
 use super::console::{print, table};
 use crate::Error;
 use crate::cli::ClusterArgs;
+use crate::pki::revision;
 use crate::plan::certificates::CertPlan;
 use crate::plan::{FilePlan, Plan, Source};
 use crate::progress::bytes;
 
 pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
-    let plan = Cluster::load(args, &Overrides::default(), console)?.plan;
+    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let plan = cluster.plan()?;
+    // A build says why it can't be numbered; a plan, be it of another person's directory, shows the rest.
+    let number = revision::expected_number(&plan, &cluster.pki(1, &BTreeSet::new())).unwrap_or_else(|why| {
+        console
+            .progress()
+            .warn(&format!("the number of the next build is not known, so versions of packages are not: {why}"));
+        1
+    });
+    let plan = plan.number(number);
     if console.json() { print(&plan.to_json()) } else { print(&text(&plan)) }
 }
 
 fn text(plan: &Plan) -> String {
+    let Plan { content: plan, outputs, .. } = plan;
     let mut text =
         format!("Cluster {}, Kubernetes {}, recipe {}\n\nDownloads\n", plan.cluster, plan.version, plan.recipe);
     let downloads: Vec<_> = plan
@@ -34,13 +46,14 @@ fn text(plan: &Plan) -> String {
     text += &table(&["ID", "SIGNED BY", "SUBJECT", "NAMES"], &certificates);
     for node in &plan.nodes {
         // Writing to a string can't fail.
-        let _ = write!(text, "\nNode {} ({})\n", node.name, node.address);
+        let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
+        let _ = write!(text, "\nNode {} ({}): {}\n", node.name, node.address, roles.join(", "));
         text += &files(&node.files, "/");
     }
     text += "\nFor people and later workers\n";
     text += &files(&plan.operator, "operator/");
-    text += "\nArchives\n";
-    plan.outputs.iter().for_each(|output| text += &format!("{}\n", output.path));
+    text += "\nOutputs\n";
+    text += &outputs.iter().map(|output| format!("{}\n", output.path)).collect::<String>();
     text
 }
 
@@ -52,7 +65,7 @@ fn certificate(id: &str, planned: &CertPlan) -> Vec<String> {
             (issuer.as_str(), subject.common_name.clone(), names.join(" "))
         }
         CertPlan::KeyPair => ("-", "(key pair)".to_owned(), String::new()),
-        CertPlan::External { cert, .. } => ("given", cert.display().to_string(), String::new()),
+        CertPlan::External { cert, .. } => ("external", cert.display().to_string(), String::new()),
     };
     vec![id.to_owned(), issuer.to_owned(), subject, names]
 }
@@ -63,7 +76,8 @@ fn files(files: &[FilePlan], root: &str) -> String {
         .map(|file| {
             let source = match &file.source {
                 Source::Directory => "directory".to_owned(),
-                Source::Text(text) | Source::Gzipped(text) => format!("text, {}", bytes(text.len() as u64)),
+                Source::Text(text) => format!("text, {}", bytes(text.len() as u64)),
+                Source::Link(target) => format!("link to {target}"),
                 Source::Component(name) => format!("component {name}"),
                 Source::Certificate(id) => format!("certificate {id}"),
                 Source::Key(id) => format!("key {id}"),

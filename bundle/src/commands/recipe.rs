@@ -7,7 +7,9 @@ use super::Console;
 use super::cluster::load_recipe;
 use super::console::{print, table};
 use crate::Error;
+use crate::hash::Pin;
 use crate::pin as pinner;
+use crate::recipe::component::Publisher;
 use crate::recipe::{Recipe, Summary, embedded, files};
 use crate::spec::RecipeRef;
 
@@ -35,14 +37,32 @@ fn text(recipe: &Recipe) -> String {
     let release = &recipe.release;
     let mut text = format!("Recipe {}, Kubernetes {}, linux/{}\n\n", recipe.name, release.version, release.arch);
     let archives = release.archives.iter().map(|(name, archive)| {
-        vec![name.clone(), "archive".to_owned(), format!("sha512:{}", archive.sha512), archive.sources.join("; ")]
+        vec![name.clone(), "archive".to_owned(), digest(archive.pin()), publishers(&archive.sources)]
     });
     let components = release.components.iter().map(|(name, component)| {
         let inside = component.archive.as_deref().map_or_else(|| "file".to_owned(), |archive| format!("in {archive}"));
-        let pin = component.sha256.map_or_else(|| "by its archive".to_owned(), |sha256| format!("sha256:{sha256}"));
-        vec![name.clone(), inside, pin, component.sources.join("; ")]
+        vec![name.clone(), inside, digest(component.pin()), publishers(&component.sources)]
     });
     text += &table(&["NAME", "KIND", "PIN", "PUBLISHED BY"], &archives.chain(components).collect::<Vec<_>>());
+    text += "\nComponents\n";
+    let components = release.components.iter().map(|(name, component)| {
+        let (version, _) = release.version_of(component);
+        let known = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
+        vec![
+            name.clone(),
+            version.to_owned(),
+            component.package(name).to_owned(),
+            known(&component.license),
+            known(&component.upstream),
+        ]
+    });
+    text += &table(&["NAME", "VERSION", "PACKAGE", "LICENSE", "UPSTREAM"], &components.collect::<Vec<_>>());
+    text += "\nRoles\n";
+    let roles = recipe.roles.iter().map(|(name, role)| {
+        let components: Vec<_> = role.components.iter().map(String::as_str).collect();
+        vec![name.to_string(), components.join(", "), role.install.units.join(", ")]
+    });
+    text += &table(&["ROLE", "COMPONENTS", "UNITS"], &roles.collect::<Vec<_>>());
     text += "\nFlag tables\n";
     let flags = recipe.flags.iter().map(|(binary, table)| {
         let (all, deprecated) = table.counts();
@@ -55,6 +75,14 @@ fn text(recipe: &Recipe) -> String {
         let _ = writeln!(text, "{path} ({} lines)", file.lines().count());
     }
     text
+}
+
+fn digest(pin: Option<Pin>) -> String {
+    pin.map_or_else(|| "by its archive".to_owned(), |pin| pin.to_string())
+}
+
+fn publishers(sources: &[Publisher]) -> String {
+    sources.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console) -> Result<(), Error> {

@@ -119,6 +119,17 @@ impl StagedFile {
         }
     }
 
+    /// Digest of its content.
+    #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
+    pub(super) fn sha256(&self) -> Result<Sha256, Fault> {
+        let read = File::open(self.path()).and_then(Sha256::of_reader);
+        read.map(|(sha256, _)| sha256).map_err(|source| Fault::Disk {
+            verb: "read",
+            path: self.path().to_owned(),
+            source,
+        })
+    }
+
     /// The first bytes.
     #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
     pub(super) fn head(&self) -> io::Result<Vec<u8>> {

@@ -12,18 +12,19 @@ use super::compress;
 use super::pieces::CompressedCache;
 use super::segment::Segment;
 use super::tar::{self, Names};
+use crate::package::debian::{DebianPackage, control as fields};
 use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
-use crate::tree::{Content, Entry, Package, Tree};
+use crate::tree::{Content, Entry, Tree};
 
 /// What the control archive holds.
-pub fn control(package: &Package, cache: &CompressedCache) -> io::Result<Tree> {
+pub fn control(package: &DebianPackage, cache: &CompressedCache) -> io::Result<Tree> {
     let mut members = Tree::default();
     let mut add = |name: &str, mode, text: String| {
         let path: InstallPath = name.parse().map_err(io::Error::other)?;
         members.insert(path, Entry::text(mode, text)).map_err(io::Error::other)
     };
-    add("control", Mode::PUBLIC, package.control.stanza(installed_size(&package.tree)))?;
+    add("control", Mode::PUBLIC, fields::stanza(&package.about, installed_size(&package.tree)))?;
     let sums = md5sums(package, cache)?;
     if !sums.is_empty() {
         add("md5sums", Mode::PUBLIC, sums)?;
@@ -59,11 +60,11 @@ fn installed_size(tree: &Tree) -> u64 {
 }
 
 /// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
-fn md5sums(package: &Package, cache: &CompressedCache) -> io::Result<String> {
+fn md5sums(package: &DebianPackage, cache: &CompressedCache) -> io::Result<String> {
     let mut lines = String::new();
     for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
         let digest = match &entry.content {
-            Content::Directory | Content::Secret(_) => continue,
+            Content::Directory | Content::Link(_) | Content::Secret(_) => continue,
             Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
             Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_owned(),
             Content::WrittenFile(_) => return Err(io::Error::other("a package carries no artifact")),
@@ -74,7 +75,7 @@ fn md5sums(package: &Package, cache: &CompressedCache) -> io::Result<String> {
 }
 
 /// A package with the given [`control`] archive.
-pub fn segments(package: &Package, control: &Tree, cache: &CompressedCache) -> io::Result<Vec<Segment>> {
+pub fn segments(package: &DebianPackage, control: &Tree, cache: &CompressedCache) -> io::Result<Vec<Segment>> {
     let (compression, mtime) = (package.compression, package.mtime);
     let tar = |tree| tar::segments(tree, mtime, Names::Dotted);
     let when = u64::try_from(mtime).map_err(io::Error::other)?;
@@ -99,16 +100,16 @@ mod tests {
     use super::*;
     use crate::fetch::Blob;
     use crate::hash::Sha256;
-    use crate::package::{Architecture, Control, Version};
+    use crate::package::{Architecture, Package, Version};
     use crate::progress::{Progress as _, Quiet};
     use std::collections::BTreeMap;
 
-    fn package(tree: Tree) -> Package {
+    fn package(tree: Tree) -> DebianPackage {
         let line = |text: &str| text.parse().expect("a line");
-        let control = Control {
-            package: "large".parse().expect("a name"),
-            version: Version::of_release("v1", 1).expect("a version"),
-            architecture: Architecture::All,
+        let about = Package {
+            name: "large".parse().expect("a name"),
+            version: Version::new("v1", 1).expect("a version"),
+            architecture: Architecture::Independent,
             maintainer: line("a <a@b.invalid>"),
             homepage: line("https://b.invalid/"),
             depends: Vec::new(),
@@ -117,8 +118,9 @@ mod tests {
             replaces: Vec::new(),
             synopsis: line("a file"),
             description: vec![line("A file.")],
+            copyright: String::new(),
         };
-        Package { control, compression: Compression::Gzip, mtime: 0, scripts: BTreeMap::new(), tree }
+        DebianPackage { about, compression: Compression::Gzip, mtime: 0, scripts: BTreeMap::new(), tree }
     }
 
     /// Sizes stand in a tar header (33 bits of octal digits), in `Installed-Size` and in what a reader counts with.
@@ -133,7 +135,7 @@ mod tests {
         let blob = Blob::known(path, size, sha256);
         let mut tree = Tree::default();
         let entry =
-            Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::Root, content: Content::Blob(blob.clone()) };
+            Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::ROOT, content: Content::Blob(blob.clone()) };
         tree.insert("usr/bin/large".parse().expect("a path"), entry).expect("free");
         let package = package(tree);
         let target = directory.path().join("large.deb");

@@ -30,7 +30,7 @@ impl Segment {
     /// What is in an entry; nothing for a directory.
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.content {
-            Content::Directory => None,
+            Content::Directory | Content::Link(_) => None,
             Content::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
             Content::Secret(secret) => Some(Self::Secret(secret.clone())),
             Content::Blob(blob) => Some(Self::Blob(blob.clone())),
@@ -57,9 +57,10 @@ impl Segment {
 
 /// The files of a tree that has no directory, as a volume with nothing but a root wants them.
 pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
-    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
+    let is_plain = |entry: &Entry| !matches!(entry.content, Content::Directory | Content::Link(_));
+    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| !is_plain(entry) || path.parent().is_some();
     match tree.iter().find(is_elsewhere) {
-        Some((path, _)) => Err(io::Error::other(format!("`{path}` does not lie in the root of the volume"))),
+        Some((path, _)) => Err(io::Error::other(format!("`{path}` is not a file in the root of the volume"))),
         None => Ok(tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect()),
     }
 }

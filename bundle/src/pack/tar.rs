@@ -6,7 +6,7 @@ use tar::{EntryType, Header};
 
 use super::segment::Segment;
 use crate::target::Mode;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Content, Entry, Tree};
 
 const BLOCK: usize = 512;
 
@@ -42,8 +42,15 @@ pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment
 }
 
 fn header(name: &str, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
-    let kind = if entry.is_directory() { EntryType::Directory } else { EntryType::Regular };
+    let kind = match &entry.content {
+        Content::Directory => EntryType::Directory,
+        Content::Link(_) => EntryType::Symlink,
+        Content::Bytes(_) | Content::Secret(_) | Content::Blob(_) | Content::WrittenFile(_) => EntryType::Regular,
+    };
     let mut header = blank(kind, entry.mode.bits(), entry.size(), mtime)?;
+    if let Content::Link(target) = &entry.content {
+        header.set_link_name_literal(target)?;
+    }
     // Readers take a longer name from the entry before; its first 100 bytes are for those that don't.
     let mut bytes = if set_name(&mut header, name) { Vec::new() } else { long_name(name, mtime)? };
     header.set_cksum();

@@ -8,9 +8,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::Error;
 use super::directory::{PkiDir, REVISION, read_if_there};
+use super::{Error, Pki, PkiContext};
 use crate::hash::Sha256;
+use crate::manifest::Manifest;
+use crate::plan::UnnumberedPlan;
 use crate::plan::certificates::{CertPlan, PkiPlan};
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,45 +21,75 @@ struct Counted {
     content: Sha256,
 }
 
-/// What a bundle would be made of: `rest`, and every key and certificate as it is now. `base` is where `cluster.toml`
-/// lies.
-pub fn content(plan: &PkiPlan, directory: &Path, base: &Path, rest: &[Sha256]) -> Result<Sha256, Error> {
-    let mut digests = rest.to_vec();
-    if let Some(directory) = PkiDir::existing(directory)? {
+/// The number of a build. It is made only when all keys and certificates are as they will be packed, and recorded only
+/// when everything was written.
+#[derive(Debug)]
+pub struct Revision(Counted);
+
+impl Revision {
+    /// From 1.
+    pub fn number(&self) -> u32 {
+        self.0.revision
+    }
+
+    /// Remembers that `_written` was built under this number, unless `cluster.toml` fixes numbers.
+    ///
+    /// # Errors
+    /// `pki/` can't be written.
+    pub fn record(self, _written: &Manifest, at: &PkiContext<'_>) -> Result<(), Error> {
+        let is_known = |last: Counted| last.revision == self.0.revision && last.content == self.0.content;
+        if read(at.directory)?.is_some_and(is_known) {
+            return Ok(());
+        }
+        PkiDir::open(at.directory)?.write_revision(&self.0)
+    }
+}
+
+/// The number of the build of `plan` with the keys of `_issued`; `None` if it has no numbered package, or `cluster.toml`
+/// fixes the number.
+///
+/// # Errors
+/// `pki/`, or a file that `cluster.toml` names, can't be read.
+pub fn next(plan: &UnnumberedPlan<'_>, _issued: &Pki, at: &PkiContext<'_>) -> Result<Option<Revision>, Error> {
+    expected(plan, at)
+}
+
+/// The number that a build would have if all keys and certificates stay as they are.
+///
+/// # Errors
+/// As [`next`].
+pub fn expected_number(plan: &UnnumberedPlan<'_>, at: &PkiContext<'_>) -> Result<u32, Error> {
+    Ok(expected(plan, at)?.map_or(1, |revision| revision.number()))
+}
+
+fn expected(plan: &UnnumberedPlan<'_>, at: &PkiContext<'_>) -> Result<Option<Revision>, Error> {
+    if !plan.wants_number() {
+        return Ok(None);
+    }
+    let content = content(&plan.content().pki, at, plan.digest())?;
+    let revision = match read(at.directory)? {
+        Some(last) if last.content == content => last.revision,
+        Some(last) => last.revision.saturating_add(1),
+        None => 1,
+    };
+    Ok(Some(Revision(Counted { revision, content })))
+}
+
+/// A digest over what a bundle is made of: the plan, and every key and certificate as it is now.
+fn content(plan: &PkiPlan, at: &PkiContext<'_>, rest: Sha256) -> Result<Sha256, Error> {
+    let mut digests = vec![rest];
+    if let Some(directory) = PkiDir::existing(at.directory)? {
         digests.push(directory.fingerprint(plan.certificates.keys())?);
     }
     for external in plan.certificates.values() {
         let CertPlan::External { cert, key } = external else { continue };
         for path in [Some(cert), key.as_ref()].into_iter().flatten() {
-            if let Some(bytes) = read_if_there(&base.join(path))? {
+            if let Some(bytes) = read_if_there(&at.base.join(path))? {
                 digests.push(Sha256::of(bytes.expose()));
             }
         }
     }
     Ok(Sha256::of(digests.iter().map(ToString::to_string).collect::<String>().as_bytes()))
-}
-
-/// The number that a bundle of this content has or would get.
-pub fn number(directory: &Path, content: Sha256) -> Result<u32, Error> {
-    Ok(match read(directory)? {
-        Some(last) if last.content == content => last.revision,
-        Some(last) => last.revision.saturating_add(1),
-        None => 1,
-    })
-}
-
-/// Whether any build was counted here.
-#[expect(clippy::disallowed_methods, reason = "this is the room that looks after the count")]
-pub fn is_counted(directory: &Path) -> bool {
-    std::fs::metadata(directory.join(REVISION)).is_ok()
-}
-
-/// Notes that a bundle of this content was built under this number.
-pub fn record(directory: &Path, revision: u32, content: Sha256) -> Result<(), Error> {
-    if read(directory)?.is_some_and(|last| last.revision == revision && last.content == content) {
-        return Ok(());
-    }
-    PkiDir::open(directory)?.write_revision(&Counted { revision, content })
 }
 
 fn read(directory: &Path) -> Result<Option<Counted>, Error> {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::recipe::Recipe;
-use crate::recipe::layout::{Leaf, NameSet, Usage};
+use super::values::{Holder, Templates};
+use crate::recipe::layout::{External, Leaf, Names, Scope, Usage};
 use crate::spec::names::{DnsName, Host};
-use crate::spec::{ClusterSpec, KeyAlgorithm, Lifetime, Subject, network};
+use crate::spec::{self, ClusterSpec, KeyAlgorithm, Lifetime, Node, network};
 
 /// Name of a certificate: its file in `pki/`, without `.pem`.
 pub type CertId = String;
@@ -66,7 +66,7 @@ pub enum CertPlan {
 pub struct Name {
     /// C, ST and L.
     #[serde(flatten)]
-    pub place: Subject,
+    pub place: spec::Subject,
     /// O.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<String>,
@@ -74,55 +74,88 @@ pub struct Name {
     pub common_name: String,
 }
 
-pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> PkiPlan {
-    let layout = &recipe.layout;
-    let name = |common_name: &str, organization: Option<&String>| Name {
-        place: spec.pki.subject.clone(),
-        organization: organization.cloned(),
-        common_name: common_name.to_owned(),
-    };
-    let leaf = |leaf: &Leaf, names| CertPlan::Leaf {
-        issuer: leaf.issuer.clone(),
-        subject: name(&leaf.common_name, leaf.organization.as_ref()),
-        usages: leaf.usages.clone(),
-        names,
-        lifetime: spec.pki.validity,
-    };
-    let authorities = layout.authorities.iter().map(|(id, authority)| {
-        (
-            id.clone(),
-            CertPlan::Authority { subject: name(&authority.common_name, None), lifetime: spec.pki.ca_validity },
-        )
-    });
-    let leaves = layout.certificates.iter().map(|(id, described)| {
-        let names = match described.names {
-            Some(NameSet::ApiServer) => api_server_names(spec),
-            None => Vec::new(),
-        };
-        (id.clone(), leaf(described, names))
-    });
-    let key_pairs = layout.key_pairs.iter().map(|id| (id.clone(), CertPlan::KeyPair));
-    let mut certificates: BTreeMap<_, _> = authorities.chain(leaves).chain(key_pairs).collect();
-
-    if let Some(ca) = &spec.pki.existing_ca {
-        certificates.insert("ca".to_owned(), CertPlan::External { cert: ca.cert.clone(), key: Some(ca.key.clone()) });
+/// The certificates and keys of a cluster.
+///
+/// # Errors
+/// Templates that fail, and certificates whose CA is there without its key: with an etcd that exists already, nothing
+/// more can be signed for it.
+pub(super) fn plan(templates: &Templates<'_>) -> Result<PkiPlan, Vec<String>> {
+    let (spec, recipe) = (templates.spec, templates.recipe);
+    let mut faults = Vec::new();
+    let mut certificates = BTreeMap::new();
+    for (id, authority) in &recipe.layout.authorities {
+        let subject = name(spec, authority.common_name.clone(), None);
+        let made = CertPlan::Authority { subject, lifetime: spec.pki.ca_validity };
+        certificates.insert(id.clone(), external(spec, authority.external).unwrap_or(made));
     }
-    if let Some(etcd) = &spec.etcd.existing {
-        certificates.insert("etcd-ca".to_owned(), CertPlan::External { cert: etcd.ca.clone(), key: None });
-        let client = CertPlan::External { cert: etcd.cert.clone(), key: Some(etcd.key.clone()) };
-        certificates.insert("apiserver-etcd-client".to_owned(), client);
-    } else {
-        for host in etcd_hosts(spec) {
-            certificates.insert(etcd_member_id(host), leaf(&layout.etcd_member, member_names(host, spec)));
+    certificates.extend(recipe.layout.key_pairs.iter().map(|id| (id.clone(), CertPlan::KeyPair)));
+    let mut add = |id: &String, leaf: &Leaf, holders: Vec<Holder<'_>>| {
+        for holder in holders {
+            match planned(templates, leaf, holder) {
+                Ok(planned) => drop(certificates.insert(holder.certificate_id(id, leaf.per), planned)),
+                Err(why) => faults.push(why),
+            }
+        }
+    };
+    for (id, leaf) in &recipe.layout.certificates {
+        add(id, leaf, holders(spec, leaf.per, &|_| true));
+    }
+    for (role, described) in &recipe.roles {
+        let has_role = |node: &Node| node.roles.contains(role);
+        for (id, leaf) in &described.certificates {
+            if spec.nodes.iter().any(has_role) {
+                add(id, leaf, holders(spec, leaf.per, &has_role));
+            }
         }
     }
-    PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates }
+    let plan = PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates };
+    faults.extend(plan.unsigned());
+    if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+/// For whom a description is made, each in turn.
+pub(super) fn holders<'s>(spec: &'s ClusterSpec, per: Scope, has_role: &dyn Fn(&Node) -> bool) -> Vec<Holder<'s>> {
+    match per {
+        Scope::Cluster => vec![Holder::Cluster],
+        Scope::Node => spec.nodes.iter().filter(|node| has_role(node)).map(Holder::Node).collect(),
+        Scope::EtcdEndpoint => etcd_hosts(spec).into_iter().map(Holder::EtcdEndpoint).collect(),
+    }
+}
+
+fn planned(templates: &Templates<'_>, leaf: &Leaf, holder: Holder<'_>) -> Result<CertPlan, String> {
+    let spec = templates.spec;
+    if let Some(external) = external(spec, leaf.external) {
+        return Ok(external);
+    }
+    let common_name = templates.inline(&leaf.common_name, holder)?;
+    Ok(CertPlan::Leaf {
+        issuer: leaf.issuer.clone(),
+        subject: name(spec, common_name, leaf.organization.clone()),
+        usages: leaf.usages.clone(),
+        names: distinct(leaf.names.iter().flat_map(|names| hosts(*names, holder, spec))),
+        lifetime: spec.pki.validity,
+    })
+}
+
+fn name(spec: &ClusterSpec, common_name: String, organization: Option<String>) -> Name {
+    Name { place: spec.pki.subject.clone(), organization, common_name }
+}
+
+/// The files that `cluster.toml` names instead.
+fn external(spec: &ClusterSpec, which: Option<External>) -> Option<CertPlan> {
+    let (ca, etcd) = (spec.pki.existing_ca.as_ref(), spec.etcd.existing.as_ref());
+    Some(match which? {
+        External::ClusterCa => ca.map(|ca| CertPlan::External { cert: ca.cert.clone(), key: Some(ca.key.clone()) })?,
+        External::EtcdCa => etcd.map(|etcd| CertPlan::External { cert: etcd.ca.clone(), key: None })?,
+        External::EtcdClient => {
+            etcd.map(|etcd| CertPlan::External { cert: etcd.cert.clone(), key: Some(etcd.key.clone()) })?
+        }
+    })
 }
 
 impl PkiPlan {
-    /// Certificates whose CA is there without its key: with an etcd of somebody else, nothing more can be signed
-    /// for it.
-    pub(super) fn unsigned(&self) -> Vec<String> {
+    /// Certificates whose CA is there without its key.
+    fn unsigned(&self) -> Vec<String> {
         let can_sign = |id: &CertId| match self.certificates.get(id) {
             Some(CertPlan::Authority { .. }) => true,
             Some(CertPlan::External { key, .. }) => key.is_some(),
@@ -136,32 +169,35 @@ impl PkiPlan {
     }
 }
 
-/// Machines that run a member of our own etcd.
-pub(super) fn etcd_hosts(spec: &ClusterSpec) -> BTreeSet<&Host> {
+/// Hosts that run a member of an etcd whose certificates are made here.
+fn etcd_hosts(spec: &ClusterSpec) -> BTreeSet<&Host> {
     spec.etcd.endpoints.iter().filter(|_| spec.etcd.existing.is_none()).map(|endpoint| &endpoint.host).collect()
 }
 
-/// ID of a member's certificate.
-pub(super) fn etcd_member_id(host: &Host) -> CertId {
-    format!("etcd/{host}")
-}
-
-/// The guide lists `kubernetes.default.svc.cluster` as well; it is no name that anything resolves.
-fn api_server_names(spec: &ClusterSpec) -> Vec<Host> {
-    let service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned);
-    let full = format!("kubernetes.default.svc.{}", spec.domain);
-    let service = service.into_iter().chain([full]).filter_map(|name| name.parse::<DnsName>().ok()).map(Host::Name);
-    let addresses = [Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), network::first_service_ip(spec.service_cidr)];
-    let addresses = addresses.into_iter().flatten().chain(spec.masters().map(|node| node.address)).map(Host::Ip);
-    let others = spec.apiserver_sans.iter().chain([&spec.endpoint.host]).cloned();
-    distinct(service.chain(addresses).chain(others))
-}
-
-/// Its own name and those of the other members: when the first endpoint is away, the etcd client of v1.16.0
-/// holds every member's certificate against the first one's name (kubernetes#83028), and no API server finds etcd.
-fn member_names(host: &Host, spec: &ClusterSpec) -> Vec<Host> {
-    let local = [Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))].into_iter().chain("localhost".parse().ok().map(Host::Name));
-    distinct(local.chain([host.clone()]).chain(etcd_hosts(spec).into_iter().cloned()))
+/// What a set of names means for one certificate.
+fn hosts(names: Names, holder: Holder<'_>, spec: &ClusterSpec) -> Vec<Host> {
+    let dns = |name: &str| name.parse::<DnsName>().ok().map(Host::Name);
+    match names {
+        Names::Loopback => {
+            [dns("localhost"), Some(Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)))].into_iter().flatten().collect()
+        }
+        Names::Node => match holder {
+            Holder::Cluster => Vec::new(),
+            Holder::Node(node) => dns(node.name.as_str()).into_iter().chain([Host::Ip(node.address)]).collect(),
+            Holder::EtcdEndpoint(host) => vec![host.clone()],
+        },
+        Names::Masters => spec.masters().map(|node| Host::Ip(node.address)).collect(),
+        Names::EtcdMembers => etcd_hosts(spec).into_iter().cloned().collect(),
+        Names::Endpoint => vec![spec.endpoint.host.clone()],
+        Names::ServiceIp => network::first_service_ip(spec.service_cidr).map(Host::Ip).into_iter().collect(),
+        // The guide lists `kubernetes.default.svc.cluster` as well; nothing resolves it.
+        Names::ServiceNames => {
+            let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned);
+            let all = short.into_iter().chain([format!("kubernetes.default.svc.{}", spec.domain)]);
+            all.filter_map(|name| dns(&name)).collect()
+        }
+        Names::Extra => spec.apiserver_sans.clone(),
+    }
 }
 
 /// DNS names before addresses, each once, otherwise in the given order.

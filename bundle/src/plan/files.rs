@@ -1,21 +1,17 @@
 //! What lies where on each machine, with every text that holds no secret rendered and its flags checked.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
-use super::NodePlan;
-use super::certificates::{CertId, etcd_hosts, etcd_member_id};
-use crate::recipe::Recipe;
+use super::certificates::{CertId, holders};
+use super::values::{Holder, Templates};
+use crate::recipe::component::Kind;
 use crate::recipe::flags::unknown_flags;
 use crate::recipe::layout::{Condition, Credential, FileRule, FileSource, Kubeconfig, Server};
-use crate::recipe::template::Renderer;
-use crate::spec::names::{Host, NodeName};
 use crate::spec::{API_PORT, ClusterSpec, Node};
 use crate::target::{InstallPath, Mode, Owner};
 
 /// One file or directory of a machine.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FilePlan {
     /// Where, without a leading slash.
     pub path: InstallPath,
@@ -28,16 +24,16 @@ pub struct FilePlan {
 }
 
 /// What a file is made of.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
     /// Nothing.
     Directory,
     /// This text.
     Text(String),
-    /// This text, as `gzip -9n` writes it.
-    Gzipped(String),
-    /// A verified binary.
+    /// A symbolic link to this path.
+    Link(String),
+    /// A verified download.
     Component(String),
     /// A certificate, or the public half of a key pair.
     Certificate(CertId),
@@ -59,7 +55,7 @@ impl Source {
 }
 
 /// A kubeconfig without its secret.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KubeconfigPlan {
     /// Name of the cluster entry.
     pub cluster: String,
@@ -73,193 +69,144 @@ pub struct KubeconfigPlan {
     pub credential: Credential,
 }
 
-/// Directories that depend on who installs: the FHS gives `/usr/local` to the administrator.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct Directories {
-    bin: &'static str,
-    lib: &'static str,
-    units: &'static str,
+/// Files and the errors met on the way, so that all of them are reported at once.
+struct Planner<'t> {
+    templates: &'t Templates<'t>,
+    files: Vec<FilePlan>,
+    faults: Vec<String>,
 }
 
-const LOCAL: Directories =
-    Directories { bin: "usr/local/bin", lib: "usr/local/lib/kube-bundle", units: "etc/systemd/system" };
-
-/// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`,
-/// it is the same place.
-const PACKAGED: Directories = Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
-
-/// What templates may name.
-#[derive(Serialize)]
-struct Values<'a> {
-    #[serde(flatten)]
-    directories: Directories,
-    cluster: ClusterValues<'a>,
-    etcd: EtcdValues,
-    vars: &'a BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    node: Option<&'a Node>,
-}
-
-#[derive(Serialize)]
-struct ClusterValues<'a> {
-    name: &'a str,
-    version: &'a str,
-    endpoint: String,
-    pod_cidr: String,
-    service_cidr: String,
-    domain: &'a str,
-    pod_security_policy: bool,
-}
-
-#[derive(Serialize)]
-struct EtcdValues {
-    endpoints: Vec<String>,
-}
-
-/// All files of a cluster.
-pub(super) struct Planned {
-    pub(super) nodes: Vec<NodePlan>,
-    pub(super) operator: Vec<FilePlan>,
-}
-
-pub(super) fn plan(spec: &ClusterSpec, recipe: &Recipe) -> Result<Planned, Vec<String>> {
-    let planner = Planner::new(spec, recipe, LOCAL)?;
-    let mut faults = Vec::new();
-    let nodes = spec.nodes.iter().map(|node| NodePlan {
-        name: node.name.clone(),
-        address: node.address,
-        install: recipe.layout.install.clone(),
-        files: planner.files(&recipe.layout.files, Some(node), &mut faults),
-    });
-    let nodes = nodes.collect();
-    let mut operator = planner.files(&recipe.layout.operator, None, &mut faults);
-    operator.extend(etcd_hosts(spec).into_iter().flat_map(etcd_files));
-    operator.sort_by(|one, other| one.path.cmp(&other.path));
-    unless_faulty(faults, Planned { nodes, operator })
-}
-
-/// The files of each machine, where packages put them.
-pub(super) fn packaged(spec: &ClusterSpec, recipe: &Recipe) -> Result<Vec<(NodeName, Vec<FilePlan>)>, Vec<String>> {
-    let planner = Planner::new(spec, recipe, PACKAGED)?;
-    let mut faults = Vec::new();
-    let files = |node: &Node| (node.name.clone(), planner.files(&recipe.layout.files, Some(node), &mut faults));
-    let nodes = spec.nodes.iter().map(files).collect();
-    unless_faulty(faults, nodes)
-}
-
-fn unless_faulty<T>(mut faults: Vec<String>, planned: T) -> Result<T, Vec<String>> {
-    // Three masters have the same fault three times.
-    faults.sort();
-    faults.dedup();
-    if faults.is_empty() { Ok(planned) } else { Err(faults) }
-}
-
-struct Planner<'a> {
-    spec: &'a ClusterSpec,
-    recipe: &'a Recipe,
-    directories: Directories,
-    renderer: Renderer<'a>,
-}
-
-impl<'p> Planner<'p> {
-    fn new(spec: &'p ClusterSpec, recipe: &'p Recipe, directories: Directories) -> Result<Self, Vec<String>> {
-        let renderer = Renderer::new(&recipe.files).map_err(|why| vec![why])?;
-        Ok(Self { spec, recipe, directories, renderer })
-    }
-
-    fn files(&self, rules: &[FileRule], node: Option<&Node>, faults: &mut Vec<String>) -> Vec<FilePlan> {
-        let values = self.values(node);
-        let mut files = Vec::new();
-        for rule in rules.iter().filter(|rule| self.is_wanted(rule)) {
-            match self.file(rule, &values) {
-                Ok(file) => files.push(file),
-                Err(more) => faults.extend(more),
-            }
+/// The files of a machine: the components of its roles, and what else the roles say. Sorted by path.
+///
+/// # Errors
+/// Templates that fail, flags that a program does not know, secrets that others could read, and files of two roles that
+/// differ though they lie at one place.
+pub(super) fn of_node(templates: &Templates<'_>, node: &Node) -> Result<Vec<FilePlan>, Vec<String>> {
+    let mut planner = Planner { templates, files: Vec::new(), faults: Vec::new() };
+    let holder = Holder::Node(node);
+    for (name, role) in templates.recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)) {
+        for component in &role.components {
+            let file = planner.component(component, holder);
+            planner.add(file);
         }
-        files.sort_by(|one, other| one.path.cmp(&other.path));
-        files
+        for rule in &role.files {
+            planner.rule(rule, &format!("roles/{name}/"), holder);
+        }
     }
+    planner.finish()
+}
 
-    fn is_wanted(&self, rule: &FileRule) -> bool {
-        match rule.when {
-            None => true,
-            Some(Condition::PodSecurityPolicy) => self.spec.pod_security_policy,
+/// The files for people, sorted by path.
+///
+/// # Errors
+/// As [`of_node`].
+pub(super) fn of_operator(templates: &Templates<'_>) -> Result<Vec<FilePlan>, Vec<String>> {
+    let mut planner = Planner { templates, files: Vec::new(), faults: Vec::new() };
+    for rule in &templates.recipe.layout.operator {
+        for holder in holders(templates.spec, rule.per, &|_| true) {
+            planner.rule(rule, "", holder);
+        }
+    }
+    planner.finish()
+}
+
+impl Planner<'_> {
+    fn add(&mut self, planned: Result<FilePlan, Vec<String>>) {
+        match planned {
+            Ok(file) => match self.files.iter().find(|other| other.path == file.path) {
+                // Two roles of one machine may need the same file.
+                Some(other) if *other == file => {}
+                Some(_) => self.faults.push(format!("`/{}` is described twice, and differently", file.path)),
+                None => self.files.push(file),
+            },
+            Err(faults) => self.faults.extend(faults),
         }
     }
 
-    fn file(&self, rule: &FileRule, values: &Values<'_>) -> Result<FilePlan, Vec<String>> {
-        let path = self.renderer.render_inline(&rule.path, values).map_err(|why| vec![why])?;
-        let path = path.parse().map_err(|why| vec![format!("`{}`: {why}", rule.path)])?;
+    fn finish(mut self) -> Result<Vec<FilePlan>, Vec<String>> {
+        self.files.sort_by(|one, other| one.path.cmp(&other.path));
+        if self.faults.is_empty() { Ok(self.files) } else { Err(self.faults) }
+    }
+
+    /// Adds what a rule says; `directory` is where the recipe's file that has the rule lies.
+    fn rule(&mut self, rule: &FileRule, directory: &str, holder: Holder<'_>) {
+        if is_wanted(rule, self.templates.spec) {
+            let planned = self.file(rule, directory, holder);
+            self.add(planned);
+        }
+    }
+
+    fn file(&self, rule: &FileRule, directory: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {
         let source = match &rule.source {
             FileSource::Directory => Source::Directory,
-            FileSource::Text(file) => Source::Text(self.text(file, values)?),
+            FileSource::Text(file) => Source::Text(self.text(&format!("{directory}{file}"), holder)?),
+            FileSource::Link(target) => Source::Link(target.clone()),
             FileSource::Component(name) => Source::Component(name.clone()),
-            FileSource::Certificate(id) => Source::Certificate(id.clone()),
-            FileSource::Key(id) => Source::Key(id.clone()),
-            FileSource::Kubeconfig(name) => Source::Kubeconfig(self.kubeconfig(&self.recipe.layout.kubeconfigs[name])),
+            FileSource::Certificate(id) => Source::Certificate(self.certificate_id(id, holder)),
+            FileSource::Key(id) => Source::Key(self.certificate_id(id, holder)),
+            FileSource::Kubeconfig(name) => Source::Kubeconfig(self.kubeconfig(name, holder)?),
             FileSource::BootstrapToken => Source::BootstrapToken,
             FileSource::EncryptionConfig => Source::EncryptionConfig,
         };
+        let path = self.path(&rule.path, holder)?;
         if source.is_secret() && rule.mode.bits() & 0o077 != 0 {
             return Err(vec![format!("`{path}` holds a secret, and mode {} lets others read it", rule.mode)]);
         }
-        Ok(FilePlan { path, mode: rule.mode, owner: Owner::Root, source })
+        Ok(FilePlan { path, mode: rule.mode, owner: rule.owner.clone(), source })
     }
 
-    fn text(&self, file: &str, values: &Values<'_>) -> Result<String, Vec<String>> {
-        let text = self.renderer.render(file, values).map_err(|why| vec![why])?;
-        let unknown: Vec<_> =
-            unknown_flags(&text, &self.recipe.flags).into_iter().map(|fault| format!("`{file}`: {fault}")).collect();
+    fn component(&self, name: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {
+        let component = &self.templates.recipe.release.components[name];
+        let path = component.path.clone().unwrap_or_else(|| format!("{{{{ bin }}}}/{name}"));
+        let mode = match component.kind {
+            Kind::Program => Mode::EXECUTABLE,
+            Kind::File => Mode::PUBLIC,
+        };
+        let path = self.path(&path, holder)?;
+        Ok(FilePlan { path, mode, owner: Owner::ROOT, source: Source::Component(name.to_owned()) })
+    }
+
+    fn path(&self, template: &str, holder: Holder<'_>) -> Result<InstallPath, Vec<String>> {
+        let path = self.templates.inline(template, holder).map_err(|why| vec![why])?;
+        path.parse().map_err(|why| vec![format!("`{template}`: {why}")])
+    }
+
+    fn text(&self, file: &str, holder: Holder<'_>) -> Result<String, Vec<String>> {
+        let text = self.templates.file(file, holder).map_err(|why| vec![why])?;
+        let unknown = unknown_flags(&text, &self.templates.recipe.flags);
+        let unknown: Vec<_> = unknown.into_iter().map(|fault| format!("`{file}`: {fault}")).collect();
         if unknown.is_empty() { Ok(text) } else { Err(unknown) }
     }
 
-    fn values<'a>(&'a self, node: Option<&'a Node>) -> Values<'a> {
-        let spec = self.spec;
-        Values {
-            directories: self.directories,
-            cluster: ClusterValues {
-                name: spec.name.as_str(),
-                version: &self.recipe.release.version,
-                endpoint: spec.endpoint.to_string(),
-                pod_cidr: spec.pod_cidr.to_string(),
-                service_cidr: spec.service_cidr.to_string(),
-                domain: spec.domain.as_str(),
-                pod_security_policy: spec.pod_security_policy,
-            },
-            etcd: EtcdValues { endpoints: spec.etcd.endpoints.iter().map(ToString::to_string).collect() },
-            vars: &self.recipe.release.vars,
-            node,
-        }
+    fn certificate_id(&self, id: &str, holder: Holder<'_>) -> CertId {
+        // Authorities and key pairs are the cluster's.
+        let per = self.templates.recipe.certificate(id).map(|leaf| leaf.per).unwrap_or_default();
+        holder.certificate_id(id, per)
     }
 
-    fn kubeconfig(&self, described: &Kubeconfig) -> KubeconfigPlan {
-        KubeconfigPlan {
-            cluster: self.spec.name.to_string(),
+    fn kubeconfig(&self, name: &str, holder: Holder<'_>) -> Result<KubeconfigPlan, Vec<String>> {
+        let described: &Kubeconfig =
+            self.templates.recipe.kubeconfig(name).ok_or_else(|| vec![format!("there is no kubeconfig `{name}`")])?;
+        let spec = self.templates.spec;
+        Ok(KubeconfigPlan {
+            cluster: spec.name.to_string(),
             server: match described.server {
-                Server::Endpoint => self.spec.endpoint.to_string(),
+                Server::Endpoint => spec.endpoint.to_string(),
                 Server::Local => format!("https://127.0.0.1:{API_PORT}"),
             },
             user: described.user.clone(),
             context: described.context.clone(),
-            credential: described.credential.clone(),
-        }
+            credential: match &described.credential {
+                Credential::Certificate(id) => Credential::Certificate(self.certificate_id(id, holder)),
+                Credential::BootstrapToken => Credential::BootstrapToken,
+            },
+        })
     }
 }
 
-/// What whoever runs etcd on `host` puts into `/etc/etcd`, under the guide's names.
-fn etcd_files(host: &Host) -> [FilePlan; 3] {
-    let id = etcd_member_id(host);
-    let file = |name: &str, mode, source| FilePlan {
-        path: format!("etcd/{}/{name}", host.to_string().replace(':', "-"))
-            .parse()
-            .unwrap_or_else(|why| unreachable!("a host is a path part: {why}")),
-        mode,
-        owner: Owner::Root,
-        source,
-    };
-    [
-        file("ca.pem", Mode::PUBLIC, Source::Certificate("etcd-ca".to_owned())),
-        file("etcd.pem", Mode::PUBLIC, Source::Certificate(id.clone())),
-        file("etcd-key.pem", Mode::SECRET, Source::Key(id)),
-    ]
+fn is_wanted(rule: &FileRule, spec: &ClusterSpec) -> bool {
+    match rule.when {
+        None => true,
+        Some(Condition::PodSecurityPolicy) => spec.pod_security_policy,
+    }
 }

@@ -118,14 +118,25 @@ fn paths<'o>(outputs: impl Iterator<Item = &'o &'o Output>) -> Vec<String> {
 }
 
 fn is_shared(output: &Output) -> bool {
-    matches!(&output.kind, OutputKind::Deb(package) if package.node.is_none())
+    matches!(&output.kind, OutputKind::Package(package) if package.node.is_none())
 }
 
 fn payload<'o>(kind: Payload, node: &NodeName, packed: &'o [Output]) -> Vec<&'o Output> {
     let is_own = |output: &&Output| output.kind.node() == Some(node);
+    // A machine needs its own package and those that this one depends on.
+    let needed = packed.iter().find_map(|output| match &output.kind {
+        OutputKind::Package(package) if package.node.as_ref() == Some(node) => Some(&package.about.depends),
+        _ => None,
+    });
+    let is_needed = |output: &&Output| match &output.kind {
+        OutputKind::Package(package) => {
+            needed.is_some_and(|needed| needed.iter().any(|relation| relation.package == package.about.name))
+        }
+        _ => false,
+    };
     let wanted = |output: &&Output| match (kind, &output.kind) {
-        (Payload::Tarball, OutputKind::Tarball { .. }) => is_own(output),
-        (Payload::Deb, OutputKind::Deb(_)) => is_shared(output) || is_own(output),
+        (Payload::Tarball, OutputKind::Archive { .. }) => is_own(output),
+        (Payload::Deb, OutputKind::Package(_)) => is_needed(output) || is_own(output),
         _ => false,
     };
     packed.iter().filter(wanted).collect()

@@ -1,81 +1,57 @@
-//! `layout.toml`: what a machine consists of. Shapes only; `plan` gives them a cluster.
+//! `layout.toml`: what a cluster has whichever roles its machines have; and the terms that roles are described in, too.
+//! Shapes only; `plan` gives them a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Recipe, template};
 use crate::package::Line;
-use crate::target::{InstallPath, Mode};
+use crate::target::{Mode, Owner};
 
-/// What lies where, and which certificates it takes.
+/// What belongs to no role.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layout {
-    /// Units and ports.
-    pub install: Install,
-    /// What Debian packages say of themselves.
-    pub deb: Deb,
-    /// Files on every master.
-    pub files: Vec<FileRule>,
+    /// What all packages say of themselves.
+    pub package: PackageDefaults,
+    /// Packages that components are grouped into, by name.
+    #[serde(default)]
+    pub packages: BTreeMap<String, PackageGroup>,
     /// Files for people, below `operator/`.
     pub operator: Vec<FileRule>,
     /// Certificate authorities by ID.
     pub authorities: BTreeMap<String, Authority>,
-    /// Other certificates by ID.
+    /// Certificates that belong to no role, by ID.
+    #[serde(default)]
     pub certificates: BTreeMap<String, Leaf>,
-    /// What each etcd member of our own gets.
-    pub etcd_member: Leaf,
     /// IDs of key pairs without a certificate.
     pub key_pairs: BTreeSet<String>,
-    /// Kubeconfigs by name.
+    /// Kubeconfigs that belong to no role, by name.
+    #[serde(default)]
     pub kubeconfigs: BTreeMap<String, Kubeconfig>,
 }
 
-/// What the installer starts and checks.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Install {
-    /// Units in the order of starting.
-    pub units: Vec<String>,
-    /// TCP ports that must be free.
-    pub ports: Vec<u16>,
-    /// Directories that units write to and that go with them.
-    pub state: Vec<InstallPath>,
-    /// Directories of logs, which stay until a purge.
-    pub logs: Vec<InstallPath>,
-    /// What units write into these directories; the last part may be a pattern of glob(7). A package's purge removes
-    /// it and nothing else.
-    pub writes: Vec<InstallPath>,
-}
-
-/// What Debian packages say of themselves.
+/// What all packages say of themselves.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Deb {
-    /// Who answers for them: a name and an address in angle brackets (Debian Policy 5.6.2).
+pub struct PackageDefaults {
+    /// Who answers for them: a name and an address in angle brackets.
     pub maintainer: Line,
-    /// Where more is to be read.
+    /// Where users find more.
     pub homepage: Line,
-    /// The file of this recipe that is their copyright file.
+    /// The file of this recipe that states copyright and licenses.
     pub copyright: String,
-    /// What is said of each component.
-    #[serde(default)]
-    pub components: BTreeMap<String, DebComponent>,
 }
 
-/// The package of one component.
+/// A package of one or more components.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DebComponent {
-    /// What it is, in a phrase.
-    #[serde(default)]
+#[serde(deny_unknown_fields, default)]
+pub struct PackageGroup {
+    /// One line that says what it is.
     pub synopsis: Option<Line>,
-    /// What it is, at length: paragraphs.
-    #[serde(default)]
+    /// Paragraphs that say more.
     pub description: Vec<Line>,
-    /// Packages of others that own the same files.
-    #[serde(default)]
+    /// Packages of other publishers that own the same files.
     pub conflicts: Vec<String>,
 }
 
@@ -83,15 +59,21 @@ pub struct DebComponent {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRule {
-    /// Where; a template.
+    /// Where it is installed; a template.
     pub path: String,
     /// Permission bits.
     pub mode: Mode,
+    /// `USER:GROUP`; root's if left out.
+    #[serde(default)]
+    pub owner: Owner,
     /// What is in it.
     pub source: FileSource,
-    /// Only then is it there.
+    /// Left out unless `cluster.toml` asks for this.
     #[serde(default)]
     pub when: Option<Condition>,
+    /// How many there are. A role's files are on every machine that has it; this is for `[[operator]]`.
+    #[serde(default)]
+    pub per: Scope,
 }
 
 /// Options of `cluster.toml` that a file can hang on.
@@ -108,9 +90,11 @@ pub enum Condition {
 pub enum FileSource {
     /// Nothing.
     Directory,
-    /// A template of the recipe.
+    /// A template of the recipe: a path beside the file that says so.
     Text(String),
-    /// A binary.
+    /// A symbolic link to this path.
+    Link(String),
+    /// A component, as it was fetched.
     Component(String),
     /// A certificate, or the public half of a key pair.
     Certificate(String),
@@ -130,6 +114,34 @@ pub enum FileSource {
 pub struct Authority {
     /// CN.
     pub common_name: String,
+    /// `cluster.toml` may name files that take its place.
+    #[serde(default)]
+    pub external: Option<External>,
+}
+
+/// What `cluster.toml` may bring along instead of having it made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum External {
+    /// `[pki] ca_cert` and `ca_key`.
+    ClusterCa,
+    /// `[etcd] ca`.
+    EtcdCa,
+    /// `[etcd] cert` and `key`.
+    EtcdClient,
+}
+
+/// How many certificates, or files, one description stands for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// One, whatever the cluster. Its ID is as described.
+    #[default]
+    Cluster,
+    /// One for each machine that has the role. Its ID is `ID/NODE`.
+    Node,
+    /// One for each host of `[etcd] endpoints`, unless that is an etcd which exists already. Its ID is `ID/HOST`.
+    EtcdEndpoint,
 }
 
 /// A certificate that a CA signs.
@@ -138,16 +150,22 @@ pub struct Authority {
 pub struct Leaf {
     /// ID of its CA.
     pub issuer: String,
-    /// CN, which Kubernetes takes as the user's name.
+    /// CN, which Kubernetes takes as the user's name; a template.
     pub common_name: String,
     /// O, which Kubernetes takes as the user's group.
     #[serde(default)]
     pub organization: Option<String>,
     /// Extended key usages.
     pub usages: Vec<Usage>,
-    /// Which subject alternative names it carries.
+    /// How many there are.
     #[serde(default)]
-    pub names: Option<NameSet>,
+    pub per: Scope,
+    /// Subject alternative names.
+    #[serde(default)]
+    pub names: Vec<Names>,
+    /// `cluster.toml` may name files that take its place.
+    #[serde(default)]
+    pub external: Option<External>,
 }
 
 /// Extended key usages (RFC 5280, 4.2.1.12).
@@ -160,12 +178,26 @@ pub enum Usage {
     Client,
 }
 
-/// Sets of names that depend on the cluster.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// Subject alternative names that depend on the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum NameSet {
-    /// Every name an API server is called by.
-    ApiServer,
+pub enum Names {
+    /// `localhost` and 127.0.0.1.
+    Loopback,
+    /// Whom the certificate is for: a node's name and address, or an etcd endpoint's host.
+    Node,
+    /// Addresses of all nodes with an API server.
+    Masters,
+    /// Hosts of `[etcd] endpoints`.
+    EtcdMembers,
+    /// The host of the cluster's endpoint.
+    Endpoint,
+    /// The first address of the service network, which the Service `kubernetes` has.
+    ServiceIp,
+    /// `kubernetes.default.svc` and its short and long forms.
+    ServiceNames,
+    /// `[cluster] apiserver_sans`.
+    Extra,
 }
 
 /// Who dials whom with what.
@@ -189,7 +221,7 @@ fn default_context() -> String {
 }
 
 /// What proves an identity.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Credential {
     /// A client certificate, by ID.
@@ -207,57 +239,4 @@ pub enum Server {
     Endpoint,
     /// The one on the same machine.
     Local,
-}
-
-impl Layout {
-    /// Notes every reference that leads nowhere and every template that doesn't compile.
-    pub(super) fn contradictions(&self, recipe: &Recipe, faults: &mut Vec<String>) {
-        let known = |id: &String| {
-            self.authorities.contains_key(id) || self.certificates.contains_key(id) || self.key_pairs.contains(id)
-        };
-        for rule in self.files.iter().chain(&self.operator) {
-            let lost = match &rule.source {
-                FileSource::Text(file) => recipe.files.get(file).is_none().then(|| format!("file `{file}`")),
-                FileSource::Component(name) => {
-                    (!recipe.release.components.contains_key(name)).then(|| format!("component `{name}`"))
-                }
-                FileSource::Certificate(id) | FileSource::Key(id) => {
-                    (!known(id)).then(|| format!("certificate `{id}`"))
-                }
-                FileSource::Kubeconfig(name) => {
-                    (!self.kubeconfigs.contains_key(name)).then(|| format!("kubeconfig `{name}`"))
-                }
-                FileSource::Directory | FileSource::BootstrapToken | FileSource::EncryptionConfig => None,
-            };
-            faults.extend(lost.map(|what| format!("`{}` wants {what}, which is not there", rule.path)));
-        }
-        for (id, leaf) in self.certificates.iter().chain([(&"etcd_member".to_owned(), &self.etcd_member)]) {
-            if !self.authorities.contains_key(&leaf.issuer) {
-                faults.push(format!("certificate `{id}` is issued by `{}`, which is no authority", leaf.issuer));
-            }
-        }
-        // Kubeconfigs trust the one, `[pki] ca_cert` and `[etcd]` of cluster.toml replace the others.
-        for id in ["ca", "etcd-ca"].iter().filter(|id| !self.authorities.contains_key(**id)) {
-            faults.push(format!("there is no authority `{id}`"));
-        }
-        if !self.certificates.contains_key("apiserver-etcd-client") {
-            faults.push("there is no certificate `apiserver-etcd-client`".to_owned());
-        }
-        for (name, kubeconfig) in &self.kubeconfigs {
-            if let Credential::Certificate(id) = &kubeconfig.credential
-                && !self.certificates.contains_key(id)
-            {
-                faults.push(format!("kubeconfig `{name}` uses certificate `{id}`, which is not there"));
-            }
-        }
-        if recipe.files.get(&self.deb.copyright).is_none() {
-            faults.push(format!("packages want file `{}`, which is not there", self.deb.copyright));
-        }
-        for name in self.deb.components.keys().filter(|name| !recipe.release.components.contains_key(*name)) {
-            faults.push(format!("`[deb.components.{name}]` describes a component that is not there"));
-        }
-        if let Err(why) = template::compile(&recipe.files) {
-            faults.push(why);
-        }
-    }
 }

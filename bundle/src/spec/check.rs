@@ -18,7 +18,7 @@ use toml::de::DeTable;
 use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
-use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, SeedSpec};
+use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service};
 use crate::diagnostic::Diagnostic;
 
 type Rule = fn(&Read, &FaultList);
@@ -50,7 +50,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// The spec and its warnings, or all faults.
-pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Diagnostic>> {
+pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Diagnostic>> {
     let faults = FaultList::default();
     let (table, syntax) = DeTable::parse_recoverable(text);
     for fault in &syntax {
@@ -65,8 +65,9 @@ pub(super) fn check(text: &str) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Di
         return Err(faults.into_vec());
     }
     let root = Table::root(&table, &faults);
-    let read = read(&root, &faults);
+    let mut read = read(&root, &faults);
     root.finish();
+    look_up_roles(&mut read, roles, &faults);
     for rule in RULES {
         rule(&read, &faults);
     }
@@ -88,6 +89,7 @@ impl Read {
                 name: node.name?.into_inner(),
                 address: node.address?.into_inner(),
                 roles: node.roles?.into_iter().map(Spanned::into_inner).collect(),
+                has_api_server: node.has_api_server,
                 network: seeds::network(node.network),
             })
         };
@@ -134,6 +136,17 @@ impl Read {
         self.nodes.iter().filter_map(|node| node.address.as_ref())
     }
 
+    /// Nodes with an API server.
+    fn masters(&self) -> impl Iterator<Item = &ReadNode> {
+        self.nodes.iter().filter(|node| node.has_api_server)
+    }
+
+    /// Whether a node with an API server has this address.
+    fn is_master(&self, host: &Host) -> bool {
+        let mut addresses = self.masters().filter_map(|node| node.address.as_ref());
+        addresses.any(|address| *host == Host::Ip(*address.get_ref()))
+    }
+
     /// Notes that `address` lies in one of the networks that only the cluster's inside knows.
     fn reject_cluster_network_address(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
         for (key, cidr) in self.networks().filter(|(_, cidr)| cidr.get_ref().contains(&address)) {
@@ -146,15 +159,38 @@ impl Read {
     }
 }
 
+/// Whether the recipe has the roles that nodes name, and which of them run an API server.
+fn look_up_roles(read: &mut Read, roles: &RoleCatalog, faults: &FaultList) {
+    for node in &mut read.nodes {
+        let Some(named) = &node.roles else { continue };
+        let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|role| roles.has(role.get_ref()));
+        let known = known.into_iter().map(Spanned::get_ref);
+        node.has_api_server = roles.provide(known, Service::ApiServer);
+        for role in &unknown {
+            let expected: Vec<_> = roles.names().map(|name| format!("`{name}`")).collect();
+            faults.add(
+                Diagnostic::error(
+                    role.span(),
+                    format!("the recipe has no role `{}`", role.get_ref()),
+                    format!("expected {}", expected.join(" or ")),
+                )
+                .help("`kube-bundle recipe show` lists a recipe's roles; workers join with `operator/bootstrap-kubeconfig`"),
+            );
+        }
+        if !unknown.is_empty() {
+            node.roles = None;
+        }
+    }
+}
+
 fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
     // A mistyped address elsewhere may be the one that is meant; it is a fault of its own.
     let (Some(endpoint), Some(sans)) = (&read.endpoint, &read.sans) else { return };
-    if read.nodes.iter().any(|node| node.address.is_none()) {
+    if read.nodes.iter().any(|node| node.address.is_none() || node.roles.is_none()) {
         return;
     }
     let host = &endpoint.get_ref().host;
-    let is_master = read.addresses().any(|address| *host == Host::Ip(*address.get_ref()));
-    if !is_master && !sans.iter().any(|san| san.get_ref() == host) {
+    if !read.is_master(host) && !sans.iter().any(|san| san.get_ref() == host) {
         faults.add(
             Diagnostic::error(
                 endpoint.span(),
@@ -171,7 +207,7 @@ fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
 fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
     let Some(endpoint) = &read.endpoint else { return };
     let Endpoint { host, port } = endpoint.get_ref();
-    if *port != API_PORT && read.addresses().any(|address| *host == Host::Ip(*address.get_ref())) {
+    if *port != API_PORT && read.is_master(host) {
         faults.add(
             Diagnostic::error(
                 endpoint.span(),
@@ -206,8 +242,9 @@ fn check_unique<'r, T: Ord + Display + 'r>(
 }
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
-    // Master is the only role, so a node without it is a fault of its own, and this one would only repeat it.
-    if read.nodes.is_empty() {
+    // A node whose roles are wrong or missing may be meant to be one; that is an error of its own.
+    let may_be = |node: &ReadNode| node.has_api_server || node.roles.as_ref().is_none_or(Vec::is_empty);
+    if !read.nodes.iter().any(may_be) {
         let span = read.nodes_span.clone().unwrap_or(0..0);
         faults.add(
             Diagnostic::error(span, "no node is a master", "a control plane needs at least one")

@@ -51,6 +51,10 @@ name! {
     NodeName, |text| label(text, 63)
 }
 name! {
+    /// A role of machines: a DNS label of at most 40 characters. It names a directory of the recipe.
+    RoleName, |text| label(text, 40)
+}
+name! {
     /// A DNS name (RFC 1123): labels joined by dots, at most 253 characters.
     DnsName, dns_name
 }
@@ -78,6 +82,12 @@ fn dns_name(text: &str) -> Result<(), BadName> {
     text.split('.')
         .try_for_each(|part| label(part, 63))
         .map_err(|BadName(why)| BadName(format!("expected labels joined by dots, and one of them is wrong: {why}")))
+}
+
+impl<'de> serde::Deserialize<'de> for RoleName {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 /// What a certificate can be asked to name, and a client to dial.

@@ -29,6 +29,13 @@ impl Format {
     }
 }
 
+impl Format {
+    /// What a machine's archive of this format is called, without its directory.
+    pub fn archive_name(stem: &str) -> String {
+        format!("{stem}.tar.gz")
+    }
+}
+
 impl FromStr for Format {
     type Err = String;
 

@@ -8,11 +8,11 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use toml::Spanned;
 
-use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName};
+use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 use super::raw::{FaultList, Table};
 use super::{
     DebSpec, ExistingCa, ExistingEtcd, Format, InterfaceName, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
-    RecipeRef, Role, SeedImage, SeedLayout, SshKey, Subject,
+    RecipeRef, SeedImage, SeedLayout, SshKey, Subject,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -69,7 +69,9 @@ pub(super) struct ReadNode {
     pub(super) name: Option<Spanned<NodeName>>,
     pub(super) address: Option<Spanned<IpAddr>>,
     pub(super) roles_span: Option<Range<usize>>,
-    pub(super) roles: Option<Vec<Spanned<Role>>>,
+    pub(super) roles: Option<Vec<Spanned<RoleName>>>,
+    /// Known once roles were looked up in the recipe.
+    pub(super) has_api_server: bool,
     pub(super) network: Option<ReadNetwork>,
 }
 
@@ -174,6 +176,7 @@ fn read_node(table: Table<'_>) -> ReadNode {
         address: table.require_number("address", "10.200.16.79"),
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
+        has_api_server: false,
         network: table.table("network").map(read_network),
     };
     table.finish();

@@ -87,8 +87,8 @@ pub(super) fn directory(scene: &Scene) -> Result<()> {
     ensure!(log(&first)? == said, "the second boot did it again");
     proved("second boot: nothing is done again");
 
-    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
-    cluster.edit("recipe/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: true # still")?;
+    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit("recipe/roles/master/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: true # still")?;
     let changed = cluster.build_as("nocloud", "two", &[])?;
     first.sh("echo '# mine' >>/etc/kubernetes/config/kube-scheduler.yaml")?;
     plant(&first, &changed, "deb/*.deb")?;

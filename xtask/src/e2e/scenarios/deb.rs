@@ -49,7 +49,7 @@ pub(super) fn three_masters(scene: &Scene) -> Result<()> {
     bundle.healthy(second)?;
     proved("apt-get install roc-master-2 from the repository in a directory: API server well");
 
-    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
     let rebuilt = cluster.build("two", &[])?;
     second.sh("rm -r /srv/deb")?;
     second.carry(&rebuilt.out.join("deb"), "srv")?;
@@ -101,7 +101,7 @@ pub(super) fn upgrade(scene: &Scene) -> Result<()> {
     ensure!(restarted(&first, &starts(&machine)?).is_empty(), "the same packages again restarted something");
     proved("the same packages again: nothing restarts");
 
-    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
     let changed = cluster.build("two", &[])?;
     changed.carry_packages(&machine, "two")?;
     machine.sh("dpkg -i /root/two/*.deb")?;

@@ -122,7 +122,7 @@ pub(super) fn upgrade(scene: &Scene) -> Result<()> {
         bundle.healthy(&machine)
     };
 
-    cluster.edit("recipe/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
     let two = unpack(&cluster.build("two", &[])?, &machine, "two")?;
     install(&two, "kube-scheduler")?;
     machine.sh(

@@ -1,0 +1,44 @@
+//! What a package is made from: its own files, and for a machine's package what its scripts need to know.
+
+use super::{Error, Ingredients, conflict, conflict_at, installer, missing, node_plan, restarts, tree};
+use crate::artifact::ArtifactInput;
+use crate::package::debian::{self, NodeRecord};
+use crate::package::{Manager, Relation};
+use crate::plan::{FilePlan, OutputKind, PackagePlan, Plan};
+
+pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<ArtifactInput, Error> {
+    let Manager::Dpkg = package.manager;
+    let PackagePlan { about, compression, date, .. } = package;
+    let name = about.name.as_str();
+    let own = tree(name, &package.files, from)?;
+    let made = match &package.node {
+        None => debian::shared(about, own, *compression, *date).map_err(|source| conflict_at(name, source))?,
+        Some(node) => {
+            let node = node_plan(from.plan, node).ok_or_else(|| missing(name, format!("node `{node}`")))?;
+            // The machine also needs the programs that other packages bring.
+            let installed: Vec<_> = package.files.iter().chain(files_of(&about.depends, from.plan)).cloned().collect();
+            let installed = tree(name, &installed, from)?;
+            let window = from.pki.window();
+            let record = NodeRecord {
+                settings: installer::settings(from.plan, node, window).into(),
+                install: &node.install,
+                files: vec![
+                    ("bundle.conf", installer::conf(from.plan, node, window)),
+                    ("FILES", installer::listing(&installed)),
+                    ("TRIGGERS", restarts::triggers(&installed, &node.install.units)),
+                ],
+            };
+            debian::node(about, own, &record, *compression, *date).map_err(|source| conflict(&node.name, source))?
+        }
+    };
+    Ok(ArtifactInput::Debian(Box::new(made)))
+}
+
+fn files_of<'p>(relations: &'p [Relation], plan: &'p Plan) -> impl Iterator<Item = &'p FilePlan> {
+    let packages = plan.outputs.iter().filter_map(|output| match &output.kind {
+        OutputKind::Package(package) => Some(package),
+        _ => None,
+    });
+    let needed = packages.filter(|package| relations.iter().any(|relation| relation.package == package.about.name));
+    needed.flat_map(|package| &package.files)
+}

@@ -1,0 +1,80 @@
+//! Everything about Debian packages but their bytes, which `pack/deb.rs` writes: control fields, what Policy wants in each
+//! package, what dpkg runs, and the index that apt reads.
+
+pub mod control;
+pub mod policy;
+pub mod repository;
+pub mod scripts;
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use super::{Directories, Package};
+use crate::spec::Compression;
+use crate::tree::{Conflict, Tree};
+pub use scripts::{NodeRecord, Script};
+
+/// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`, it is
+/// the same place.
+pub const DIRECTORIES: Directories =
+    Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
+
+/// The directory of an output that packages and their index are in.
+pub const REPOSITORY: &str = "deb";
+
+/// A package that is ready to be written.
+#[derive(Debug)]
+pub struct DebianPackage {
+    /// What it says of itself.
+    pub about: Package,
+    /// How its files are compressed.
+    pub compression: Compression,
+    /// Modification time of its files, seconds since 1970.
+    pub mtime: i64,
+    /// What dpkg runs.
+    pub scripts: BTreeMap<Script, String>,
+    /// Its files.
+    pub tree: Tree,
+}
+
+/// A package of components, the same for every machine. `date` is that of its files and of its changelog.
+///
+/// # Errors
+/// One of `files` lies where Policy wants something else.
+pub fn shared(
+    about: &Package,
+    files: Tree,
+    compression: Compression,
+    date: OffsetDateTime,
+) -> Result<DebianPackage, Conflict> {
+    let scripts = scripts::of_components(&files);
+    finish(about, files, scripts, compression, date)
+}
+
+/// The package of one machine.
+///
+/// # Errors
+/// One of `files` lies where Policy, or the record, wants something else.
+pub fn node(
+    about: &Package,
+    mut files: Tree,
+    record: &NodeRecord<'_>,
+    compression: Compression,
+    date: OffsetDateTime,
+) -> Result<DebianPackage, Conflict> {
+    let scripts = scripts::of_node(about, &files, record);
+    scripts::insert_record(&mut files, record)?;
+    finish(about, files, scripts, compression, date)
+}
+
+fn finish(
+    about: &Package,
+    mut tree: Tree,
+    scripts: BTreeMap<Script, String>,
+    compression: Compression,
+    date: OffsetDateTime,
+) -> Result<DebianPackage, Conflict> {
+    policy::document(&mut tree, about, date)?;
+    Ok(DebianPackage { about: about.clone(), compression, mtime: date.unix_timestamp(), scripts, tree })
+}

@@ -1,0 +1,65 @@
+//! What Debian Policy wants in every package, copyright (12.5) and changelog (12.7), and what lintian(1) is told.
+
+use std::io::Write as _;
+
+use flate2::{Compression, GzBuilder};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc2822;
+
+use super::control;
+use crate::package::Package;
+use crate::target::{InstallPath, Mode};
+use crate::tree::{Conflict, Content, Entry, Tree};
+
+/// Adds documentation to the files of a package.
+pub(super) fn document(tree: &mut Tree, about: &Package, date: OffsetDateTime) -> Result<(), Conflict> {
+    let directory = format!("usr/share/doc/{}", about.name);
+    let overrides = overrides(tree, about);
+    for (path, bytes) in [
+        (format!("{directory}/copyright"), about.copyright.clone().into_bytes()),
+        (format!("{directory}/changelog.Debian.gz"), gzipped(&changelog(about, date))),
+        (format!("usr/share/lintian/overrides/{}", about.name), overrides.into_bytes()),
+    ] {
+        let path: InstallPath =
+            path.parse().unwrap_or_else(|why| unreachable!("a package's name is a path part: {why}"));
+        tree.insert(path, Entry::text(Mode::PUBLIC, bytes))?;
+    }
+    Ok(())
+}
+
+/// One entry (4.4), dated like every packed file.
+fn changelog(about: &Package, date: OffsetDateTime) -> String {
+    let date = date.format(&Rfc2822).unwrap_or_else(|why| unreachable!("it is after 1900: {why}"));
+    format!(
+        "{} ({}) unstable; urgency=medium\n\n  * Version {}, packed by kube-bundle.\n\n -- {}  {date}\n",
+        about.name,
+        control::version(&about.version),
+        about.version.upstream(),
+        about.maintainer
+    )
+}
+
+/// As `gzip -9n` does it: neither name nor time (12.7).
+fn gzipped(text: &str) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
+    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
+}
+
+/// What lintian would say of these files, and why it is meant to be so.
+fn overrides(tree: &Tree, about: &Package) -> String {
+    let program = tree.files().any(|(_, entry)| matches!(entry.content, Content::Blob(_)));
+    let secret = tree.files().any(|(_, entry)| matches!(entry.content, Content::Secret(_)));
+    let private = tree.iter().any(|(_, entry)| entry.mode == Mode::PRIVATE);
+    let reasons = [
+        (about.version.revision() == 1, "no Debian bug asked for this package", "initial-upload-closes-no-bugs"),
+        (program, "Kubernetes is released as static Go programs", "statically-linked-binary"),
+        (program, "and without manual pages", "no-manual-page"),
+        (secret, "keys are for root alone", "non-standard-file-perm"),
+        (private, "and only root may enter their directory", "non-standard-dir-perm"),
+        (secret, "deb-systemd-invoke is used where it is installed", "maintainer-script-calls-systemctl"),
+        (secret, "everyone may read md5sums, and no digest of a key belongs there", "file-missing-in-md5sums"),
+    ];
+    let wanted = reasons.iter().filter(|(wanted, _, _)| *wanted);
+    wanted.map(|(_, reason, tag)| format!("# {reason}\n{}: {tag}\n", about.name)).collect()
+}

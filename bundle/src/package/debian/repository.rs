@@ -1,0 +1,69 @@
+//! A flat repository beside its packages, as apt takes it from a directory or from any web server: `Packages` and
+//! `Release` (the format is that of deb822(5) and the Debian wiki's `RepositoryFormat`).
+//!
+//! Whoever has a key can sign `Release`; nothing here needs to change for that.
+
+use std::io::Write as _;
+
+use flate2::{Compression, GzBuilder};
+use time::format_description::well_known::Rfc2822;
+use time::{Date, Duration, OffsetDateTime, Time};
+
+use crate::artifact::{Written, WrittenFiles};
+use crate::hash::Sha256;
+use crate::target::{InstallPath, Mode};
+use crate::tree::{Conflict, Entry, Tree};
+
+/// 1 January 2020, which no `Release` comes before.
+const FIRST: OffsetDateTime = match Date::from_ordinal_date(2020, 1) {
+    Ok(day) => OffsetDateTime::new_utc(day, Time::MIDNIGHT),
+    Err(_) => OffsetDateTime::UNIX_EPOCH,
+};
+
+/// The files that make a directory of packages a repository. `cluster` is what apt can pin it by.
+///
+/// # Errors
+/// Never, as long as the names below differ.
+pub fn index(written: &WrittenFiles, cluster: &str, revision: u32) -> Result<Tree, Conflict> {
+    let packages: Vec<_> = written.iter().filter_map(|(path, package)| stanza(path, package)).collect();
+    let packages = packages.join("\n").into_bytes();
+    let lists = [("Packages", packages.clone()), ("Packages.gz", gzipped(&packages))];
+    let mut tree = Tree::default();
+    let mut insert = |name: &str, bytes: &[u8]| {
+        let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
+        tree.insert(path, Entry::text(Mode::PUBLIC, bytes))
+    };
+    insert("Release", release(&lists, cluster, revision).as_bytes())?;
+    for (name, bytes) in &lists {
+        insert(name, bytes)?;
+        // apt asks for these, so the lists it gets are those that its `Release` names, whatever lies under the plain names.
+        insert(&format!("by-hash/SHA256/{}", Sha256::of(bytes)), bytes)?;
+    }
+    Ok(tree)
+}
+
+fn stanza(path: &str, package: &Written) -> Option<String> {
+    let (file_name, file) = (path.rsplit('/').next()?, &package.file);
+    let stanza = package.stanza.as_ref()?;
+    Some(format!("{stanza}Filename: ./{file_name}\nSize: {}\nSHA256: {}\n", file.size(), file.sha256()))
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
+}
+
+/// apt keeps the lists it has if a new `Release` is dated before theirs, and all that grows from build to build is the
+/// revision: the recipe of an older release, or `SOURCE_DATE_EPOCH`, would take the date back. So it counts minutes.
+fn release(lists: &[(&str, Vec<u8>)], label: &str, revision: u32) -> String {
+    let date = FIRST + Duration::minutes(revision.into());
+    let date =
+        date.format(&Rfc2822).unwrap_or_else(|why| unreachable!("it is after 1900: {why}")).replace("+0000", "UTC");
+    let sums: String =
+        lists.iter().map(|(name, bytes)| format!(" {} {} {name}\n", Sha256::of(bytes), bytes.len())).collect();
+    format!(
+        "Origin: kube-bundle\nLabel: {label}\nDate: {date}\nArchitectures: amd64 all\nAcquire-By-Hash: yes\n\
+         Description: Packages of cluster {label}\nSHA256:\n{sums}"
+    )
+}

@@ -1,0 +1,110 @@
+//! What dpkg runs for our packages, and the record that the scripts read.
+//!
+//! ```text
+//! var/lib/kube-bundle/package/   0700
+//!   bundle.conf                  which machine's package it is, KEY=VALUE; the same as in an archive
+//!   FILES                        mode, sha256 and path of all files that the machine needs, whichever package has them
+//!   TRIGGERS                     unit and path of each file that the unit names
+//! ```
+//!
+//! The scripts are the same for every bundle. Their settings are written before them, since `postrm` runs when no file
+//! is left to read them from.
+
+use std::collections::BTreeMap;
+
+use crate::hash::Sha256;
+use crate::package::Package;
+use crate::recipe::role::Install;
+use crate::scripts::{expand_includes, script};
+use crate::target::{InstallPath, Mode};
+use crate::tree::{Conflict, Entry, Tree};
+
+/// The `preinst` of a package of components.
+const COMPONENTS: &str = include_str!("program.sh");
+const PREINST: &str = include_str!("preinst.sh");
+const POSTINST: &str = include_str!("postinst.sh");
+const PRERM: &str = include_str!("prerm.sh");
+const POSTRM: &str = include_str!("postrm.sh");
+
+/// Where a machine's package keeps what its scripts read.
+const RECORD: &str = "var/lib/kube-bundle/package";
+
+/// A maintainer script (Debian Policy 6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Script {
+    /// Runs before anything is unpacked.
+    Preinst,
+    /// Runs when everything that the package depends on is configured.
+    Postinst,
+    /// Runs before the files are removed.
+    Prerm,
+    /// Runs after they were removed, and at a purge.
+    Postrm,
+}
+
+impl Script {
+    /// Its file in the control archive.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Preinst => "preinst",
+            Self::Postinst => "postinst",
+            Self::Prerm => "prerm",
+            Self::Postrm => "postrm",
+        }
+    }
+}
+
+/// What the scripts of a machine's package need to know of the machine.
+#[derive(Debug)]
+pub struct NodeRecord<'a> {
+    /// Shell variables by name.
+    pub settings: Vec<(&'static str, String)>,
+    /// Units and directories.
+    pub install: &'a Install,
+    /// Files of the record by name.
+    pub files: Vec<(&'static str, String)>,
+}
+
+/// A digest over the scripts.
+pub fn digest() -> Sha256 {
+    Sha256::of([COMPONENTS, PREINST, POSTINST, PRERM, POSTRM].map(expand_includes).concat().as_bytes())
+}
+
+/// A package of components runs nothing but a check that it overwrites no file of others.
+pub(super) fn of_components(files: &Tree) -> BTreeMap<Script, String> {
+    BTreeMap::from([(Script::Preinst, script(&[("paths", paths(files))], COMPONENTS))])
+}
+
+/// What a machine's package runs.
+pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord<'_>) -> BTreeMap<Script, String> {
+    let Install { state, logs, writes, .. } = record.install;
+    let mut settings = vec![("package", about.name.to_string())];
+    settings.extend(record.settings.iter().filter(|(key, _)| !matches!(*key, "state" | "logs")).cloned());
+    settings.push(("paths", paths(files)));
+    settings.push(("writes", list(writes)));
+    settings.push(("directories", list(&[&state[..], logs].concat())));
+    let bodies =
+        [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
+    bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
+}
+
+/// Adds what the scripts read. Only root may enter the directory: it lists the digests of keys.
+pub(super) fn insert_record(tree: &mut Tree, record: &NodeRecord<'_>) -> Result<(), Conflict> {
+    let path = |text: &str| -> InstallPath { text.parse().unwrap_or_else(|why| unreachable!("a good path: {why}")) };
+    let directory = path(RECORD);
+    if let Some(parent) = directory.parent() {
+        tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
+    }
+    for (name, text) in &record.files {
+        tree.insert(path(name).below(&directory), Entry::text(Mode::PUBLIC, text))?;
+    }
+    Ok(())
+}
+
+fn list(paths: &[InstallPath]) -> String {
+    paths.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn paths(tree: &Tree) -> String {
+    tree.files().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(" ")
+}

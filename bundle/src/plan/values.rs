@@ -1,0 +1,116 @@
+//! What templates of a recipe may name, and for whom a text is rendered.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::package::Directories;
+use crate::recipe::Recipe;
+use crate::recipe::layout::Scope;
+use crate::recipe::template::Renderer;
+use crate::spec::names::Host;
+use crate::spec::{ClusterSpec, Node};
+
+use super::certificates::CertId;
+
+/// For whom a file or a certificate is made.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Holder<'a> {
+    /// For the cluster as a whole.
+    Cluster,
+    /// For one machine.
+    Node(&'a Node),
+    /// For one host of `[etcd] endpoints`.
+    EtcdEndpoint(&'a Host),
+}
+
+impl Holder<'_> {
+    /// The ID of the certificate that is described under `id` for as many as `per` says.
+    pub(super) fn certificate_id(self, id: &str, per: Scope) -> CertId {
+        match (per, self) {
+            (Scope::Node, Holder::Node(node)) => format!("{id}/{}", node.name),
+            (Scope::EtcdEndpoint, Holder::EtcdEndpoint(host)) => format!("{id}/{host}"),
+            // Loading a recipe makes sure that no file asks for a certificate of a narrower scope than its own.
+            _ => id.to_owned(),
+        }
+    }
+}
+
+/// Renders a recipe's templates for one cluster.
+pub(super) struct Templates<'a> {
+    pub(super) spec: &'a ClusterSpec,
+    pub(super) recipe: &'a Recipe,
+    directories: Directories,
+    renderer: Renderer<'a>,
+}
+
+#[derive(Serialize)]
+struct Values<'a> {
+    #[serde(flatten)]
+    directories: Directories,
+    cluster: ClusterValues<'a>,
+    etcd: EtcdValues,
+    vars: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a Node>,
+    /// An etcd endpoint's host, as a part of a path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ClusterValues<'a> {
+    name: &'a str,
+    version: &'a str,
+    endpoint: String,
+    pod_cidr: String,
+    service_cidr: String,
+    domain: &'a str,
+    pod_security_policy: bool,
+}
+
+#[derive(Serialize)]
+struct EtcdValues {
+    endpoints: Vec<String>,
+}
+
+impl<'a> Templates<'a> {
+    pub(super) fn new(spec: &'a ClusterSpec, recipe: &'a Recipe, directories: Directories) -> Result<Self, String> {
+        Ok(Self { spec, recipe, directories, renderer: Renderer::new(&recipe.files)? })
+    }
+
+    /// A file of the recipe.
+    pub(super) fn file(&self, path: &str, holder: Holder<'_>) -> Result<String, String> {
+        self.renderer.render(path, &self.values(holder))
+    }
+
+    /// A short template that stands in a TOML file of the recipe.
+    pub(super) fn inline(&self, text: &str, holder: Holder<'_>) -> Result<String, String> {
+        self.renderer.render_inline(text, &self.values(holder))
+    }
+
+    fn values<'v>(&'v self, holder: Holder<'v>) -> Values<'v> {
+        let spec = self.spec;
+        let (node, member) = match holder {
+            Holder::Cluster => (None, None),
+            Holder::Node(node) => (Some(node), None),
+            Holder::EtcdEndpoint(host) => (None, Some(host.to_string().replace(':', "-"))),
+        };
+        Values {
+            directories: self.directories,
+            cluster: ClusterValues {
+                name: spec.name.as_str(),
+                version: &self.recipe.release.version,
+                endpoint: spec.endpoint.to_string(),
+                pod_cidr: spec.pod_cidr.to_string(),
+                service_cidr: spec.service_cidr.to_string(),
+                domain: spec.domain.as_str(),
+                pod_security_policy: spec.pod_security_policy,
+            },
+            etcd: EtcdValues { endpoints: spec.etcd.endpoints.iter().map(ToString::to_string).collect() },
+            vars: &self.recipe.release.vars,
+            node,
+            member,
+        }
+    }
+}
