@@ -13,10 +13,45 @@ use super::directory::{PkiDir, REVISION, read_if_there};
 use crate::hash::Sha256;
 use crate::plan::certificates::{CertPlan, PkiPlan};
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Counted {
+/// The number of one build, for the content it was given for. Made by [`next`] and nowhere else, and used up by
+/// [`Revision::record`], so that nothing is recorded that was not counted, or twice.
+#[derive(Debug)]
+pub struct Revision {
+    number: u32,
+    content: Sha256,
+}
+
+/// The text of `revision.json`: the last build that was recorded.
+#[derive(Serialize, Deserialize)]
+struct Recorded {
     revision: u32,
     content: Sha256,
+}
+
+impl Revision {
+    /// From 1.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// Notes in the pki directory that a bundle of this content was built under this number.
+    pub fn record(self, directory: &Path) -> Result<(), Error> {
+        if last(directory)?.is_some_and(|last| last.revision == self.number && last.content == self.content) {
+            return Ok(());
+        }
+        PkiDir::open(directory)?.write_revision(&Recorded { revision: self.number, content: self.content })
+    }
+}
+
+/// The revision that a bundle of this content has, or would get. Writes nothing; an error if `revision.json` can't be
+/// read.
+pub fn next(directory: &Path, content: Sha256) -> Result<Revision, Error> {
+    let number = match last(directory)? {
+        Some(last) if last.content == content => last.revision,
+        Some(last) => last.revision.saturating_add(1),
+        None => 1,
+    };
+    Ok(Revision { number, content })
 }
 
 /// What a bundle would be made of: `rest`, and every key and certificate as it is now. `base` is where `cluster.toml`
@@ -37,13 +72,9 @@ pub fn content(plan: &PkiPlan, directory: &Path, base: &Path, rest: &[Sha256]) -
     Ok(Sha256::of(digests.iter().map(ToString::to_string).collect::<String>().as_bytes()))
 }
 
-/// The number that a bundle of this content has or would get.
+/// [`Revision::number`] of [`next`].
 pub fn number(directory: &Path, content: Sha256) -> Result<u32, Error> {
-    Ok(match read(directory)? {
-        Some(last) if last.content == content => last.revision,
-        Some(last) => last.revision.saturating_add(1),
-        None => 1,
-    })
+    next(directory, content).map(|revision| revision.number())
 }
 
 /// Whether any build was counted here.
@@ -54,15 +85,12 @@ pub fn is_counted(directory: &Path) -> bool {
 
 /// Notes that a bundle of this content was built under this number.
 pub fn record(directory: &Path, revision: u32, content: Sha256) -> Result<(), Error> {
-    if read(directory)?.is_some_and(|last| last.revision == revision && last.content == content) {
-        return Ok(());
-    }
-    PkiDir::open(directory)?.write_revision(&Counted { revision, content })
+    Revision { number: revision, content }.record(directory)
 }
 
-fn read(directory: &Path) -> Result<Option<Counted>, Error> {
+fn last(directory: &Path) -> Result<Option<Recorded>, Error> {
     let path = directory.join(REVISION);
     let Some(text) = read_if_there(&path)? else { return Ok(None) };
-    let counted = serde_json::from_slice(text.expose());
-    counted.map(Some).map_err(|why| Error::Unreadable { path, why: format!("it counts no builds: {why}") })
+    let recorded = serde_json::from_slice(text.expose());
+    recorded.map(Some).map_err(|why| Error::Unreadable { path, why: format!("it counts no builds: {why}") })
 }
