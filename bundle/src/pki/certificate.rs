@@ -183,3 +183,35 @@ fn alternative_name(host: &Host) -> Result<SanType, String> {
         Host::Name(name) => SanType::DnsName(name.as_str().try_into().map_err(|why| format!("`{name}`: {why}"))?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn a_key_with_a_changed_bit_never_signs_what_its_public_half_refuses() {
+        let whole = Key::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let der = whole.0.serialize_der();
+        let mut refused = 0;
+        for bit in 0..der.len() * 8 {
+            let mut damaged = der.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let pem =
+                format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&damaged));
+            match Key::from_pem(&Secret::new(pem)) {
+                Err(_) => refused += 1,
+                Ok(key) if key.public_bits() != whole.public_bits() => {}
+                Ok(key) => {
+                    let params = CertificateParams::default().self_signed(&*key.0).unwrap();
+                    let info = CertificateInfo::from_pem(&params.pem()).unwrap();
+                    assert!(info.has_own_signature(), "byte {} of {}", bit / 8, der.len());
+                }
+            }
+        }
+        // The secret number alone is 256 bits, and its public point another 512.
+        assert!(refused >= 700, "{refused} of {}", der.len() * 8);
+    }
+}
