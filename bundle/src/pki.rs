@@ -4,11 +4,14 @@
 //! A CA is never replaced: everything a cluster trusts hangs on it. A leaf is reissued, with its key, when
 //! what it should say has changed or its time is over, and the old one is kept aside.
 
+mod authority;
 pub mod certificate;
+mod checksums;
 pub mod directory;
 mod error;
 pub mod info;
 mod keys;
+mod leaf;
 mod pem;
 pub mod revision;
 mod status;
@@ -22,11 +25,12 @@ use time::OffsetDateTime;
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Progress;
 use crate::secret::Secret;
-use certificate::{Authority, Key};
+use authority::Authority;
 use directory::PkiDir;
 pub use error::Error;
 use info::{CertificateInfo, day};
-use keys::{HeldKey, encryption_key, keys};
+use keys::HeldKey;
+use leaf::Leaf;
 pub use status::{Status, status};
 use token::BootstrapToken;
 
@@ -77,239 +81,201 @@ impl Pki {
 pub struct PkiContext<'a> {
     /// The pki directory.
     pub directory: &'a Path,
-    /// Where `cluster.toml` lies, which given files are relative to.
+    /// Where `cluster.toml` lies, which paths of certificates made elsewhere are relative to.
     pub base: &'a Path,
-    /// The present time.
+    /// The present time, in whole seconds.
     pub now: OffsetDateTime,
     /// How many keys to make at a time.
     pub jobs: usize,
-    /// Certificates to reissue though they still fit.
+    /// What to reissue though it still fits, in the form that [`renewable`] takes.
     pub renew: &'a BTreeSet<String>,
 }
 
 /// The name under which the bootstrap token is renewed.
 pub const TOKEN: &str = "bootstrap-token";
-/// The name of the key that secrets in etcd are encrypted with.
-const ENCRYPTION_KEY: &str = "encryption-key";
+
+/// One run of [`issue`] or [`status`]: the plan, and the directory that is held against it.
+struct Run<'a> {
+    plan: &'a PkiPlan,
+    at: &'a PkiContext<'a>,
+    directory: PkiDir,
+    /// IDs, and perhaps [`TOKEN`].
+    renew: BTreeSet<CertId>,
+    progress: &'a dyn Progress,
+}
 
 /// Makes sure that everything the plan wants exists, and loads it.
+///
+/// All that exists is checked before anything is made, so that a run that fails, be it with a wrong clock, leaves nothing
+/// behind that a later one would take for good.
 pub fn issue(plan: &PkiPlan, at: &PkiContext<'_>, progress: &dyn Progress) -> Result<Pki, Error> {
-    renewable(plan, at.renew)?;
-    let directory = PkiDir::open(at.directory)?;
-    // Before any certificate: where one exists, a missing one of these was lost, not never made.
-    let encryption_key = encryption_key(plan, &directory)?;
-    let token = token(plan, &directory, at, progress)?;
-    let mut keys = keys(plan, &directory, at)?;
-    let mut certificates = BTreeMap::new();
-    let mut authorities = BTreeMap::new();
+    let run = Run::begin(plan, at, progress)?;
+    let encryption_key = run.existing_encryption_key()?;
+    let token = run.directory.token()?;
+    let mut authorities = run.existing_authorities()?;
+    let mut certificates = run.externals(&authorities)?;
+
+    // Before any certificate: where one exists, a missing encryption key was lost, not never drawn.
+    let encryption_key = match encryption_key {
+        Some(key) => key,
+        None => run.directory.draw_encryption_key()?,
+    };
+    let mut keys = run.keys(&authorities)?;
     for (id, planned) in &plan.certificates {
-        if let Some(authority) = authority(plan, id, planned, &mut keys, &directory, at, progress)? {
-            authorities.insert(id.clone(), authority);
+        if let (CertPlan::Authority { subject, lifetime }, false) = (planned, authorities.contains_key(id)) {
+            let key = take(&mut keys, id).key;
+            authorities.insert(id.clone(), run.make_authority(id, (subject, *lifetime), key)?);
         }
     }
+    run.record_checksums()?;
     for (id, planned) in &plan.certificates {
         let credential = match planned {
             CertPlan::Leaf { issuer, .. } => {
-                let key = keys.remove(id).unwrap_or_else(|| unreachable!("every leaf has a key by now"));
+                let held = &take(&mut keys, id);
                 let signer = authorities.get(issuer).unwrap_or_else(|| unreachable!("a recipe names authorities only"));
-                leaf(id, planned, &key, signer, &directory, at, progress)?
+                Leaf { id, planned, held, signer }.credential(&run)?
             }
-            CertPlan::KeyPair => {
-                let key = keys.remove(id).unwrap_or_else(|| unreachable!("every pair has a key by now"));
-                let public = key.key.public_pem();
-                directory.write_public(id, &public)?;
-                Credential { public, key: Some(key.key.pem()), info: None }
-            }
-            CertPlan::External { cert, key } if !authorities.contains_key(id) => external(cert, key.as_deref(), at)?,
+            CertPlan::KeyPair => run.key_pair(id, &take(&mut keys, id))?,
             CertPlan::Authority { .. } | CertPlan::External { .. } => continue,
         };
         certificates.insert(id.clone(), credential);
     }
+    let token = run.valid_token(token)?;
     certificates.extend(authorities.into_iter().map(|(id, authority)| (id, authority.into_credential())));
     let pki = Pki { certificates, token, encryption_key };
     warn_of_the_end(&pki, at.now, progress);
     Ok(pki)
 }
 
-fn renewable(plan: &PkiPlan, wanted: &BTreeSet<String>) -> Result<(), Error> {
-    for id in wanted.iter().filter(|id| *id != TOKEN) {
-        let why = match plan.certificates.get(id) {
-            Some(CertPlan::Leaf { .. }) => continue,
-            Some(CertPlan::Authority { .. }) => "it is a CA, and everything the cluster trusts hangs on it",
-            Some(CertPlan::KeyPair) => "a bare key pair has no end; replacing it would void every token it signed",
-            Some(CertPlan::External { .. }) => "it was made by somebody else",
-            None => "there is no such certificate",
+/// The IDs that `wanted` stands for: an ID is itself, and `etcd` is all of `etcd/…`. Fails for what can't be renewed.
+pub fn renewable(plan: &PkiPlan, wanted: &BTreeSet<String>) -> Result<BTreeSet<CertId>, Error> {
+    let mut renew = BTreeSet::new();
+    for name in wanted {
+        let below: Vec<_> = plan
+            .certificates
+            .iter()
+            .filter(|(id, planned)| {
+                matches!(planned, CertPlan::Leaf { .. })
+                    && id.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'))
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        let why = match plan.certificates.get(name) {
+            _ if name == TOKEN => None,
+            Some(CertPlan::Leaf { .. }) => None,
+            None if !below.is_empty() => {
+                renew.extend(below);
+                continue;
+            }
+            Some(CertPlan::Authority { .. }) => Some("it is a CA, and everything the cluster trusts hangs on it"),
+            Some(CertPlan::KeyPair) => {
+                Some("a bare key pair has no end; replacing it would void every token it signed")
+            }
+            Some(CertPlan::External { .. }) => Some("it was made elsewhere"),
+            None => Some("there is no such certificate"),
         };
-        return Err(Error::NotRenewable { id: id.clone(), why });
+        if let Some(why) = why {
+            return Err(Error::NotRenewable { id: name.clone(), why });
+        }
+        renew.extend(below);
+        renew.insert(name.clone());
+    }
+    Ok(renew)
+}
+
+/// The key of an ID that [`Run::keys`] was asked for.
+fn take(keys: &mut BTreeMap<CertId, HeldKey>, id: &CertId) -> HeldKey {
+    keys.remove(id).unwrap_or_else(|| unreachable!("every ID without a loaded CA has a key by now"))
+}
+
+impl<'a> Run<'a> {
+    /// Opens the directory for writing, and refuses it if something in it is lost or damaged that can't be made again.
+    fn begin(plan: &'a PkiPlan, at: &'a PkiContext<'a>, progress: &'a dyn Progress) -> Result<Self, Error> {
+        let renew = renewable(plan, at.renew)?;
+        refuse_shared_files(plan)?;
+        Ok(Self { plan, at, directory: PkiDir::open(at.directory)?, renew, progress })
+    }
+
+    /// Opens the directory for reading; `None` if it is not there.
+    fn look(plan: &'a PkiPlan, at: &'a PkiContext<'a>, progress: &'a dyn Progress) -> Result<Option<Self>, Error> {
+        refuse_shared_files(plan)?;
+        let directory = PkiDir::existing(at.directory)?;
+        Ok(directory.map(|directory| Self { plan, at, directory, renew: BTreeSet::new(), progress }))
+    }
+
+    fn existing_authorities(&self) -> Result<BTreeMap<CertId, Authority>, Error> {
+        let mut authorities = BTreeMap::new();
+        for (id, planned) in &self.plan.certificates {
+            self.check_irreplaceable(id, planned)?;
+            if let Some(authority) = self.existing_authority(id, planned)? {
+                authorities.insert(id.clone(), authority);
+            }
+        }
+        Ok(authorities)
+    }
+
+    /// What was made elsewhere, but for the CAs among it that sign.
+    fn externals(&self, authorities: &BTreeMap<CertId, Authority>) -> Result<BTreeMap<CertId, Credential>, Error> {
+        let mut externals = BTreeMap::new();
+        for (id, planned) in &self.plan.certificates {
+            if let (CertPlan::External { cert, key }, false) = (planned, authorities.contains_key(id)) {
+                externals.insert(id.clone(), self.external(cert, key.as_deref())?);
+            }
+        }
+        Ok(externals)
+    }
+
+    fn key_pair(&self, id: &CertId, held: &HeldKey) -> Result<Credential, Error> {
+        let public = held.key.public_pem();
+        if !self.directory.has_certificate(id) {
+            self.directory.write_public(id, &public)?;
+        }
+        Ok(Credential { public, key: Some(held.key.pem()), info: None })
+    }
+
+    /// The token that exists, or another if it won't do.
+    fn valid_token(&self, existing: Option<BootstrapToken>) -> Result<BootstrapToken, Error> {
+        let reason = match &existing {
+            Some(_) if self.renew.contains(TOKEN) => Some("asked for".to_owned()),
+            Some(token) => token.reason_to_replace(self.plan.token_validity, self.at.now),
+            None => None,
+        };
+        match (existing, reason) {
+            (Some(token), None) => {
+                if token.expiration - self.at.now < time::Duration::days(1) {
+                    self.progress.warn(
+                        "the bootstrap token expires within a day; `kube-bundle pki renew bootstrap-token` draws another",
+                    );
+                }
+                Ok(token)
+            }
+            (_, reason) => {
+                let failed = |why| Error::Crypto { verb: "draw", id: TOKEN.to_owned(), why };
+                let expiration = self.at.now.checked_add(self.plan.token_validity.duration());
+                let expiration = expiration.ok_or_else(|| failed("it would expire after the year 9999".to_owned()))?;
+                let token = BootstrapToken::draw(certificate::whole_second(expiration)).map_err(failed)?;
+                self.directory.write_token(&token)?;
+                if let Some(reason) = reason {
+                    let end = day(expiration);
+                    self.progress
+                        .note(&format!("Drew a new bootstrap token: {reason}; the new one is good until {end}"));
+                }
+                Ok(token)
+            }
+        }
+    }
+}
+
+/// A machine called `a-key` beside one called `a`: the certificate of one would be written over the key of the other.
+fn refuse_shared_files(plan: &PkiPlan) -> Result<(), Error> {
+    let is_ours = |id: &CertId| plan.certificates.get(id).is_some_and(|p| !matches!(p, CertPlan::External { .. }));
+    for id in plan.certificates.keys() {
+        let certificate = format!("{id}-key");
+        if is_ours(id) && is_ours(&certificate) {
+            return Err(Error::SharedFile { certificate, key: id.clone() });
+        }
     }
     Ok(())
-}
-
-/// The CA behind a plan entry, if it is one that can sign.
-fn authority(
-    plan: &PkiPlan,
-    id: &CertId,
-    planned: &CertPlan,
-    keys: &mut BTreeMap<CertId, HeldKey>,
-    directory: &PkiDir,
-    at: &PkiContext<'_>,
-    progress: &dyn Progress,
-) -> Result<Option<Authority>, Error> {
-    let signs = plan.certificates.values().any(|other| matches!(other, CertPlan::Leaf { issuer, .. } if issuer == id));
-    match planned {
-        CertPlan::Authority { subject, lifetime } => {
-            let key = keys.remove(id).unwrap_or_else(|| unreachable!("every authority has a key by now")).key;
-            if let Some((pem, info)) = directory.certificate(id)? {
-                let path = directory.certificate_path(id);
-                return checked_authority(id, &path, pem, info, key, at.now).map(Some);
-            }
-            let pem = certificate::self_signed(subject, *lifetime, &key, at.now).map_err(|why| Error::Crypto {
-                verb: "sign",
-                id: id.clone(),
-                why,
-            })?;
-            directory.write_public(id, &pem)?;
-            let info = CertificateInfo::from_pem(&pem)
-                .map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
-            progress.note(&format!("Made CA `{id}`, valid until {}", day(info.not_after)));
-            Ok(Some(Authority { pem, info, key }))
-        }
-        CertPlan::External { cert, key: Some(key) } if signs => {
-            let (cert, key) = (at.base.join(cert), at.base.join(key));
-            let (pem, info, certificates) = directory::read_external(&cert)?;
-            if certificates > 1 {
-                let why = "it is a chain, and kube-controller-manager signs with a single certificate only".to_owned();
-                return Err(Error::Unfit { path: cert, why });
-            }
-            let key = directory::read_key(&key)?;
-            checked_authority(id, &cert, pem, info, key, at.now).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-fn checked_authority(
-    id: &str,
-    path: &Path,
-    pem: String,
-    info: CertificateInfo,
-    key: Key,
-    now: OffsetDateTime,
-) -> Result<Authority, Error> {
-    let unfit = |why: &str| Err(Error::Unfit { path: path.to_owned(), why: why.to_owned() });
-    if !info.is_ca {
-        return unfit(
-            "it is no CA certificate: basic constraints don't say CA, or key usage forbids signing certificates",
-        );
-    }
-    if !info.belongs_to(&key) {
-        return unfit("it does not belong to the key beside it");
-    }
-    if !key.is_known_to_v1_16() {
-        return unfit("Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384, and no others");
-    }
-    if info.not_after <= now {
-        return Err(Error::Expired { id: id.to_owned(), end: day(info.not_after) });
-    }
-    if let Some(why) = info.validity_error(now) {
-        return unfit(&why);
-    }
-    Ok(Authority { pem, info, key })
-}
-
-/// Reuses or reissues one leaf.
-fn leaf(
-    id: &CertId,
-    planned: &CertPlan,
-    held: &HeldKey,
-    signer: &Authority,
-    directory: &PkiDir,
-    at: &PkiContext<'_>,
-    progress: &dyn Progress,
-) -> Result<Credential, Error> {
-    let existing = directory.certificate(id)?;
-    let reason = match &existing {
-        None => Some("it was not there".to_owned()),
-        Some(_) if held.new.is_some_and(|reason| !reason.is_empty()) => held.new.map(str::to_owned),
-        Some(_) if at.renew.contains(id) => Some("asked for".to_owned()),
-        Some((_, info)) => info.differs_from(planned, &held.key, signer, at.now),
-    };
-    let (public, info) = match (existing, reason) {
-        (Some(existing), None) => existing,
-        (existing, reason) => {
-            let pem = certificate::signed(planned, &held.key, signer, at.now).map_err(|why| Error::Crypto {
-                verb: "sign",
-                id: id.clone(),
-                why,
-            })?;
-            let info = CertificateInfo::from_pem(&pem)
-                .map_err(|why| Error::Unreadable { path: directory.certificate_path(id), why })?;
-            if let Some((old, old_facts)) = existing {
-                directory.put_aside(id, &old, &old_facts)?;
-                progress.note(&format!("Reissued `{id}`: {}", reason.unwrap_or_default()));
-            }
-            directory.write_public(id, &pem)?;
-            (pem, info)
-        }
-    };
-    Ok(Credential { public, key: Some(held.key.pem()), info: Some(info) })
-}
-
-fn external(cert: &Path, key: Option<&Path>, at: &PkiContext<'_>) -> Result<Credential, Error> {
-    let path = at.base.join(cert);
-    let (public, info, _) = directory::read_external(&path)?;
-    if let Some(why) = info.validity_error(at.now) {
-        return Err(Error::Unfit { path, why });
-    }
-    let key = match key {
-        Some(key) => {
-            let key = directory::read_key(&at.base.join(key))?;
-            if !info.belongs_to(&key) {
-                return Err(Error::Unfit { path, why: "it does not belong to the key given with it".to_owned() });
-            }
-            Some(key.pem())
-        }
-        None => None,
-    };
-    Ok(Credential { public, key, info: Some(info) })
-}
-
-fn token(
-    plan: &PkiPlan,
-    directory: &PkiDir,
-    at: &PkiContext<'_>,
-    progress: &dyn Progress,
-) -> Result<BootstrapToken, Error> {
-    let existing = directory.token()?;
-    let reason = match &existing {
-        Some(token) if token.expiration <= at.now => "the old one expired",
-        Some(_) if at.renew.contains(TOKEN) => "asked for",
-        Some(_) => "",
-        None => "none there",
-    };
-    match existing {
-        Some(token) if reason.is_empty() => {
-            if token.expiration - at.now < time::Duration::days(1) {
-                progress.warn(
-                    "the bootstrap token expires within a day; `kube-bundle pki renew bootstrap-token` draws another",
-                );
-            }
-            Ok(token)
-        }
-        existing => {
-            let expiration = certificate::whole_second(at.now + plan.token_validity.duration());
-            let token = BootstrapToken::draw(expiration).map_err(|why| Error::Crypto {
-                verb: "draw",
-                id: TOKEN.to_owned(),
-                why,
-            })?;
-            directory.write_token(&token)?;
-            if existing.is_some() {
-                progress.note(&format!("Drew a new bootstrap token: {reason}; it is good until {}", day(expiration)));
-            }
-            Ok(token)
-        }
-    }
 }
 
 fn warn_of_the_end(pki: &Pki, now: OffsetDateTime, progress: &dyn Progress) {
@@ -322,3 +288,6 @@ fn warn_of_the_end(pki: &Pki, now: OffsetDateTime, progress: &dyn Progress) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

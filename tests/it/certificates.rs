@@ -274,3 +274,28 @@ fn beside_the_guides_cfssl_ours_differs_only_on_purpose() {
     };
     assert!(encodings("kubernetes/only") >= 8, "subject and issuer are PrintableString, as cfssl's are");
 }
+
+#[test]
+fn a_subject_takes_no_character_that_hides_or_turns_text_around() {
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nsubject = { state = \"Sichuan\" }");
+    let mut before = "Sichuan".to_owned();
+    for (character, refused) in [
+        ('\u{202e}', true),
+        ('\u{2028}', true),
+        ('\u{2066}', true),
+        ('\u{200b}', true),
+        ('\u{feff}', true),
+        ('\u{e0041}', true),
+        ('é', false),
+        ('川', false),
+    ] {
+        let state = format!("Si{character}chuan");
+        workspace.edit("cluster.toml", &before, &state);
+        let run = workspace.run(&["plan", "-q"]);
+        let stderr = run.stderr.clone();
+        let run = run.exits(if refused { 2 } else { 0 });
+        assert!(!refused || stderr.contains("format character"), "{character:?}: {}", run.stderr);
+        before = state;
+    }
+}

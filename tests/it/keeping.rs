@@ -1,6 +1,11 @@
 //! Keys and certificates stay what they are; what has to change is changed and said, what is lost is not replaced.
 
+use std::collections::BTreeMap;
+
 use crate::harness::{Workspace, files};
+
+/// What [`files`] finds.
+type Files = BTreeMap<String, (u32, Vec<u8>)>;
 
 #[test]
 fn a_new_name_of_the_api_server_reissues_its_certificate_and_nothing_else() {
@@ -15,7 +20,7 @@ fn a_new_name_of_the_api_server_reissues_its_certificate_and_nothing_else() {
     let changed = changed(&before, &after);
     assert_eq!(changed.len(), 2, "{changed:?}");
     assert_eq!(changed[0], "kubernetes/only.pem");
-    assert!(changed[1].starts_with("replaced/kubernetes/only-until-"), "{changed:?}");
+    assert!(changed[1].starts_with("replaced/kubernetes-only-until-"), "{changed:?}");
     assert_eq!(after[changed[1]].1, before["kubernetes/only.pem"].1, "the old one is kept");
     workspace.build().success();
     assert_eq!(files(&workspace.path("pki")), after, "and that was that");
@@ -38,8 +43,6 @@ fn a_new_master_gets_certificates_of_its_own_and_changes_nobody_elses() {
     }
     assert!(after.contains_key("kubernetes/second-key.pem"));
 }
-
-type Files = std::collections::BTreeMap<String, (u32, Vec<u8>)>;
 
 fn changed<'f>(before: &Files, after: &'f Files) -> Vec<&'f str> {
     let differs = |(name, content): &(&'f String, &(u32, Vec<u8>))| before.get(*name) != Some(*content);
@@ -149,4 +152,102 @@ fn what_is_no_key_is_not_packed_as_one() {
         workspace.write(&format!("pki/{name}"), kept);
     }
     workspace.build().success();
+}
+
+#[test]
+fn a_bootstrap_token_that_lives_longer_than_asked_for_is_drawn_anew() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let token: serde_json::Value = serde_json::from_slice(&workspace.read("pki/bootstrap-token.json")).unwrap();
+    let mut eternal = token.clone();
+    eternal["expiration"] = "9990-01-08T00:00:00Z".into();
+    workspace.write("pki/bootstrap-token.json", eternal.to_string());
+    let status = workspace.run(&["pki", "status"]).success().stdout;
+    assert!(status.contains("the next build draws another: it would live until 9990-01-08"), "{status}");
+    workspace.build().success().says(&["Drew a new bootstrap token: it would live until 9990-01-08"]);
+    let drawn: serde_json::Value = serde_json::from_slice(&workspace.read("pki/bootstrap-token.json")).unwrap();
+    assert!(drawn["id"] != token["id"] && !drawn["expiration"].as_str().unwrap().starts_with("9990"), "{drawn}");
+    let drawn = workspace.read("pki/bootstrap-token.json");
+    workspace.build().success();
+    assert_eq!(workspace.read("pki/bootstrap-token.json"), drawn, "and stays");
+}
+
+#[test]
+fn a_run_that_fails_draws_no_token() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    std::fs::remove_file(workspace.path("pki/bootstrap-token.json")).unwrap();
+    std::fs::remove_file(workspace.path("pki/ca-key.pem")).unwrap();
+    workspace.write("pki/ca-key.pem", workspace.read("pki/admin-key.pem"));
+    workspace.build().exits(1);
+    assert!(!workspace.path("pki/bootstrap-token.json").exists());
+}
+
+#[test]
+fn renew_takes_one_certificate_or_all_below_a_name() {
+    let workspace = Workspace::small(1000);
+    workspace.edit(
+        "cluster.toml",
+        "[\"https://192.0.2.1:2379\"]",
+        "[\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\", \"https://192.0.2.3:2379\"]",
+    );
+    workspace.build().success();
+    // A layout before had one file where there is a directory now.
+    workspace.write("pki/etcd.pem", workspace.read("pki/etcd/192.0.2.1.pem"));
+    workspace.write("pki/etcd-key.pem", workspace.read("pki/etcd/192.0.2.1-key.pem"));
+    let before = files(&workspace.path("pki"));
+    let run = workspace.run(&["pki", "renew", "etcd/192.0.2.2"]).success();
+    assert_eq!(run.stdout, "etcd/192.0.2.2\n");
+    let one = files(&workspace.path("pki"));
+    let changed = |from: &Files, to: &Files| -> Vec<_> {
+        to.iter()
+            .filter(|(name, content)| from.get(*name).is_some_and(|before| before != *content))
+            .map(|(name, _)| name.clone())
+            .collect()
+    };
+    assert_eq!(changed(&before, &one), ["etcd/192.0.2.2.pem"]);
+    let run = workspace.run(&["pki", "renew", "etcd"]).success();
+    assert_eq!(run.stdout, "etcd/192.0.2.1\netcd/192.0.2.2\netcd/192.0.2.3\n");
+    let all = files(&workspace.path("pki"));
+    assert_eq!(changed(&one, &all), ["etcd/192.0.2.1.pem", "etcd/192.0.2.2.pem", "etcd/192.0.2.3.pem"]);
+    let kept: Vec<_> = all.iter().filter(|(name, _)| name.starts_with("replaced/etcd")).collect();
+    assert_eq!(kept.len(), 4, "each that was replaced is kept: {kept:?}");
+    workspace.run(&["pki", "renew", "etc"]).exits(2).says(&["there is no such certificate"]);
+}
+
+#[test]
+fn a_lost_key_is_missed_by_certificates_of_nodes_that_have_other_names_now() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    // Of an earlier version, without digests; all that is left of it are an etcd member's files, and the member moves.
+    for (name, _) in files(&workspace.path("pki")) {
+        if !name.starts_with("etcd") {
+            std::fs::remove_file(workspace.path(&format!("pki/{name}"))).unwrap();
+        }
+    }
+    workspace.edit("cluster.toml", "192.0.2.1:2379", "192.0.2.9:2379");
+    workspace.build().exits(1).says(&["`encryption-key` is gone, and what depends on it is still there"]);
+}
+
+#[test]
+fn status_says_which_ca_signed_and_when_everything_ends() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let text = workspace.run(&["pki", "status"]).success().stdout;
+    let rows: Vec<Vec<_>> =
+        text.lines().map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()).collect();
+    assert_eq!(rows[0], ["ID", "SUBJECT", "SIGNED BY", "FOR", "EXPIRES", "DAYS", "STATE"]);
+    let row = |id: &str| rows.iter().find(|row| row[0] == id).unwrap_or_else(|| panic!("{text}"));
+    assert_eq!((row("admin")[2], row("etcd/192.0.2.1")[2], row("ca")[2]), ("ca", "etcd-ca", "ca"));
+    let week = (time::OffsetDateTime::now_utc() + time::Duration::days(7)).date().to_string();
+    let token = row("bootstrap-token");
+    assert!(token[4] == week && ["6", "7"].contains(&token[5]) && token[6] == "ok", "{token:?}");
+    assert_eq!(row("encryption-key")[4..], ["-", "-", "ok"]);
+    let json = workspace.run(&["pki", "status", "--json"]).success().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let entry = |id: &str| json.as_array().unwrap().iter().find(|entry| entry["id"] == id).unwrap();
+    assert_eq!(entry("admin")["issuer"], "ca");
+    assert_eq!(entry("admin")["expires"], entry("admin")["certificate"]["not_after"]);
+    assert!(entry("bootstrap-token")["expires"].as_str().unwrap().starts_with(&week));
+    assert!(entry("service-account")["issuer"].is_null() && entry("service-account")["expires"].is_null());
 }

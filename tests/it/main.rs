@@ -13,6 +13,7 @@ mod server;
 mod build;
 mod certificates;
 mod consumers;
+mod damaged_keys;
 mod demo;
 mod dpkg;
 mod fetch;

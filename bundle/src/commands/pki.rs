@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use time::OffsetDateTime;
+
 use super::Console;
 use super::cluster::{Cluster, Overrides, jobs};
 use super::console::table;
 use crate::cli::ClusterArgs;
-use crate::pki::info::day;
+use crate::pki::info::{CertificateInfo, day};
 use crate::plan::certificates::CertPlan;
 use crate::{Error, clock, pki};
 
@@ -20,46 +22,50 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
     }
     console.result(&all, || {
         let now = clock::now();
-        let row = |line: &pki::Status| {
-            let end = line.certificate.as_ref().map(|info| info.not_after);
-            let usages = line.certificate.as_ref().map(|info| match (info.is_ca, &info.usages) {
-                (true, _) => "CA".to_owned(),
-                (false, usages) => {
-                    usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
-                }
-            });
-            let subject = line.certificate.as_ref().map(|info| info.subject.clone());
-            vec![
-                line.id.clone(),
-                subject.unwrap_or_else(|| "-".to_owned()),
-                line.issuer.clone().unwrap_or_else(|| "-".to_owned()),
-                usages.unwrap_or_else(|| "-".to_owned()),
-                end.map_or_else(|| "-".to_owned(), day),
-                end.map_or_else(|| "-".to_owned(), |end| (end - now).whole_days().to_string()),
-                line.state.clone(),
-            ]
-        };
         table(
             &["ID", "SUBJECT", "SIGNED BY", "FOR", "EXPIRES", "DAYS", "STATE"],
-            &all.iter().map(row).collect::<Vec<_>>(),
+            &all.iter().map(|line| row(line, now)).collect::<Vec<_>>(),
         )
     })
 }
 
-pub(super) fn renew(args: &ClusterArgs, ids: Vec<String>, console: &Console) -> Result<(), Error> {
+fn row(line: &pki::Status, now: OffsetDateTime) -> Vec<String> {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let certificate = line.certificate.as_ref();
+    vec![
+        line.id.clone(),
+        or_dash(certificate.map(|info| info.subject.clone())),
+        or_dash(line.issuer.clone()),
+        or_dash(certificate.map(purpose)),
+        or_dash(line.expires.map(day)),
+        or_dash(line.expires.map(|end| (end - now).whole_days().to_string())),
+        line.state.clone(),
+    ]
+}
+
+fn purpose(info: &CertificateInfo) -> String {
+    if info.is_ca {
+        return "CA".to_owned();
+    }
+    info.usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn renew(args: &ClusterArgs, names: Vec<String>, console: &Console) -> Result<(), Error> {
     let cluster = Cluster::load(args, &Overrides::default(), console)?;
     let plan = cluster.plan()?;
-    let planned = &plan.content().pki;
-    let nothing = BTreeSet::new();
-    if pki::status(planned, &cluster.pki(1, &nothing))?.is_empty() {
+    let plan = &plan.content().pki;
+    if pki::status(plan, &cluster.pki(1, &BTreeSet::new()))?.is_empty() {
         return Err(Error::Usage(
             "there is nothing to renew beside this cluster.toml; `kube-bundle build` makes the first".to_owned(),
         ));
     }
-    let leaves = planned.certificates.iter().filter(|(_, planned)| matches!(planned, CertPlan::Leaf { .. }));
-    let renew: BTreeSet<_> =
-        if ids.is_empty() { leaves.map(|(id, _)| id.clone()).collect() } else { ids.into_iter().collect() };
-    pki::issue(planned, &cluster.pki(jobs(None), &renew), console.progress())?;
+    let leaves = plan.certificates.iter().filter(|(_, planned)| matches!(planned, CertPlan::Leaf { .. }));
+    let renew: BTreeSet<_> = if names.is_empty() {
+        leaves.map(|(id, _)| id.clone()).collect()
+    } else {
+        pki::renewable(plan, &names.into_iter().collect())?
+    };
+    pki::issue(plan, &cluster.pki(jobs(None), &renew), console.progress())?;
     console
         .note("Next: `kube-bundle build`, then install the new archives; services restart with the new certificates");
     console.result(&renew, || renew.iter().map(|id| format!("{id}\n")).collect())

@@ -9,8 +9,8 @@ use rcgen::{
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::Credential;
-use super::info::CertificateInfo;
+use super::authority::Authority;
+use super::info::{CertificateInfo, day};
 use super::pem;
 use crate::plan::certificates::{CertPlan, Name};
 use crate::recipe::layout::Usage;
@@ -85,25 +85,12 @@ impl Key {
     }
 }
 
-/// A CA that can sign.
-pub(super) struct Authority {
-    pub(super) pem: String,
-    pub(super) info: CertificateInfo,
-    pub(super) key: Key,
-}
-
-impl Authority {
-    pub(super) fn into_credential(self) -> Credential {
-        Credential { key: Some(self.key.pem()), public: self.pem, info: Some(self.info) }
-    }
-}
-
 /// X.509 counts in seconds.
 pub(super) fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
 }
 
-/// A CA certificate that signs itself.
+/// A CA certificate that signs itself, from a day before `now` on. Fails where it would end after the year 9999.
 pub(super) fn self_signed(
     subject: &Name,
     lifetime: Lifetime,
@@ -111,7 +98,9 @@ pub(super) fn self_signed(
     now: OffsetDateTime,
 ) -> Result<String, String> {
     let mut params = params(subject, now)?;
-    params.not_after = params.not_before + lifetime.duration();
+    params.not_after = params.not_before.checked_add(lifetime.duration()).ok_or_else(|| {
+        format!("a lifetime of {lifetime} from {} on is more than X.509 has years", day(params.not_before))
+    })?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.self_signed(&*key.0).map(|certificate| certificate.pem()).map_err(|why| why.to_string())
@@ -129,7 +118,7 @@ pub(super) fn signed(
     };
     let mut params = params(subject, now)?;
     params.not_before = params.not_before.max(authority.info.not_before);
-    params.not_after = (params.not_before + lifetime.duration()).min(authority.info.not_after);
+    params.not_after = params.not_before.saturating_add(lifetime.duration()).min(authority.info.not_after);
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
@@ -146,7 +135,7 @@ pub(super) fn signed(
     let pem = params.signed_by(&*key.0, &issuer).map(|certificate| certificate.pem()).map_err(|why| why.to_string())?;
     // A CA made elsewhere may have a subject that doesn't survive being read and written again.
     let info = CertificateInfo::from_pem(&pem)?;
-    if info.is_signed_by(authority) {
+    if info.is_signed_by(&authority.info) {
         Ok(pem)
     } else {
         Err("the CA's subject is of a form that can't be written as an issuer".to_owned())
@@ -155,7 +144,7 @@ pub(super) fn signed(
 
 fn params(subject: &Name, now: OffsetDateTime) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
-    params.not_before = whole_second(now - BACKDATED);
+    params.not_before = whole_second(now.saturating_sub(BACKDATED));
     params.serial_number = Some(serial()?);
     params.distinguished_name = distinguished_name(subject);
     Ok(params)
@@ -193,4 +182,36 @@ fn alternative_name(host: &Host) -> Result<SanType, String> {
         Host::Ip(address) => SanType::IpAddress(*address),
         Host::Name(name) => SanType::DnsName(name.as_str().try_into().map_err(|why| format!("`{name}`: {why}"))?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    #[test]
+    fn a_key_with_a_changed_bit_never_signs_what_its_public_half_refuses() {
+        let whole = Key::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let der = whole.0.serialize_der();
+        let mut refused = 0;
+        for bit in 0..der.len() * 8 {
+            let mut damaged = der.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            let pem =
+                format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(&damaged));
+            match Key::from_pem(&Secret::new(pem)) {
+                Err(_) => refused += 1,
+                Ok(key) if key.public_bits() != whole.public_bits() => {}
+                Ok(key) => {
+                    let params = CertificateParams::default().self_signed(&*key.0).unwrap();
+                    let info = CertificateInfo::from_pem(&params.pem()).unwrap();
+                    assert!(info.has_own_signature(), "byte {} of {}", bit / 8, der.len());
+                }
+            }
+        }
+        // The secret number alone is 256 bits, and its public point another 512.
+        assert!(refused >= 700, "{refused} of {}", der.len() * 8);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::hash::Sha256;
 use crate::plan::certificates::CertId;
 
 /// Why there is no PKI.
@@ -43,6 +44,52 @@ pub enum Error {
         /// What is still there.
         leaf: CertId,
     },
+    /// A file that can't be made again is listed in `SHA256SUMS`, and is not there.
+    #[error("`{}` is gone, and `SHA256SUMS` beside it lists it", path.display())]
+    Gone {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that can't be made again is another one than `SHA256SUMS` says.
+    #[error("`{}` has changed: its SHA-256 digest was {}…, and is {}…", path.display(), short(expected), short(got))]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// The digest in the list.
+        expected: Sha256,
+        /// The file's.
+        got: Sha256,
+    },
+    /// `SHA256SUMS` can't be read.
+    #[error("`{}`: line {number} is not of the form `DIGEST  FILE`", path.display())]
+    Checksums {
+        /// The list.
+        path: PathBuf,
+        /// Which line, from 1.
+        number: usize,
+    },
+    /// A public and a private key that are no pair.
+    #[error("`{}` does not belong to `{}`", public.display(), private.display())]
+    Mismatch {
+        /// The public key.
+        public: PathBuf,
+        /// The private key.
+        private: PathBuf,
+    },
+    /// A CA certificate that is not what was signed.
+    #[error("`{}`: its signature does not fit what it says", path.display())]
+    Damaged {
+        /// The certificate.
+        path: PathBuf,
+    },
+    /// The certificate of one ID and the key of another would be the same file.
+    #[error("`{certificate}` and the key of `{key}` would both be the file `{certificate}.pem`")]
+    SharedFile {
+        /// Whose certificate.
+        certificate: CertId,
+        /// Whose key.
+        key: CertId,
+    },
     /// A CA whose time is over.
     #[error("CA `{id}` expired on {end}")]
     Expired {
@@ -51,7 +98,15 @@ pub enum Error {
         /// When.
         end: String,
     },
-    /// A certificate made by somebody else that can't serve.
+    /// A CA whose time has not come.
+    #[error("CA `{id}` is not valid before {begin}")]
+    NotYetValid {
+        /// Which CA.
+        id: CertId,
+        /// When it begins.
+        begin: String,
+    },
+    /// A certificate that can't serve for what it is meant for.
     #[error("`{}`: {why}", path.display())]
     Unfit {
         /// The file.
@@ -79,12 +134,31 @@ pub enum Error {
     },
 }
 
+/// As many digits as tell two digests apart for a person.
+fn short(digest: &Sha256) -> String {
+    digest.to_string()[..12].to_owned()
+}
+
 impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Half { .. } | Self::Lost { .. } => Some(
                 "restore the missing file from a backup: what it signed or encrypted can't be used without it; to begin anew, move the whole pki directory away and install every node again",
+            ),
+            Self::Gone { .. } | Self::Changed { .. } => Some(
+                "restore it from a backup; if you replaced it on purpose, delete its line from `SHA256SUMS` in the pki directory and build again",
+            ),
+            Self::Checksums { .. } => Some(
+                "restore it from a backup; if the files it lists are known to be right, delete it, and the next build writes it again",
+            ),
+            Self::Mismatch { .. } => Some(
+                "restore both from a backup; if the private key is known to be right, delete the public one, and the next build writes it again",
+            ),
+            Self::Damaged { .. } => Some("restore it from a backup, or copy it again from where it was made"),
+            Self::SharedFile { .. } => Some("rename one of them: no name may be another's with `-key` behind it"),
+            Self::NotYetValid { .. } => Some(
+                "check this machine's clock; if it is right, the CA was made by a clock that was not: move the pki directory away and install every node again, or give another CA",
             ),
             Self::Expired { .. } => {
                 Some("a new CA means a new cluster trust: move the pki directory away and install every node again")

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use serde::Serialize;
 use time::OffsetDateTime;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
+use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::certificate::{Authority, Key};
+use super::authority::Authority;
+use super::certificate::Key;
 use crate::plan::certificates::{CertPlan, Name};
 use crate::recipe::layout::Usage;
 
@@ -22,10 +24,10 @@ pub struct CertificateInfo {
     pub names: Vec<String>,
     /// Extended key usages, sorted.
     pub usages: Vec<Usage>,
-    /// Begin.
+    /// First moment of validity.
     #[serde(with = "time::serde::rfc3339")]
     pub not_before: OffsetDateTime,
-    /// End.
+    /// Last moment of validity.
     #[serde(with = "time::serde::rfc3339")]
     pub not_after: OffsetDateTime,
     /// Serial number, hexadecimal.
@@ -75,7 +77,7 @@ impl CertificateInfo {
         if self.not_after <= now {
             Some(format!("it expired on {}", day(self.not_after)))
         } else if self.not_before > now {
-            Some(format!("it is valid only from {} on", day(self.not_before)))
+            Some(format!("it is not valid before {}", day(self.not_before)))
         } else {
             None
         }
@@ -87,10 +89,31 @@ impl CertificateInfo {
     }
 
     /// Whether `authority` signed this, by name and by signature.
-    pub(super) fn is_signed_by(&self, authority: &Authority) -> bool {
-        let (own, ca) = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.info.der));
+    pub(super) fn is_signed_by(&self, authority: &Self) -> bool {
+        let (own, ca) = (X509Certificate::from_der(&self.der), X509Certificate::from_der(&authority.der));
         let (Ok((_, own)), Ok((_, ca))) = (own, ca) else { return false };
         own.issuer().as_raw() == ca.subject().as_raw() && own.verify_signature(Some(ca.public_key())).is_ok()
+    }
+
+    /// Whether its own key signed it, as a root is. A changed bit anywhere makes this false.
+    pub(super) fn has_own_signature(&self) -> bool {
+        let Ok((rest, own)) = X509Certificate::from_der(&self.der) else { return false };
+        rest.is_empty()
+            && own.issuer().as_raw() == own.subject().as_raw()
+            && is_framed_well(&self.der, &own)
+            && own.verify_signature(None).is_ok()
+    }
+
+    /// Whether this was made elsewhere as a root, and is not what its key signed. An intermediate's signature can't be
+    /// checked without its root.
+    pub(super) fn is_damaged_root(&self) -> bool {
+        if self.has_own_signature() {
+            return false;
+        }
+        let Ok((_, own)) = X509Certificate::from_der(&self.der) else { return true };
+        // A root names itself as its issuer, by name and by key; one changed bit leaves one of the two.
+        let root = own.issuer().as_raw() == own.subject().as_raw() || (self.is_ca && is_its_own_issuer(&own));
+        !is_framed_well(&self.der, &own) || (root && !is_beyond_us(&own))
     }
 
     /// Why this certificate is not what the plan wants; `None` if it is.
@@ -106,13 +129,13 @@ impl CertificateInfo {
         let missing: Vec<_> = names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
         let mut usages = usages.clone();
         usages.sort();
-        let ends = (self.not_before + lifetime.duration()).min(authority.info.not_after);
+        let ends = self.not_before.saturating_add(lifetime.duration()).min(authority.info.not_after);
         if !self.belongs_to(key) {
             Some("it did not belong to its key".to_owned())
-        } else if !self.is_signed_by(authority) {
+        } else if !self.is_signed_by(&authority.info) {
             Some("another CA had signed it".to_owned())
-        } else if self.not_after <= now {
-            Some(format!("it expired on {}", day(self.not_after)))
+        } else if let Some(why) = self.validity_error(now) {
+            Some(why)
         } else if !missing.is_empty() {
             Some(format!("it did not name {}", missing.join(", ")))
         } else if self.names != names {
@@ -127,6 +150,45 @@ impl CertificateInfo {
             None
         }
     }
+}
+
+/// Whether what lies around the signed part is as it should be: no signature covers it, and the parser takes other tags
+/// than RFC 5280 has.
+fn is_framed_well(der: &[u8], certificate: &X509Certificate<'_>) -> bool {
+    let signed = certificate.tbs_certificate.as_ref();
+    let header = match der.get(1) {
+        Some(length @ 0x80..) => 2 + usize::from(length & 0x7f),
+        _ => 2,
+    };
+    let behind = der.get(header + signed.len()..).unwrap_or_default();
+    let length = 2 + usize::from(behind.get(1).copied().unwrap_or_default());
+    let Some((algorithm, signature)) = behind.split_at_checked(length) else { return false };
+    let (sequence, bit_string) = (Some(&0x30), Some(&0x03));
+    // RFC 5280, 4.1.1.2: the same algorithm stands in the signed part.
+    der.first() == sequence
+        && signature.first() == bit_string
+        && certificate.signature_value.unused_bits == 0
+        && signed.windows(algorithm.len()).any(|part| part == algorithm)
+}
+
+/// Whether Go 1.12 verifies such a signature, and the library used here does not.
+fn is_beyond_us(certificate: &X509Certificate<'_>) -> bool {
+    let curve = certificate.public_key().algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
+    curve.is_some_and(|curve| curve == OID_NIST_EC_P521)
+        || certificate.signature_algorithm.algorithm == OID_SIG_ECDSA_WITH_SHA512
+}
+
+/// Whether authority and subject key identifier are the same.
+fn is_its_own_issuer(certificate: &X509Certificate<'_>) -> bool {
+    let (mut authority, mut subject) = (None, None);
+    for extension in certificate.extensions() {
+        match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(identifier) => authority = identifier.key_identifier.as_ref(),
+            ParsedExtension::SubjectKeyIdentifier(identifier) => subject = Some(identifier),
+            _ => {}
+        }
+    }
+    authority.is_none() || authority == subject
 }
 
 /// A planned subject in the form that [`CertificateInfo::subject`] has.
@@ -161,4 +223,32 @@ fn usages(certificate: &X509Certificate<'_>) -> Vec<Usage> {
     }
     usages.sort();
     usages
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    #[test]
+    fn no_bit_of_a_root_can_change_unnoticed() {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "a root");
+        let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();
+        let whole = CertificateInfo::from_der(&der).unwrap();
+        assert!(whole.has_own_signature() && !whole.is_damaged_root());
+        let mut unnoticed = Vec::new();
+        for bit in 0..der.len() * 8 {
+            let mut damaged = der.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(info) = CertificateInfo::from_der(&damaged)
+                && (info.has_own_signature() || !info.is_damaged_root())
+            {
+                unnoticed.push((bit / 8, der[bit / 8], damaged[bit / 8]));
+            }
+        }
+        assert!(unnoticed.is_empty(), "{unnoticed:02x?} of {der:02x?}");
+    }
 }

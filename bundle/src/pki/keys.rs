@@ -3,97 +3,121 @@
 
 use std::collections::BTreeMap;
 
+use super::authority::Authority;
 use super::certificate::Key;
-use super::directory::PkiDir;
-use super::{ENCRYPTION_KEY, Error, PkiContext};
-use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
+use super::checksums::{Checksums, irreplaceable};
+use super::directory::ENCRYPTION_KEY;
+use super::{Error, Run};
+use crate::plan::certificates::{CertId, CertPlan};
 use crate::secret::Secret;
 use crate::spec::KeyAlgorithm;
 use crate::workers;
 
-/// A key, and whether it was made just now.
+/// A key, loaded or made.
 pub(super) struct HeldKey {
     pub(super) key: Key,
-    pub(super) new: Option<&'static str>,
+    /// Why it takes the place of another; `None` if it is that other, or the first of its ID.
+    pub(super) replaced: Option<&'static str>,
 }
 
-/// Loads every key the plan needs and makes the missing ones, which takes the time, on several threads.
-pub(super) fn keys(
-    plan: &PkiPlan,
-    directory: &PkiDir,
-    at: &PkiContext<'_>,
-) -> Result<BTreeMap<CertId, HeldKey>, Error> {
-    let (mut held, mut wanted) = (BTreeMap::new(), Vec::new());
-    for (id, planned) in &plan.certificates {
-        refuse_loss(plan, id, planned, directory)?;
-        if matches!(planned, CertPlan::External { .. }) {
-            continue;
-        }
-        match directory.key(id)? {
-            // A CA and a signing key stay what they are; a leaf follows the spec.
-            Some(key) if !matches!(planned, CertPlan::Leaf { .. }) || key.algorithm() == Some(plan.key) => {
-                held.insert(id.clone(), HeldKey { key, new: None });
+/// A key that is to be made, with [`HeldKey::replaced`].
+type Wanted<'a> = (&'a CertId, Option<&'static str>);
+
+impl Run<'_> {
+    /// Keys of everything but `authorities` and what was made elsewhere. Missing ones are made, which takes the time,
+    /// on several threads.
+    pub(super) fn keys(&self, authorities: &BTreeMap<CertId, Authority>) -> Result<BTreeMap<CertId, HeldKey>, Error> {
+        let (mut held, mut wanted) = (BTreeMap::new(), Vec::new());
+        for (id, planned) in &self.plan.certificates {
+            if authorities.contains_key(id) || matches!(planned, CertPlan::External { .. }) {
+                continue;
             }
-            Some(_) => wanted.push((id, "its key was of another kind")),
-            None if directory.has_certificate(id) => wanted.push((id, "its key was missing")),
-            None => wanted.push((id, "")),
+            match self.directory.key(id)? {
+                // A CA and a signing key stay what they are; a leaf follows the spec.
+                Some(key) if !matches!(planned, CertPlan::Leaf { .. }) || key.algorithm() == Some(self.plan.key) => {
+                    held.insert(id.clone(), HeldKey { key, replaced: None });
+                }
+                Some(_) => wanted.push((id, Some("its key was of another kind"))),
+                None if self.directory.has_certificate(id) => wanted.push((id, Some("its key was missing"))),
+                None => wanted.push((id, None)),
+            }
+        }
+        for (id, made) in generate(&wanted, self.plan.key, self.at.jobs)? {
+            self.directory.write_key(&id, &made.key)?;
+            held.insert(id, made);
+        }
+        Ok(held)
+    }
+
+    /// Refuses what can't be made again if it is lost or damaged.
+    pub(super) fn check_irreplaceable(&self, id: &CertId, planned: &CertPlan) -> Result<(), Error> {
+        self.refuse_loss(id, planned)?;
+        Checksums::read(&self.directory)?.check(&self.directory, &irreplaceable(id, planned))?;
+        if matches!(planned, CertPlan::KeyPair) {
+            self.check_pair(id)?;
+        }
+        Ok(())
+    }
+
+    /// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is lost: nobody
+    /// asked for a new one.
+    pub(super) fn refuse_loss(&self, id: &CertId, planned: &CertPlan) -> Result<(), Error> {
+        let there = match planned {
+            CertPlan::Authority { .. } => "certificate",
+            CertPlan::KeyPair => "public key",
+            CertPlan::Leaf { .. } | CertPlan::External { .. } => return Ok(()),
+        };
+        match (self.directory.has_certificate(id), self.directory.has_key(id)) {
+            (true, true) => Ok(()),
+            (true, false) => Err(Error::Half { id: id.clone(), there, missing: "private key" }),
+            // A key alone is what a run leaves that was killed between the two writes.
+            (false, true) if matches!(planned, CertPlan::KeyPair) => Ok(()),
+            (false, _) => match self.dependent(id) {
+                Some(leaf) => Err(Error::Lost { id: id.clone(), leaf }),
+                None => Ok(()),
+            },
         }
     }
-    for (id, key, reason) in generate(&wanted, plan.key, at.jobs)? {
-        directory.write_key(&id, &key)?;
-        held.insert(id, HeldKey { key, new: Some(reason) });
+
+    /// A public key that does not follow from the private one beside it: one of the two changed, and whichever it was,
+    /// tokens that were signed before would be void.
+    fn check_pair(&self, id: &CertId) -> Result<(), Error> {
+        let path = self.directory.certificate_path(id);
+        let (Some(public), Some(key)) = (super::directory::read_if_there(&path)?, self.directory.key(id)?) else {
+            return Ok(());
+        };
+        if public.expose().trim_ascii() == key.public_pem().as_bytes().trim_ascii() {
+            return Ok(());
+        }
+        Err(Error::Mismatch { public: path, private: self.directory.key_path(id) })
     }
-    Ok(held)
+
+    /// A certificate that was made after `id`, and would not be there without it.
+    fn dependent(&self, id: &str) -> Option<CertId> {
+        let is_authority = matches!(self.plan.certificates.get(id), Some(CertPlan::Authority { .. }));
+        let depends =
+            |planned: &CertPlan| matches!(planned, CertPlan::Leaf { issuer, .. } if issuer == id || !is_authority);
+        let leaves = self.plan.certificates.iter().filter(|(_, planned)| depends(planned));
+        leaves.into_iter().find_map(|(leaf, _)| self.directory.related_certificate(leaf))
+    }
+
+    /// The key for encryption at rest, `None` if none was drawn yet. etcd holds what was encrypted with it, so it is
+    /// drawn once and never again.
+    pub(super) fn existing_encryption_key(&self) -> Result<Option<Secret>, Error> {
+        if !self.directory.path(ENCRYPTION_KEY).exists()
+            && let Some(leaf) = self.dependent(ENCRYPTION_KEY)
+        {
+            return Err(Error::Lost { id: ENCRYPTION_KEY.to_owned(), leaf });
+        }
+        Checksums::read(&self.directory)?.check(&self.directory, &[ENCRYPTION_KEY.to_owned()])?;
+        self.directory.encryption_key()
+    }
 }
 
-type Made = (CertId, Key, &'static str);
-
-fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<Made>, Error> {
-    let made = workers::each(jobs, wanted, |(id, reason)| {
-        let key = Key::generate(algorithm).map(|key| ((*id).clone(), key, *reason));
+fn generate(wanted: &[Wanted<'_>], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<(CertId, HeldKey)>, Error> {
+    let made = workers::each(jobs, wanted, |(id, replaced)| {
+        let key = Key::generate(algorithm).map(|key| ((*id).clone(), HeldKey { key, replaced: *replaced }));
         key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why })
     });
     made.into_iter().flatten().collect()
-}
-
-/// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is a loss and
-/// no planned for a new one.
-pub(super) fn refuse_loss(plan: &PkiPlan, id: &CertId, planned: &CertPlan, directory: &PkiDir) -> Result<(), Error> {
-    let there = match planned {
-        CertPlan::Authority { .. } => "certificate",
-        CertPlan::KeyPair => "public key",
-        CertPlan::Leaf { .. } | CertPlan::External { .. } => return Ok(()),
-    };
-    match (directory.has_certificate(id), directory.has_key(id)) {
-        (true, true) => Ok(()),
-        (true, false) => Err(Error::Half { id: id.clone(), there, missing: "private key" }),
-        // A key alone is what a run leaves that was killed between the two writes.
-        (false, true) if matches!(planned, CertPlan::KeyPair) => Ok(()),
-        (false, _) => match dependent(plan, id, directory) {
-            Some(leaf) => Err(Error::Lost { id: id.clone(), leaf: leaf.clone() }),
-            None => Ok(()),
-        },
-    }
-}
-
-/// A certificate that was made after `id`, and would not be there without it.
-fn dependent<'p>(plan: &'p PkiPlan, id: &str, directory: &PkiDir) -> Option<&'p CertId> {
-    let is_authority = matches!(plan.certificates.get(id), Some(CertPlan::Authority { .. }));
-    let depends =
-        |planned: &CertPlan| matches!(planned, CertPlan::Leaf { issuer, .. } if issuer == id || !is_authority);
-    plan.certificates
-        .iter()
-        .find(|(leaf, planned)| depends(planned) && directory.has_certificate(leaf))
-        .map(|(leaf, _)| leaf)
-}
-
-/// The key for encryption at rest. etcd holds what was encrypted with it, so it is drawn once and never again.
-pub(super) fn encryption_key(plan: &PkiPlan, directory: &PkiDir) -> Result<Secret, Error> {
-    if let Some(key) = directory.encryption_key()? {
-        return Ok(key);
-    }
-    match dependent(plan, ENCRYPTION_KEY, directory) {
-        Some(leaf) => Err(Error::Lost { id: ENCRYPTION_KEY.to_owned(), leaf: leaf.clone() }),
-        None => directory.draw_encryption_key(),
-    }
 }

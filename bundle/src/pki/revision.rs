@@ -16,7 +16,7 @@ use crate::plan::UnnumberedPlan;
 use crate::plan::certificates::{CertPlan, PkiPlan};
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Counted {
+struct Recorded {
     revision: u32,
     content: Sha256,
 }
@@ -24,7 +24,7 @@ struct Counted {
 /// The number of a build. It is made only when all keys and certificates are as they will be packed, and recorded only
 /// when everything was written.
 #[derive(Debug)]
-pub struct Revision(Counted);
+pub struct Revision(Recorded);
 
 impl Revision {
     /// From 1.
@@ -37,11 +37,15 @@ impl Revision {
     /// # Errors
     /// `pki/` can't be written.
     pub fn record(self, _written: &Manifest, at: &PkiContext<'_>) -> Result<(), Error> {
-        let is_known = |last: Counted| last.revision == self.0.revision && last.content == self.0.content;
-        if read(at.directory)?.is_some_and(is_known) {
+        self.write(at.directory)
+    }
+
+    pub(super) fn write(self, directory: &Path) -> Result<(), Error> {
+        let is_known = |last: Recorded| last.revision == self.0.revision && last.content == self.0.content;
+        if read(directory)?.is_some_and(is_known) {
             return Ok(());
         }
-        PkiDir::open(at.directory)?.write_revision(&self.0)
+        PkiDir::open(directory)?.write_revision(&self.0)
     }
 }
 
@@ -67,12 +71,17 @@ fn expected(plan: &UnnumberedPlan<'_>, at: &PkiContext<'_>) -> Result<Option<Rev
         return Ok(None);
     }
     let content = content(&plan.content().pki, at, plan.digest())?;
-    let revision = match read(at.directory)? {
+    of_content(at.directory, content).map(Some)
+}
+
+/// The same content keeps its number, another one gets the next.
+pub(super) fn of_content(directory: &Path, content: Sha256) -> Result<Revision, Error> {
+    let revision = match read(directory)? {
         Some(last) if last.content == content => last.revision,
         Some(last) => last.revision.saturating_add(1),
         None => 1,
     };
-    Ok(Some(Revision(Counted { revision, content })))
+    Ok(Revision(Recorded { revision, content }))
 }
 
 /// A digest over what a bundle is made of: the plan, and every key and certificate as it is now.
@@ -92,7 +101,7 @@ fn content(plan: &PkiPlan, at: &PkiContext<'_>, rest: Sha256) -> Result<Sha256, 
     Ok(Sha256::of(digests.iter().map(ToString::to_string).collect::<String>().as_bytes()))
 }
 
-fn read(directory: &Path) -> Result<Option<Counted>, Error> {
+fn read(directory: &Path) -> Result<Option<Recorded>, Error> {
     let path = directory.join(REVISION);
     let Some(text) = read_if_there(&path)? else { return Ok(None) };
     let counted = serde_json::from_slice(text.expose());

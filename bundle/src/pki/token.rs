@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
+use super::info::day;
 use crate::secret::Secret;
+use crate::spec::Lifetime;
 
 /// `id.secret`, and until when it is good. No `Debug`: half of it is secret.
 #[derive(Clone, Serialize, Deserialize)]
@@ -18,10 +20,14 @@ pub struct BootstrapToken {
     pub expiration: OffsetDateTime,
 }
 
+/// A clock that was put right by less is no reason for another token.
+const LENIENCE: time::Duration = time::Duration::days(1);
+
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 impl BootstrapToken {
-    /// A new one: 31 bits of name and 82 bits of secret, where the guide's hexadecimal has 24 and 64.
+    /// Fails if there are no random numbers. 31 bits of name and 82 bits of secret, where the guide's hexadecimal has 24
+    /// and 64.
     pub(super) fn draw(expiration: OffsetDateTime) -> Result<Self, String> {
         Ok(Self { id: draw(6)?, secret: Zeroizing::new(draw(16)?), expiration })
     }
@@ -30,6 +36,19 @@ impl BootstrapToken {
     pub(super) fn is_well_formed(&self) -> bool {
         let drawn = |text: &str, length| text.len() == length && text.bytes().all(|byte| ALPHABET.contains(&byte));
         drawn(&self.id, 6) && drawn(&self.secret, 16)
+    }
+
+    /// Why another is to be drawn; `None` if this one will do. One that lives longer than it was asked to was drawn by a
+    /// clock that was wrong, or for a longer `token_validity`.
+    pub(super) fn reason_to_replace(&self, validity: Lifetime, now: OffsetDateTime) -> Option<String> {
+        let left = self.expiration - now;
+        if left <= time::Duration::ZERO {
+            Some(format!("the old one expired on {}", day(self.expiration)))
+        } else if left > validity.duration() + LENIENCE {
+            Some(format!("it would live until {}, longer than `token_validity` says", day(self.expiration)))
+        } else {
+            None
+        }
     }
 
     /// `id.secret`.

@@ -1,0 +1,78 @@
+//! Certificates of servers and clients: reused while they fit, reissued with the reason said, and those made elsewhere
+//! taken as they are.
+
+use std::path::Path;
+
+use super::authority::Authority;
+use super::info::CertificateInfo;
+use super::keys::HeldKey;
+use super::{Credential, Error, Run, certificate, directory};
+use crate::plan::certificates::{CertId, CertPlan};
+
+/// A certificate that is to be there, and what it is signed with.
+pub(super) struct Leaf<'a> {
+    pub(super) id: &'a CertId,
+    pub(super) planned: &'a CertPlan,
+    pub(super) held: &'a HeldKey,
+    pub(super) signer: &'a Authority,
+}
+
+impl Leaf<'_> {
+    /// The certificate of `pki/` if it fits, or else a new one; the old one is kept in `replaced/`.
+    pub(super) fn credential(&self, run: &Run<'_>) -> Result<Credential, Error> {
+        let (public, info) = match run.directory.certificate(self.id)? {
+            None => self.issue(run)?,
+            Some(existing) => match self.reason_to_reissue(&existing.1, run) {
+                None => existing,
+                Some(reason) => {
+                    run.directory.put_aside(self.id, &existing.0, &existing.1)?;
+                    let issued = self.issue(run)?;
+                    run.progress.note(&format!("Reissued `{}`: {reason}", self.id));
+                    issued
+                }
+            },
+        };
+        Ok(Credential { public, key: Some(self.held.key.pem()), info: Some(info) })
+    }
+
+    fn reason_to_reissue(&self, existing: &CertificateInfo, run: &Run<'_>) -> Option<String> {
+        if let Some(reason) = self.held.replaced {
+            return Some(reason.to_owned());
+        }
+        if run.renew.contains(self.id) {
+            return Some("asked for".to_owned());
+        }
+        existing.differs_from(self.planned, &self.held.key, self.signer, run.at.now)
+    }
+
+    fn issue(&self, run: &Run<'_>) -> Result<(String, CertificateInfo), Error> {
+        let pem = certificate::signed(self.planned, &self.held.key, self.signer, run.at.now)
+            .map_err(|why| Error::Crypto { verb: "sign", id: self.id.clone(), why })?;
+        let path = run.directory.certificate_path(self.id);
+        let info = CertificateInfo::from_pem(&pem).map_err(|why| Error::Unreadable { path, why })?;
+        run.directory.write_public(self.id, &pem)?;
+        Ok((pem, info))
+    }
+}
+
+impl Run<'_> {
+    /// A certificate made elsewhere, with its key if one is given. Paths are relative to `cluster.toml`.
+    pub(super) fn external(&self, cert: &Path, key: Option<&Path>) -> Result<Credential, Error> {
+        let path = self.at.base.join(cert);
+        let (public, info, _) = directory::read_external(&path)?;
+        if let Some(why) = info.validity_error(self.at.now) {
+            return Err(Error::Unfit { path, why });
+        }
+        let key = match key {
+            Some(key) => {
+                let key = directory::read_key(&self.at.base.join(key))?;
+                if !info.belongs_to(&key) {
+                    return Err(Error::Unfit { path, why: "it does not belong to the key given with it".to_owned() });
+                }
+                Some(key.pem())
+            }
+            None => None,
+        };
+        Ok(Credential { public, key, info: Some(info) })
+    }
+}
