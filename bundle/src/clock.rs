@@ -2,21 +2,21 @@
 
 use time::OffsetDateTime;
 
-/// The present time, in whole seconds.
+/// The present time in UTC, truncated to whole seconds: certificates and manifests store no fractions.
 #[expect(clippy::disallowed_methods, reason = "the one clock")]
 pub fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(0).unwrap_or(now)
 }
 
-/// A variable of the environment, unless it is unset or empty.
+/// An environment variable. `None` if it is unset, empty, or not UTF-8.
 #[expect(clippy::disallowed_methods, reason = "the one look into the environment")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// `SOURCE_DATE_EPOCH` (reproducible-builds.org): seconds since 1970. An unreadable value is an error, since
-/// ignoring it would silently give other bytes.
+/// `SOURCE_DATE_EPOCH` (reproducible-builds.org): seconds since 1970. `None` if it is unset. An invalid value is an
+/// error, since ignoring it would silently give other bytes.
 pub fn source_date_epoch() -> Result<Option<OffsetDateTime>, String> {
     let Some(text) = variable("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let seconds = text.parse().ok().filter(|seconds| *seconds >= 0);

@@ -15,7 +15,7 @@ use cluster::Overrides;
 pub use console::Console;
 
 use crate::Error;
-use crate::cli::{Cli, Command, PkiCommand, RecipeCommand, StoreCommand};
+use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand};
 
 /// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
 pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
@@ -23,7 +23,8 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Init { path } => init::init(&path, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, out, format, deb_layout, deb_compression, seed, seed_image } => {
+        Command::Build { cluster, sources, output } => {
+            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image } = output;
             let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
             build::build(&cluster, &sources, out.as_deref(), &instead, console)
         }

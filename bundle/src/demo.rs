@@ -1,7 +1,8 @@
-//! The whole pipeline with nothing from outside: an embedded cluster, stand-in programs, a mirror on loopback.
+//! `kube-bundle demo`: the whole pipeline without network or files, from an embedded `cluster.toml`, stand-in
+//! programs and a mirror on loopback.
 //!
-//! Nothing is short-cut: the recipe is pinned to the stand-ins' digests, the programs travel over HTTP, and
-//! everything that checks a real release checks them.
+//! No stage is skipped: the recipe is pinned to the stand-ins' digests, they are downloaded over HTTP, and all
+//! checks of a real build run.
 
 mod mirror;
 mod stand_in;
@@ -19,10 +20,10 @@ use crate::spec::{ClusterSpec, TEMPLATE};
 use crate::target::Mode;
 use crate::{BuildContext, Error, clock, out, pin, pki};
 
-/// The release that is played.
+/// The recipe whose programs the stand-ins replace.
 const RECIPE: &str = "v1.16.0";
 
-/// Builds the demonstration bundle into `to`.
+/// Builds the demonstration bundle into `to`, with new keys each time: nothing but the bundle is kept.
 pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, Error> {
     let failed = |source| Error::Io { verb: "make", path: "a temporary directory".into(), source };
     let scratch = tempfile::tempdir().map_err(failed)?;
@@ -69,7 +70,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
     crate::build(&spec, &recipe, &context, progress)
 }
 
-/// The programs as files, for a machine whose loopback device is down.
+/// Writes the programs as files, for a machine whose loopback device is down.
 fn directory(programs: &[(String, Vec<u8>)], scratch: &Path) -> Result<PathBuf, Error> {
     for (name, program) in programs {
         let path = scratch.join(name);
@@ -82,7 +83,7 @@ fn directory(programs: &[(String, Vec<u8>)], scratch: &Path) -> Result<PathBuf, 
     Ok(scratch.to_owned())
 }
 
-/// The embedded recipe, pinned to the stand-ins.
+/// The embedded recipe, with the stand-ins' digests in place of the release's.
 fn recipe(programs: &[(String, Vec<u8>)]) -> Result<Recipe, Error> {
     let pins: Vec<_> = programs
         .iter()

@@ -1,20 +1,19 @@
-//! A fault in a text file: what is wrong, where, and what to do, drawn as rustc and cargo draw it.
+//! Errors and warnings about a text file, with excerpt, caret and help, in the style of rustc.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing is built.
+    /// The file is rejected.
     Error,
-    /// Allowed, though hardly what is wanted.
+    /// The file is accepted, but this is probably a mistake.
     Warning,
 }
 
-/// One fault, with byte ranges into the text it was found in.
+/// One error or warning. Spans are byte ranges in the text.
 #[derive(Debug, Clone)]
 pub struct Diagnostic {
     severity: Severity,
@@ -26,41 +25,40 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A fault at `span`; `label` stands beside the caret.
+    /// An error at `span`; `label` is printed next to the caret.
     pub fn error(span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Self {
         Self { severity: Severity::Error, message: message.into(), span, label: label.into(), other: None, help: None }
     }
 
-    /// The same as a warning.
+    /// Like [`Self::error`], but the file is accepted.
     pub fn warning(span: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(span, message, label) }
     }
 
-    /// Points at a second place that belongs to the fault.
+    /// Adds a second place in the text, with its own label.
     #[must_use]
     pub fn and(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
         self.other = Some((span, label.into()));
         self
     }
 
-    /// What to do about it.
+    /// Adds a line that says how to fix it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// Error or warning.
     pub fn severity(&self) -> Severity {
         self.severity
     }
 
-    /// What is wrong, without place and help.
+    /// The title only, without location and help.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The fault with file, line, caret and help, in colour or without.
+    /// The whole text: title, file, line, excerpt, caret and help. `colour` adds ANSI escapes.
     pub fn render(&self, file: &str, text: &str, colour: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -80,30 +78,30 @@ impl Diagnostic {
     }
 }
 
-/// A parser may point one past the end, and an empty file has no place at all.
+/// A TOML parser may point one past the end of the text, and an empty file has no position at all.
 fn clamp(span: &Range<usize>, text: &str) -> Range<usize> {
     span.start.min(text.len())..span.end.min(text.len())
 }
 
-/// All faults of one file.
+/// All errors and warnings of one file.
 #[derive(Debug, Clone)]
 pub struct Faults {
-    /// The file as the user named it.
+    /// The file's name as the user gave it.
     pub file: String,
-    /// Its text, for the excerpts.
+    /// The file's text, for excerpts.
     pub text: String,
-    /// What was found, in the order of the text.
+    /// Sorted by position in the text.
     pub diagnostics: Vec<Diagnostic>,
 }
 
 impl Faults {
-    /// Sorts by place, so the user reads down the file.
+    /// Sorts by position, so that the user can work through the file from top to bottom.
     pub fn new(file: &str, text: &str, mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|fault| fault.span.start);
         Self { file: file.to_owned(), text: text.to_owned(), diagnostics }
     }
 
-    /// Every fault drawn, then a line that counts them.
+    /// Every error and warning, then a line with the number of errors.
     pub fn render(&self, colour: bool) -> String {
         let mut out = String::new();
         for fault in &self.diagnostics {
@@ -112,7 +110,7 @@ impl Faults {
         }
         let errors = self.diagnostics.iter().filter(|fault| fault.severity == Severity::Error).count();
         if errors > 0 {
-            let plural = if errors == 1 { "fault" } else { "faults" };
+            let plural = if errors == 1 { "error" } else { "errors" };
             // Writing to a string can't fail.
             let _ = write!(out, "error: {errors} {plural} in `{}`", self.file);
         }

@@ -1,4 +1,4 @@
-//! What can end a command, how it is told, and with which exit code.
+//! Every error that can end a command: its message, its hint and its exit code.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -6,75 +6,61 @@ use std::path::PathBuf;
 use crate::diagnostic::Faults;
 use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
-/// Any failure of a command. The text says what was attempted on what; [`Error::hint`] what to do next.
+/// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Faults in `cluster.toml`.
+    /// `cluster.toml` is invalid. The message holds all of its errors.
     #[error("{}", .0.render(false))]
     Spec(Faults),
-    /// Arguments that don't fit together.
+    /// Arguments that are valid each, but not together.
     #[error("{0}")]
     Usage(String),
     /// `cluster.toml` can't be read.
     #[error("could not read `{}`", path.display())]
-    ReadSpec {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// A file of the user can't be read or written.
+    ReadSpec { path: PathBuf, source: std::io::Error },
+    /// A file that belongs to no stage: one that the user named, or stdout.
     #[error("could not {verb} `{}`", path.display())]
     Io {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
-    /// `init` finds something where it would write.
+    /// `init` never overwrites a file.
     #[error("`{}` exists already", .0.display())]
     Exists(PathBuf),
-    /// The recipe.
     #[error(transparent)]
     Recipe(#[from] recipe::Error),
-    /// The plan.
     #[error(transparent)]
     Plan(#[from] plan::Error),
-    /// Downloads.
     #[error(transparent)]
     Fetch(#[from] fetch::Error),
-    /// Keys and certificates.
     #[error(transparent)]
     Pki(#[from] pki::Error),
-    /// An output that the plan does not describe fully.
     #[error(transparent)]
     Assemble(#[from] assemble::Error),
-    /// Archives, packages and images.
     #[error(transparent)]
     Pack(#[from] pack::Error),
-    /// The output directory.
     #[error(transparent)]
     Out(#[from] out::Error),
-    /// A bundle that is not what its manifest says.
-    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    /// `verify` found errors.
+    #[error("verification of `{}` failed:{}", path.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Verification {
-        /// The bundle or the archive.
+        /// The bundle's directory, or one artifact.
         path: PathBuf,
-        /// Everything that is wrong.
+        /// One line for each error.
         faults: Vec<String>,
     },
 }
 
-/// Exit codes, as documented in the manual.
+/// Exit codes of the process, documented in the README and in `--help`. 0 is success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
-    /// Something failed.
+    /// Any failure that is none of the others.
     Failed = 1,
     /// Arguments, `cluster.toml` or the recipe are wrong.
     Usage = 2,
-    /// Bytes are not what they should be.
+    /// Bytes do not match their digest, or a bundle does not match its manifest.
     Verification = 3,
 }
 
@@ -83,22 +69,23 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         let text = match self {
             Self::ReadSpec { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                Some("`kube-bundle init` writes a cluster.toml to begin with; `-c FILE` names another")
+                Some("`kube-bundle init` writes a cluster.toml to start from; `-c FILE` names another")
             }
-            Self::Exists(_) => Some("edit it, or name another: `kube-bundle init PATH`"),
+            Self::Exists(_) => Some("edit it, or choose another name: `kube-bundle init PATH`"),
             Self::Recipe(error) => return error.hint(),
             Self::Plan(error) => return Some(error.hint()),
             Self::Fetch(error) => error.hint(),
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
-            Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
+            Self::Verification { .. } => Some(
+                "copy it again from where it was built, or build it again; a bundle's directory is `out/<cluster>`, not `out`",
+            ),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
         text.map(str::to_owned)
     }
 
-    /// What the process says when it ends.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Spec(_)
@@ -113,7 +100,7 @@ impl Error {
         }
     }
 
-    /// The whole message: the fact, its causes, the hint on a line of its own.
+    /// The whole text for the terminal: message, causes, and the hint, each on its own line.
     pub fn render(&self, colour: bool) -> String {
         if let Self::Spec(faults) = self {
             return faults.render(colour);

@@ -1,28 +1,28 @@
-//! Bytes that must not be seen: private keys, tokens, what is made of them.
+//! Secret bytes: private keys, tokens, and files that contain them.
 //!
-//! A [`Secret`] is wiped when it goes, says nothing under `Debug`, and can't be serialized, so neither a
-//! log nor an error nor `plan --json` can carry one by accident.
+//! A [`Secret`] is overwritten when it is dropped, prints nothing under `Debug`, and can't be serialized, so
+//! no log, error or `plan --json` can contain one by accident.
 
 use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// Secret bytes, wiped on drop.
+/// Secret bytes, overwritten on drop.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
-    /// Takes the bytes over.
+    /// Takes ownership of the bytes; it can't erase copies that were made before.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }
 
-    /// The bytes, for the one place that writes or uses them.
+    /// The bytes. Named so that every use of a secret can be found.
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes as text; a key that is no UTF-8 is no PEM either.
+    /// The bytes as text, for PEM and YAML; an error if they are not UTF-8.
     pub fn expose_text(&self) -> Result<&str, std::str::Utf8Error> {
         std::str::from_utf8(&self.0)
     }

@@ -1,7 +1,7 @@
-//! `cluster.toml`: what one cluster is to be.
+//! `cluster.toml`: the description of one cluster.
 //!
-//! A [`ClusterSpec`] exists only if every rule of the file holds, so no later stage checks again. Faults are
-//! reported all at once, each with its place and a way out. Nothing here reads a file or knows a release.
+//! A [`ClusterSpec`] exists only if every rule of the file holds, so no later stage checks again. All errors are
+//! reported at once, with location and help. Nothing here reads a file or depends on a Kubernetes release.
 
 mod check;
 pub mod names;
@@ -33,50 +33,44 @@ pub use seed::{
 /// The commented file that `kube-bundle init` writes.
 pub const TEMPLATE: &str = include_str!("spec/template.toml");
 
-/// TCP port the API server listens on; it serves nothing else.
+/// TCP port of the API server on every master. It is the only one: the insecure port is off.
 pub const API_PORT: u16 = 6443;
 
 /// A checked `cluster.toml`.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
-    /// Begins every file name of the bundle.
+    /// Prefix of every file and package name of the bundle.
     pub name: ClusterName,
-    /// Which release, and how it is rendered.
+    /// The Kubernetes release, as data.
     pub recipe: RecipeRef,
-    /// What every component and user dials.
+    /// The URL of the API server for all components and users.
     pub endpoint: Endpoint,
-    /// Addresses of pods.
     pub pod_cidr: IpNet,
-    /// Addresses of services.
     pub service_cidr: IpNet,
-    /// The cluster's own DNS domain.
+    /// DNS domain of services, `cluster.local` by default.
     pub domain: DnsName,
-    /// Further names of the API server.
+    /// Additional subject alternative names of the API server's certificate.
     pub apiserver_sans: Vec<Host>,
-    /// Whether pods must be allowed by a policy (the admission plugin of that name).
+    /// Whether the admission plugin `PodSecurityPolicy` is on.
     pub pod_security_policy: bool,
-    /// The etcd that the API servers store in.
     pub etcd: Etcd,
-    /// The machines, in the order of the file.
+    /// In the order of the file.
     pub nodes: Vec<Node>,
-    /// Keys and certificates.
     pub pki: PkiSpec,
-    /// What is packed.
+    /// What is packed. Never empty.
     pub formats: BTreeSet<Format>,
-    /// How Debian packages are made.
     pub deb: DebSpec,
-    /// How seeds for the first boot are made.
     pub seed: SeedSpec,
-    /// Where machines that boot without a seed disk find the output directory.
+    /// URL of the output directory, for machines that boot with user data alone.
     pub mirror: Option<MirrorUrl>,
 }
 
 /// Where a recipe comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecipeRef {
-    /// One that the program carries, by its name.
+    /// One embedded in the program, by name.
     Embedded(String),
-    /// A directory, as written; relative to the file that names it.
+    /// A directory, as written. A relative path in `cluster.toml` is relative to that file.
     Directory(PathBuf),
 }
 
@@ -92,93 +86,86 @@ impl FromStr for RecipeRef {
 /// The etcd cluster.
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// Client URLs of its members.
+    /// Client URLs of the members.
     pub endpoints: Vec<Endpoint>,
-    /// How to reach an etcd that exists already; otherwise its certificates are made here.
+    /// Certificates for an etcd that exists already. `None`: certificates for its members are made here.
     pub existing: Option<ExistingEtcd>,
 }
 
-/// Files for an etcd run by somebody else. Relative paths are relative to `cluster.toml`.
+/// Certificate files for an etcd that exists already. Relative paths are relative to `cluster.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingEtcd {
     /// CA certificate of the members.
     pub ca: PathBuf,
     /// Client certificate for the API servers.
     pub cert: PathBuf,
-    /// Its key.
+    /// Key of the client certificate.
     pub key: PathBuf,
 }
 
 /// A machine.
 #[derive(Debug, Clone, Serialize)]
 pub struct Node {
-    /// Its host name.
     pub name: NodeName,
-    /// The address the others reach it at.
+    /// The address at which other machines reach it.
     pub address: IpAddr,
-    /// What it does: roles of the recipe.
+    /// Roles of the recipe.
     pub roles: BTreeSet<RoleName>,
     /// Whether one of its roles runs an API server.
     #[serde(skip)]
     pub has_api_server: bool,
-    /// How its first boot sets up its network; otherwise it is left as it is.
+    /// Network settings for its first boot. `None`: the network is left as the image sets it up.
     pub network: Option<Network>,
 }
 
 /// `[pki]`, with defaults filled in.
 #[derive(Debug, Clone)]
 pub struct PkiSpec {
-    /// Kind of every key that is made.
+    /// Used for every key that is made.
     pub key: KeyAlgorithm,
-    /// How long a CA lives.
     pub ca_validity: Lifetime,
-    /// How long every other certificate lives.
+    /// Of every certificate except CAs.
     pub validity: Lifetime,
-    /// How long the bootstrap token lives.
+    /// Of the bootstrap token.
     pub token_validity: Lifetime,
-    /// The part of each subject that is the same everywhere.
+    /// Attributes that all subjects share.
     pub subject: Subject,
-    /// A cluster CA that exists already.
+    /// A cluster CA that exists already. `None`: one is made.
     pub existing_ca: Option<ExistingCa>,
 }
 
-/// Files of a CA made by somebody else. Relative paths are relative to `cluster.toml`.
+/// Files of a CA that exists already. Relative paths are relative to `cluster.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExistingCa {
-    /// Its certificate.
     pub cert: PathBuf,
-    /// Its key, which kube-controller-manager signs kubelet certificates with.
+    /// Needed because kube-controller-manager signs kubelet certificates with it.
     pub key: PathBuf,
 }
 
-/// Common parts of X.509 subjects.
+/// X.509 subject attributes that all certificates share.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Subject {
-    /// C, two letters.
+    /// `C`: two letters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
-    /// ST.
+    /// `ST`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// L.
+    /// `L`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<String>,
 }
 
-/// Kinds of key that Kubernetes v1.16 accepts everywhere it reads one.
+/// Key types that Kubernetes v1.16 accepts for every key it reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyAlgorithm {
-    /// RSA, 2048 bits.
     #[serde(rename = "rsa-2048")]
     Rsa2048,
-    /// RSA, 3072 bits.
     #[serde(rename = "rsa-3072")]
     Rsa3072,
-    /// RSA, 4096 bits.
     #[serde(rename = "rsa-4096")]
     Rsa4096,
-    /// ECDSA on P-256.
     #[serde(rename = "ecdsa-p256")]
     EcdsaP256,
 }
@@ -192,9 +179,9 @@ impl FromStr for KeyAlgorithm {
             "rsa-3072" => Ok(Self::Rsa3072),
             "rsa-4096" => Ok(Self::Rsa4096),
             "ecdsa-p256" => Ok(Self::EcdsaP256),
-            // Go 1.12, which built v1.16.0, got Ed25519 certificates only in 1.13; the service-account
-            // code knows RSA and ECDSA alone.
-            "ed25519" => Err("Kubernetes v1.16 reads no Ed25519 key; expected `rsa-2048` or `ecdsa-p256`".to_owned()),
+            // v1.16.0 was built with Go 1.12; Ed25519 certificates came with Go 1.13. Its service-account code
+            // supports only RSA and ECDSA.
+            "ed25519" => Err("Kubernetes v1.16 does not support Ed25519; expected `rsa-2048`, `rsa-3072`, `rsa-4096` or `ecdsa-p256`".to_owned()),
             _ => Err("expected `rsa-2048`, `rsa-3072`, `rsa-4096` or `ecdsa-p256`".to_owned()),
         }
     }
@@ -222,7 +209,6 @@ impl Lifetime {
         Self { hours: days * 24 }
     }
 
-    /// As a duration.
     pub fn duration(self) -> time::Duration {
         time::Duration::hours(self.hours.into())
     }
@@ -263,7 +249,7 @@ impl Serialize for Lifetime {
 }
 
 impl ClusterSpec {
-    /// Whether something is packed as this, be it because it was asked for or because seeds carry it.
+    /// Whether this format is written: because it was requested, or because it is the payload of a seed.
     pub fn packs(&self, format: Format) -> bool {
         let carried = match self.seed.payload {
             Payload::Deb => Format::Deb,
@@ -272,25 +258,27 @@ impl ClusterSpec {
         self.formats.contains(&format) || (carried == format && self.formats.iter().any(|format| format.boots()))
     }
 
-    /// What a command line may have made of it that its file would not be allowed.
+    /// An error that only command-line options can cause: they are applied after the rules of the file were checked.
     pub fn contradiction(&self) -> Option<&'static str> {
         let is_split = self.seed.payload == Payload::Deb && self.deb.layout == DebLayout::Split;
         if self.seed.layout == SeedLayout::Split && !is_split {
-            return Some("a seed can be split only if its payload is packages, and these are split too");
+            return Some(
+                "a seed can be split only if its payload is split packages: `payload = \"deb\"` and `--deb-layout split`",
+            );
         }
         if self.formats.contains(&Format::UserData) && self.mirror.is_none() {
             return Some(
-                "format `user-data` wants the URL where machines find the output directory: `[output.mirror]` with `url` in cluster.toml",
+                "format `user-data` needs `[output.mirror]` with `url` in cluster.toml: the URL that serves the output directory",
             );
         }
         None
     }
 
-    /// Reads the text of a `cluster.toml`; `file` is how the user named it, `roles` are those of its recipe. The second
-    /// value holds the warnings.
+    /// Parses and checks the text of a `cluster.toml`; `file` is its name in messages, `roles` are those of its recipe.
+    /// The second value of `Ok` holds the warnings.
     ///
     /// # Errors
-    /// All errors of the file, each with its place.
+    /// All errors of the file, each with its location.
     pub fn parse(file: &str, text: &str, roles: &RoleCatalog) -> Result<(Self, Faults), Faults> {
         check::check(text, roles)
             .map(|(spec, warnings)| (spec, Faults::new(file, text, warnings)))

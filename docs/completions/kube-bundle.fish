@@ -24,191 +24,200 @@ function __fish_kube_bundle_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s V -l version -d 'Print version'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "init" -d 'Write a commented cluster.toml to begin with'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "init" -d 'Write a commented cluster.toml to start from'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "fetch" -d 'Fill the store with everything a build needs from the network'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "build" -d 'Build the bundle'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "verify" -d 'Check a bundle, or one archive of it, against its checksums'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "inspect" -d 'List what is inside an archive, without unpacking it'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "pki" -d 'Keys and certificates'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "recipe" -d 'Releases as data'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "store" -d 'What builds share: downloads, and programs that are compressed already'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "demo" -d 'Run the whole pipeline with stand-in programs: no network, no files needed'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "verify" -d 'Verify a bundle, or one of its artifacts, against its checksums'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "inspect" -d 'List the files of a bundle or of one of its artifacts, without unpacking it'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "pki" -d 'Show and renew keys and certificates'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "recipe" -d 'Show, copy and edit recipes: Kubernetes releases as data'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "store" -d 'Clean up the store: the cache of downloads and compressed programs that all builds share'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "demo" -d 'Run the whole pipeline with stand-in programs, without network or files'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s c -l cluster -d 'The file that describes the cluster' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s c -l cluster -d 'The file that describes the cluster' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l from -d 'A mirror to try first: files by name, or laid out as upstream serves them; may be repeated' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s j -l jobs -d 'How many things to do at a time [default: the number of processors, and four downloads at least]' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l timeout -d 'For how long a server may send nothing' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l from -d 'Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s j -l jobs -d 'Number of parallel jobs [default: number of processors; at least 4 for downloads]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l timeout -d 'Idle timeout: give up on a connection after this many seconds without data' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l retries -d 'Number of retries after a server error or a broken connection' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l offline -d 'Never touch the network'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l offline -d 'Never access the network'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s c -l cluster -d 'The file that describes the cluster' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l from -d 'A mirror to try first: files by name, or laid out as upstream serves them; may be repeated' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l jobs -d 'How many things to do at a time [default: the number of processors, and four downloads at least]' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'For how long a server may send nothing' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'How often to try again when a server fails or a connection breaks' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Where to [default: ./out/<cluster>]' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'What to pack, instead of what cluster.toml says: `tarball`, `deb`, `nocloud`, `initrd`, `user-data`; the last three carry packages or archives, which are written too' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-layout -d 'How files are spread over packages: `split` shares one package for each program among all machines, `fat` makes one package for each machine, with everything in it' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-compression -d 'How packages are compressed: `gzip`, which every dpkg reads; `zstd`, for Debian 12, Ubuntu 18.04 and later; `xz`, which every dpkg reads and which takes ten times as long to write' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed -d 'How seeds for the first boot are spread over images: `whole` makes one for each machine, with everything in it, `split` puts the programs on one that all machines share' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed-image -d 'The file system of seed disks: `iso`, or `vfat` for platforms that attach no optical disk' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l from -d 'Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l jobs -d 'Number of parallel jobs [default: number of processors; at least 4 for downloads]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'Idle timeout: give up on a connection after this many seconds without data' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'Number of retries after a server error or a broken connection' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s o -l out -d 'Output directory [default: ./out/<cluster>]' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l format -d 'Formats to write; separate several with commas, or repeat the option [default: as in cluster.toml, or tarball]' -r -f -a "tarball\t'One archive with install.sh for each machine'
+deb\t'Debian packages and an apt repository'
+nocloud\t'A cloud-init seed disk for each machine; writes the packages or archives it carries, too'
+initrd\t'An archive for the boot loader for each machine; writes the packages or archives it carries, too'
+user-data\t'Cloud-init user data for each machine, which fetches its packages or archive from `[output.mirror]`'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-layout -d 'How files are divided among packages [default: as in cluster.toml, or split]' -r -f -a "split\t'One package for each program, shared by all machines, and a small one for each machine'
+fat\t'One package for each machine, with everything in it'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l deb-compression -d 'Compression of packages [default: as in cluster.toml, or gzip]' -r -f -a "gzip\t'Read by every dpkg'
+zstd\t'Smaller, in less than half the time; for Debian 12, Ubuntu 18.04 and later'
+xz\t'Smallest, read by every dpkg; takes sixteen times as long as gzip'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed -d 'How seeds for the first boot are divided among images [default: as in cluster.toml, or whole]' -r -f -a "whole\t'One image for each machine, with everything in it'
+split\t'One image with the programs, shared by all machines, and a small one for each machine'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed-image -d 'File system of seed disks [default: as in cluster.toml, or iso]' -r -f -a "iso\t'ISO 9660'
+vfat\t'FAT16, for platforms that can\'t attach an optical disk'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l offline -d 'Never touch the network'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l offline -d 'Never access the network'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l deep -d 'Read inside every archive as well'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l deep -d 'Also verify every file inside every artifact'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "status" -d 'Show who signs whom, and what expires when'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "renew" -d 'Reissue certificates with their keys; without an ID, all that are no CA'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "renew" -d 'Reissue certificates, and keep their keys; without an ID, all except CAs'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s c -l cluster -d 'The file that describes the cluster' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s c -l cluster -d 'The file that describes the cluster' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l recipe -d 'Another recipe than cluster.toml names: an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show who signs whom, and what expires when'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "renew" -d 'Reissue certificates with their keys; without an ID, all that are no CA'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "renew" -d 'Reissue certificates, and keep their keys; without an ID, all except CAs'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "list" -d 'List the recipes that the program carries'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "show" -d 'Show a recipe: components, pins and who published them, files'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "list" -d 'List the embedded recipes'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "show" -d 'Show a recipe: components, pinned digests and who published them, files'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "export" -d 'Write an editable copy of a recipe'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "pin" -d 'Compute digests and sizes of binaries you hold, and write them into recipe.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "pin" -d 'Compute digests and sizes of your own binaries, and write them into recipe.toml'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l from -d 'Where the binaries are' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l from -d 'Directory that holds the binaries' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the recipes that the program carries'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a recipe: components, pins and who published them, files'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the embedded recipes'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show a recipe: components, pinned digests and who published them, files'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write an editable copy of a recipe'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Compute digests and sizes of binaries you hold, and write them into recipe.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Compute digests and sizes of your own binaries, and write them into recipe.toml'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a build that wants them makes them again'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l days -d 'For how many days they were not used; 0 removes all' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l days -d 'Remove what was not used for this many days; 0 removes everything' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a build that wants them makes them again'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s o -l out -d 'Where to' -r -F
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s o -l out -d 'Output directory' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s q -l quiet -d 'Say nothing but results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "init" -d 'Write a commented cluster.toml to begin with'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "init" -d 'Write a commented cluster.toml to start from'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "fetch" -d 'Fill the store with everything a build needs from the network'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "build" -d 'Build the bundle'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "verify" -d 'Check a bundle, or one archive of it, against its checksums'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "inspect" -d 'List what is inside an archive, without unpacking it'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "pki" -d 'Keys and certificates'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "recipe" -d 'Releases as data'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "store" -d 'What builds share: downloads, and programs that are compressed already'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "demo" -d 'Run the whole pipeline with stand-in programs: no network, no files needed'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "verify" -d 'Verify a bundle, or one of its artifacts, against its checksums'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "inspect" -d 'List the files of a bundle or of one of its artifacts, without unpacking it'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "pki" -d 'Show and renew keys and certificates'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "recipe" -d 'Show, copy and edit recipes: Kubernetes releases as data'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "store" -d 'Clean up the store: the cache of downloads and compressed programs that all builds share'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "demo" -d 'Run the whole pipeline with stand-in programs, without network or files'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "status" -d 'Show who signs whom, and what expires when'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "renew" -d 'Reissue certificates with their keys; without an ID, all that are no CA'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "list" -d 'List the recipes that the program carries'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "show" -d 'Show a recipe: components, pins and who published them, files'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "renew" -d 'Reissue certificates, and keep their keys; without an ID, all except CAs'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "list" -d 'List the embedded recipes'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "show" -d 'Show a recipe: components, pinned digests and who published them, files'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "export" -d 'Write an editable copy of a recipe'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "pin" -d 'Compute digests and sizes of binaries you hold, and write them into recipe.toml'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a build that wants them makes them again'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "pin" -d 'Compute digests and sizes of your own binaries, and write them into recipe.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'

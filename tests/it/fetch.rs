@@ -80,7 +80,7 @@ fn a_server_that_stays_busy_ends_in_an_error_that_names_it() {
     fetch(&workspace).exits(1).says(&[
         "kubectl",
         &server.url(),
-        "503 Service Unavailable (3 tries)",
+        "503 Service Unavailable (attempts: 3)",
         "hint: run the same command again",
     ]);
     assert_eq!(workspace.blobs().len(), 3, "the others are kept");
@@ -270,7 +270,7 @@ fn the_next_source_is_tried_when_one_has_it_not() {
         "--from",
         &format!("http://{}", dead_address()),
     ]);
-    run.success();
+    run.success().says(&["(attempts: 1)"]);
     assert_whole(&workspace);
 }
 

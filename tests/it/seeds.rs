@@ -353,7 +353,7 @@ fn what_contradicts_itself_is_refused_before_anything_is_made() {
     let build = ["build", "--offline", "--from", "files", "-q"];
     let refused = |more: &[&str], why: &str| workspace.run(&[&build, more].concat()).exits(2).says(&[why]);
     refused(&["--seed", "split", "--deb-layout", "fat", "--format", "nocloud"], "a seed can be split only if");
-    refused(&["--seed", "halved"], "expected `whole` or `split`");
+    refused(&["--seed", "halved"], "[possible values: whole, split]");
     workspace.edit("cluster.toml", "[output.mirror]\nurl = \"http://192.0.2.9/small/\"\n", "");
     refused(&["--format", "user-data"], "`[output.mirror]` with `url`");
     assert!(!workspace.path("out").exists() && !workspace.path("pki").exists());

@@ -1,4 +1,4 @@
-//! What is wrong in a cluster.toml is said all at once, with its place and a way out.
+//! All errors of a cluster.toml are reported at once, with location and help.
 
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::{ClusterSpec, RoleCatalog, TEMPLATE};
@@ -34,7 +34,7 @@ fn a_wrong_spec_exits_with_2_and_writes_nothing() {
     let workspace = Workspace::new();
     workspace.write("cluster.toml", SMALL.replace("roles", "rolls"));
     workspace.run(&["build"]).exits(2).says(&[
-        "`[[nodes]]` has no key `rolls`",
+        "unknown key `rolls` in `[[nodes]]`",
         "did you mean `roles`?",
         "--> cluster.toml:13:1",
     ]);
@@ -47,7 +47,7 @@ fn what_init_writes_is_a_cluster() {
     workspace.run(&["init"]).success();
     workspace.run(&["plan"]).success();
     workspace.edit("cluster.toml", "roc", "mine");
-    workspace.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or name another"]);
+    workspace.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or choose another name"]);
     assert!(workspace.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
 }
 
@@ -73,6 +73,39 @@ fn every_commented_key_of_the_template_is_a_key() {
     assert!(spec.pki.existing_ca.is_some() && spec.etcd.existing.is_some() && !spec.apiserver_sans.is_empty());
 }
 
+/// The template's second line promises it.
+#[test]
+fn every_commented_key_that_is_no_example_is_shown_with_its_default() {
+    let (mut example, mut below_heading, mut shown) = (false, false, Vec::new());
+    let text: String = TEMPLATE
+        .lines()
+        .map(|line| {
+            let comment = line.strip_prefix("# ").unwrap_or_default();
+            let key = comment.split_once(" = ").map(|(name, _)| name).unwrap_or_default();
+            if comment.starts_with('[') {
+                below_heading = true;
+            } else if !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_') {
+                if !example {
+                    shown.push(key);
+                    return format!("{comment}\n");
+                }
+            } else {
+                below_heading &= !comment.is_empty();
+                example = comment.ends_with("or example:") || (example && below_heading);
+            }
+            format!("{line}\n")
+        })
+        .collect();
+    let all = "domain pod_security_policy key ca_validity validity token_validity formats layout compression payload image layout";
+    assert_eq!(shown.join(" "), all);
+    let parse = |text: &str| {
+        let (spec, _) =
+            ClusterSpec::parse("template", text, &roles()).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        format!("{spec:?}")
+    };
+    assert_eq!(parse(&text), parse(TEMPLATE));
+}
+
 #[test]
 fn an_even_etcd_is_a_warning_and_no_more() {
     let workspace = Workspace::small(1000);
@@ -81,7 +114,7 @@ fn an_even_etcd_is_a_warning_and_no_more() {
         "\"https://192.0.2.1:2379\"",
         "\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\"",
     );
-    workspace.run(&["plan"]).success().says(&["warning: etcd with 2 members survives no more failures than with 1"]);
+    workspace.run(&["plan"]).success().says(&["warning: etcd with 2 members tolerates no more failures than with 1"]);
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
         let (figure, copy) =
             compare(&build, || cluster.forget_output(), &ground.copy(&cluster.path("out")), || ground.forget_copy())?;
         let bytes = cluster.written()?;
-        report.row(Row::of(&format!("{count} masters, {} written", measure::megabytes(bytes)), &figure));
+        report.row(Row::of(&format!("{}, {} written", masters(*count), measure::megabytes(bytes)), &figure));
         report.row(Row::of(&format!("`cp -r` of the output of {count}"), &copy));
         points.push(Point { machines: *count, build: figure.seconds, copy: copy.seconds });
         figures.push((*count, figure, copy));
@@ -130,6 +130,10 @@ fn nodes(ground: &Ground, report: &mut Report, counts: &[u32]) -> Result<()> {
     Ok(())
 }
 
+fn masters(count: u32) -> String {
+    if count == 1 { "1 master".to_owned() } else { format!("{count} masters") }
+}
+
 /// Where the file system lets files share their blocks.
 fn sharing(ground: &Ground, report: &mut Report, machines: u32) -> Result<()> {
     report.section(
@@ -144,7 +148,7 @@ fn sharing(ground: &Ground, report: &mut Report, machines: u32) -> Result<()> {
     let build = cluster.build("out", FORMATS);
     build.output("keys and pieces")?;
     let figure = measure(&build, || cluster.forget_output())?;
-    report.row(Row::of(&format!("{machines} masters, {} written", measure::megabytes(cluster.written()?)), &figure));
+    report.row(Row::of(&format!("{}, {} written", masters(machines), measure::megabytes(cluster.written()?)), &figure));
     let with = shared.used()?;
     cluster.forget_output()?;
     report.line(&format!("The output takes {} of the disk.", measure::megabytes(with - shared.used()?)));

@@ -44,9 +44,19 @@ fn generated() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     {
         let mut bytes = Vec::new();
         clap_complete::generate(shell, &mut Cli::command(), "kube-bundle", &mut bytes);
+        if shell == Shell::Bash {
+            bytes = with_matching_labels(&String::from_utf8(bytes)?).into_bytes();
+        }
         files.insert(PathBuf::from("docs/completions").join(name), bytes);
     }
     Ok(files)
+}
+
+/// Works around a bug of `clap_complete` (clap-rs/clap#6421): the script sets `cmd` to `kube__bundle__subcmd__build`,
+/// but its `case` label is `kube__subcmd__bundle__subcmd__build`, because the hyphen of the program's name is taken
+/// for the separator of a subcommand. Without matching labels nothing is completed after a subcommand.
+fn with_matching_labels(script: &str) -> String {
+    script.replace("kube__subcmd__bundle", "kube__bundle")
 }
 
 /// One page for each command, named as git names its own: `kube-bundle-pki-renew.1`.
@@ -54,15 +64,76 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     let mut bytes = Vec::new();
     // The version is left out of the head line, or every release would change every page.
     clap_mangen::Man::new(command.clone().name(name.to_owned())).source("kube-bundle").render(&mut bytes)?;
-    files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), bytes);
+    let page = with_sections(&String::from_utf8(bytes)?, command);
+    files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), page.into_bytes());
     for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
         pages(below, &format!("{name}-{}", below.get_name()), files)?;
     }
     Ok(())
 }
 
+/// Replaces the section `EXTRA`, in which `clap_mangen` joins all lines that follow the options in `--help`, with
+/// sections of the names that `man-pages(7)` gives them.
+fn with_sections(page: &str, command: &Command) -> String {
+    let Some((head, rest)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
+    let tail = rest.find(".SH ").map_or("", |at| &rest[at..]);
+    let extra = command.get_after_long_help().or_else(|| command.get_after_help()).map(ToString::to_string);
+    let sections = extra.unwrap_or_default().split("\n\n").map(section).collect::<String>();
+    format!("{head}{sections}{tail}")
+}
+
+/// A paragraph of `--help`, `Title: text` or a title above indented lines, as a section.
+fn section(paragraph: &str) -> String {
+    let escaped = paragraph.replace('\\', "\\\\").replace('-', "\\-");
+    match escaped.split_once(":\n") {
+        Some((_, lines)) => format!(".SH EXAMPLES\n.nf\n{lines}\n.fi\n"),
+        None => format!(".SH \"EXIT STATUS\"\n{escaped}\n"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    /// What a real bash offers at the end of `line`.
+    #[expect(clippy::disallowed_methods, reason = "asks the shell that users type in")]
+    fn completed(line: &[&str]) -> Vec<String> {
+        let files = super::generated().expect("generated files");
+        let script = &files[std::path::Path::new("docs/completions/kube-bundle.bash")];
+        let script = str::from_utf8(script).expect("a script is text");
+        let (word, before) = line.split_last().expect("a word");
+        let driver = format!(
+            "COMP_WORDS=({words}); COMP_CWORD={last}; \
+             function=$(complete -p kube-bundle | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \
+             $function kube-bundle '{word}' '{previous}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
+            words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
+            last = before.len(),
+            previous = before.last().expect("the program"),
+        );
+        let output = std::process::Command::new("bash")
+            .args(["--norc", "-c", &format!("{script}\n{driver}")])
+            .output()
+            .expect("bash");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn bash_completes_subcommands_options_and_values() {
+        assert_eq!(completed(&["kube-bundle", "bu"]), ["build"]);
+        assert_eq!(completed(&["kube-bundle", "build", "--deb-c"]), ["--deb-compression"]);
+        assert_eq!(completed(&["kube-bundle", "build", "--deb-compression", ""]), ["gzip", "zstd", "xz"]);
+        assert_eq!(completed(&["kube-bundle", "build", "--color", "n"]), ["never"]);
+        assert_eq!(completed(&["kube-bundle", "recipe", "ex"]), ["export"]);
+        assert_eq!(completed(&["kube-bundle", "pki", "renew", "--rec"]), ["--recipe"]);
+    }
+
+    #[test]
+    fn a_page_has_examples_line_by_line_and_the_exit_status_under_its_name() {
+        let files = super::generated().expect("generated files");
+        let page = String::from_utf8_lossy(&files[std::path::Path::new("docs/man/kube-bundle.1")]).into_owned();
+        assert!(page.contains(".SH EXAMPLES\n.nf\n  kube\\-bundle init"), "{page}");
+        assert!(page.contains(".SH \"EXIT STATUS\"\n") && !page.contains(".SH EXTRA"), "{page}");
+    }
+
     #[test]
     fn man_pages_and_completions_are_current() {
         super::check().expect("run `cargo xtask docs`");

@@ -15,7 +15,7 @@ pub(super) fn demo(out: &Path, console: &Console) -> Result<(), Error> {
     if !found.faults.is_empty() {
         return Err(Error::Verification { path: out.to_owned(), faults: found.faults });
     }
-    console.note(&format!("Verified {} files, inside the archives too.", found.files));
+    console.note(&format!("Verified {} files, and those inside the archives too.", found.files));
     report(out, &manifest, console)?;
     console.note(&next(out, &manifest));
     Ok(())
@@ -25,9 +25,9 @@ fn next(out: &Path, manifest: &crate::manifest::Manifest) -> String {
     let archive = manifest.artifacts.keys().next().map(|path| out.join(path).display().to_string()).unwrap_or_default();
     format!(
         "\nThe programs inside are stand-ins: this bundle starts no cluster. Next:\n  \
-         look inside one:     kube-bundle inspect {archive}\n  \
-         check them again:    kube-bundle verify {}\n  \
-         make a real one:     kube-bundle init, edit cluster.toml, kube-bundle build",
+         list an archive:       kube-bundle inspect {archive}\n  \
+         verify the bundle:     kube-bundle verify {}\n  \
+         build a real bundle:   kube-bundle init, edit cluster.toml, kube-bundle build",
         out.display()
     )
 }

@@ -1,4 +1,4 @@
-//! A web server for the length of one demonstration, on loopback, that knows nothing but its few files.
+//! The web server of a demonstration: it serves a few files from memory, on loopback only.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-/// A running mirror; it ends with this value.
+/// A running server. Dropping it stops the server and joins its thread.
 pub(super) struct Served {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
@@ -14,7 +14,7 @@ pub(super) struct Served {
 }
 
 impl Served {
-    /// Serves each file below any path that ends with its name. Fails where nobody can reach it.
+    /// Serves each file under every path that ends with its name, on a free port. Fails where loopback is down.
     pub(super) fn start(files: &[(String, Vec<u8>)]) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;
@@ -28,7 +28,7 @@ impl Served {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                // A client that hangs up is its own affair.
+                // A client that closes the connection early is no error of the server.
                 let _ = stream.and_then(|stream| answer(&stream, &files));
             }
         });
@@ -43,7 +43,7 @@ impl Served {
 impl Drop for Served {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Wakes the listener, so that it looks at the flag.
+        // `incoming` blocks: one connection wakes it, so that it sees the flag.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();

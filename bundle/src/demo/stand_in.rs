@@ -1,11 +1,11 @@
-//! A program that says that it is none: the smallest ELF file Linux on x86-64 runs.
+//! Stand-in programs for the demonstration: minimal static ELF executables for Linux on x86-64.
 
-/// Address the file is mapped at.
+/// Virtual address at which the file is mapped: the usual one of static executables.
 const BASE: u64 = 0x0040_0000;
-/// ELF header and one program header.
+/// Bytes of the ELF header and of one program header.
 const HEADERS: u64 = 64 + 56;
 
-/// An executable that prints one line and ends with 1, so nobody takes it for the real thing.
+/// An executable that prints one line and exits with 1, so that no unit takes it for the real program.
 pub(super) fn program(name: &str) -> Vec<u8> {
     let message = format!("{name}: a stand-in made by `kube-bundle demo`, not Kubernetes\n");
     let code = code(&message);
@@ -13,7 +13,7 @@ pub(super) fn program(name: &str) -> Vec<u8> {
     [elf_header(), program_header(size), code, message.into_bytes()].concat()
 }
 
-/// `elf(5)`: 64-bit, little endian, executable, x86-64, entry right behind the headers.
+/// `elf(5)`: 64-bit, little endian, executable, x86-64, entry point right after the headers.
 fn elf_header() -> Vec<u8> {
     let mut header = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0];
     header.resize(16, 0);
@@ -30,7 +30,7 @@ fn elf_header() -> Vec<u8> {
     header
 }
 
-/// One segment, readable and executable: the whole file.
+/// Loads the whole file, readable and executable.
 fn program_header(size: u64) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend_from_slice(&1u32.to_le_bytes());

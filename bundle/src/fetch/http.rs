@@ -261,8 +261,8 @@ impl<'a> Resumable<'a> {
         self.attempts += 1;
         let policy = self.connected.policy;
         if self.attempts > policy.retries {
-            let tries = self.attempts;
-            return Err(io::Error::other(Fault::Unreachable(format!("{why} ({tries} tries)"))));
+            let attempts = self.attempts;
+            return Err(io::Error::other(Fault::Unreachable(format!("{why} (attempts: {attempts})"))));
         }
         let pause = policy.pause_before(self.attempts, asked);
         self.task.note(&format!(

@@ -1,7 +1,7 @@
 //! The rules of `cluster.toml`, one small function each.
 //!
-//! [`read()`] turns text into values with places, [`RULES`] hold between values, [`Read::into_spec`] drops the
-//! places. Every rule runs, whatever the others found.
+//! [`read()`] parses each value and keeps its span, [`RULES`] check values against each other, [`Read::into_spec`]
+//! drops the spans. Every rule runs, even after another one failed, so that all errors are reported at once.
 
 mod networks;
 mod seeds;
@@ -49,18 +49,18 @@ const RULES: &[Rule] = &[
     seeds::user_data_alone_wants_a_mirror,
 ];
 
-/// The spec and its warnings, or all faults.
+/// The checked spec and its warnings, or all errors.
 pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Diagnostic>> {
     let faults = FaultList::default();
     let (table, syntax) = DeTable::parse_recoverable(text);
     for fault in &syntax {
         faults.add(Diagnostic::error(
             fault.span().unwrap_or(0..0),
-            format!("the file is no TOML: {}", fault.message()),
+            format!("not valid TOML: {}", fault.message()),
             "here",
         ));
     }
-    // After a syntax error half the file may be missing; faults about the missing half would mislead.
+    // After a syntax error part of the file may be unread; errors about missing keys would mislead.
     if faults.has_errors() {
         return Err(faults.into_vec());
     }
@@ -147,13 +147,13 @@ impl Read {
         addresses.any(|address| *host == Host::Ip(*address.get_ref()))
     }
 
-    /// Notes that `address` lies in one of the networks that only the cluster's inside knows.
+    /// Adds an error if `address` is in the pod or service network, which only exist inside the cluster.
     fn reject_cluster_network_address(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
         for (key, cidr) in self.networks().filter(|(_, cidr)| cidr.get_ref().contains(&address)) {
             faults.add(
-                Diagnostic::error(span.clone(), format!("{who} `{address}` lies inside `{key}`"), "this address")
-                    .and(cidr.span(), "this network is routed inside the cluster only")
-                    .help("choose cluster networks that no machine has an address in"),
+                Diagnostic::error(span.clone(), format!("{who} `{address}` is inside `{key}`"), "this address")
+                    .and(cidr.span(), "this network exists only inside the cluster")
+                    .help("choose cluster networks that contain no machine's address"),
             );
         }
     }
@@ -184,7 +184,7 @@ fn look_up_roles(read: &mut Read, roles: &RoleCatalog, faults: &FaultList) {
 }
 
 fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
-    // A mistyped address elsewhere may be the one that is meant; it is a fault of its own.
+    // If a node's address is invalid, it may be the one that the endpoint means; that error is already reported.
     let (Some(endpoint), Some(sans)) = (&read.endpoint, &read.sans) else { return };
     if read.nodes.iter().any(|node| node.address.is_none() || node.roles.is_none()) {
         return;
@@ -194,11 +194,11 @@ fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
         faults.add(
             Diagnostic::error(
                 endpoint.span(),
-                format!("no API server is known by the endpoint's name `{host}`"),
+                format!("endpoint host `{host}` is not a name of the API server"),
                 "neither a master's address nor in `apiserver_sans`",
             )
             .help(format!(
-                "correct it, or, if it is a virtual address or a load balancer, add \"{host}\" to `apiserver_sans`"
+                "correct it; or, if it is a virtual address or a load balancer, add \"{host}\" to `apiserver_sans`"
             )),
         );
     }
@@ -211,7 +211,7 @@ fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
         faults.add(
             Diagnostic::error(
                 endpoint.span(),
-                format!("the endpoint is a master, and no master listens on port {port}"),
+                format!("the endpoint is a master, but masters do not listen on port {port}"),
                 format!("expected port {API_PORT}"),
             )
             .help(format!("write `https://{host}:{API_PORT}`; only a load balancer may use another port")),
@@ -234,20 +234,20 @@ fn check_unique<'r, T: Ord + Display + 'r>(
     for value in values {
         if let Some(first) = seen.insert(value.get_ref(), value.span()) {
             faults.add(
-                Diagnostic::error(value.span(), format!("{what} `{}` is given twice", value.get_ref()), "again here")
-                    .and(first, "first here"),
+                Diagnostic::error(value.span(), format!("duplicate {what} `{}`", value.get_ref()), "used again here")
+                    .and(first, "first used here"),
             );
         }
     }
 }
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
-    // A node whose roles are wrong or missing may be meant to be one; that is an error of its own.
+    // A node whose roles are invalid or missing may be meant as a master; that error is reported already.
     let may_be = |node: &ReadNode| node.has_api_server || node.roles.as_ref().is_none_or(Vec::is_empty);
     if !read.nodes.iter().any(may_be) {
         let span = read.nodes_span.clone().unwrap_or(0..0);
         faults.add(
-            Diagnostic::error(span, "no node is a master", "a control plane needs at least one")
+            Diagnostic::error(span, "no node has the role `master`", "a control plane needs at least one")
                 .help("add `[[nodes]]` with `name`, `address` and `roles = [\"master\"]`"),
         );
     }
@@ -268,14 +268,14 @@ fn etcd_has_members(read: &Read, faults: &FaultList) {
     match (etcd.first(), etcd.last()) {
         (Some(first), Some(last)) if etcd.len() % 2 == 0 => {
             let count = etcd.len();
-            let message = format!("etcd with {count} members survives no more failures than with {}", count - 1);
+            let message = format!("etcd with {count} members tolerates no more failures than with {}", count - 1);
             faults.add(
                 Diagnostic::warning(first.span().start..last.span().end, message, "an even number")
                     .help("use 1, 3 or 5 members"),
             );
         }
         (None, _) => faults.add(
-            Diagnostic::error(span.clone(), "etcd has no endpoint", "`endpoints` is missing or empty")
+            Diagnostic::error(span.clone(), "etcd has no endpoints", "`endpoints` is missing or empty")
                 .help("for example `endpoints = [\"https://10.200.16.79:2379\"]`"),
         ),
         _ => {}
@@ -287,36 +287,39 @@ fn leaves_do_not_outlive_their_ca(read: &Read, faults: &FaultList) {
     if leaf.get_ref() > ca.get_ref() {
         faults.add(Diagnostic::error(
             leaf.span(),
-            format!("certificates would outlive their CA: {} after {}", leaf.get_ref(), ca.get_ref()),
-            "longer than `ca_validity`",
+            format!("`validity` ({}) is longer than `ca_validity` ({})", leaf.get_ref(), ca.get_ref()),
+            "certificates would outlive their CA",
         ));
     }
 }
 
-/// Certificates begin a day before they are made; one that lives a day would be over at once.
+/// Certificates are valid from one day before they are issued; a validity of one day would already be over.
 fn certificates_outlive_their_own_making(read: &Read, faults: &FaultList) {
     for lifetime in [&read.pki.ca_validity, &read.pki.validity] {
         if lifetime.get_ref().duration() < time::Duration::days(2) {
             faults.add(
                 Diagnostic::error(
                     lifetime.span(),
-                    format!("a certificate can't live {} only", lifetime.get_ref()),
+                    format!("a validity of {} is too short", lifetime.get_ref()),
                     "expected at least `2d`",
                 )
-                .help("certificates begin a day before they are made, for the sake of clocks that run behind"),
+                .help(
+                    "certificates are valid from one day before they are issued, to allow for clocks that run behind",
+                ),
             );
         }
     }
 }
 
-/// The API server is named `kubernetes.default.svc.<domain>`, and a DNS name ends at 253 characters.
+/// The API server is named `kubernetes.default.svc.<domain>`, and a DNS name has at most 253 characters.
 fn the_domain_leaves_room_for_a_service(read: &Read, faults: &FaultList) {
     let Some(domain) = &read.domain else { return };
     let longest = 253 - "kubernetes.default.svc.".len();
     if domain.get_ref().as_str().len() > longest {
         let help = format!("at most {longest} characters leave room for `kubernetes.default.svc.`");
         faults.add(
-            Diagnostic::error(domain.span(), "`domain` is too long", "names of services would not fit").help(help),
+            Diagnostic::error(domain.span(), "`domain` is too long", "service names would exceed 253 characters")
+                .help(help),
         );
     }
 }
@@ -324,7 +327,7 @@ fn the_domain_leaves_room_for_a_service(read: &Read, faults: &FaultList) {
 fn there_is_something_to_pack(read: &Read, faults: &FaultList) {
     if let (Some(span), Some([])) = (&read.output.formats_span, read.output.formats.as_deref()) {
         faults.add(
-            Diagnostic::error(span.clone(), "there is nothing to pack", "no format")
+            Diagnostic::error(span.clone(), "`output.formats` is empty", "expected at least one format")
                 .help("write `formats = [\"tarball\"]`"),
         );
     }

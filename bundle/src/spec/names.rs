@@ -1,4 +1,4 @@
-//! Names as types: whoever holds one knows it is well-formed.
+//! Newtypes for names, addresses and URLs. A value exists only if its text is well-formed.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// Why a text is no name of its kind. The text says what is expected.
+/// Why a name is invalid. The text says what was expected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0}")]
 pub struct BadName(String);
@@ -19,7 +19,6 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The name as written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -43,11 +42,11 @@ macro_rules! name {
 }
 
 name! {
-    /// The cluster: a DNS label of at most 40 characters, since it begins file and package names.
+    /// Name of the cluster: a DNS label of at most 40 characters, since file and package names begin with it.
     ClusterName, |text| label(text, 40)
 }
 name! {
-    /// A machine: a DNS label (RFC 1123) of at most 63 characters, as a host name is.
+    /// Host name of a machine: a DNS label (RFC 1123) of at most 63 characters.
     NodeName, |text| label(text, 63)
 }
 name! {
@@ -66,7 +65,9 @@ fn label(text: &str, longest: usize) -> Result<(), BadName> {
         return Err(BadName(format!("expected 1 to {longest} characters, got {}", text.len())));
     }
     if !text.chars().all(inner) || !text.starts_with(ends) || !text.ends_with(ends) {
-        return Err(BadName("expected lower-case letters, digits and inner hyphens".to_owned()));
+        return Err(BadName(
+            "expected lower-case letters, digits, and hyphens that are neither first nor last".to_owned(),
+        ));
     }
     Ok(())
 }
@@ -77,11 +78,13 @@ fn dns_name(text: &str) -> Result<(), BadName> {
     }
     // `10.200.16.790` is a mistyped address, not a host: no top-level domain is a number (RFC 3696).
     if text.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit())) {
-        return Err(BadName("expected an IP address or a DNS name, whose last label is never a number".to_owned()));
+        return Err(BadName(
+            "expected an IP address or a DNS name; the last part of a DNS name is never a number".to_owned(),
+        ));
     }
     text.split('.')
         .try_for_each(|part| label(part, 63))
-        .map_err(|BadName(why)| BadName(format!("expected labels joined by dots, and one of them is wrong: {why}")))
+        .map_err(|BadName(why)| BadName(format!("expected a DNS name, but one of its labels is invalid: {why}")))
 }
 
 impl<'de> serde::Deserialize<'de> for RoleName {
@@ -90,12 +93,10 @@ impl<'de> serde::Deserialize<'de> for RoleName {
     }
 }
 
-/// What a certificate can be asked to name, and a client to dial.
+/// An IP address or a DNS name: what a certificate is issued for and a client connects to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Host {
-    /// An address.
     Ip(IpAddr),
-    /// A name that DNS resolves.
     Name(DnsName),
 }
 
@@ -122,10 +123,9 @@ impl Serialize for Host {
     }
 }
 
-/// `https://host:port`, with nothing behind it.
+/// `https://HOST:PORT`, without a path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// Who is dialled.
     pub host: Host,
     /// TCP port, 1 to 65535.
     pub port: u16,
@@ -137,7 +137,7 @@ impl FromStr for Endpoint {
     fn from_str(text: &str) -> Result<Self, BadName> {
         let refuse = |why: &str| BadName(format!("expected `https://HOST:PORT`{why}"));
         let rest = text.strip_prefix("https://").ok_or_else(|| refuse(""))?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse(", the port is missing"))?;
+        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse("; the port is missing"))?;
         let port = port
             .parse()
             .ok()

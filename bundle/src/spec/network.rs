@@ -1,13 +1,13 @@
-//! Arithmetic on networks: what Kubernetes v1.16 derives from a CIDR, and the limits it sets.
+//! Arithmetic on networks: what Kubernetes v1.16 derives from a CIDR.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// `--node-cidr-mask-size` of kube-controller-manager when nobody sets it: each node gets a /24 of the pod network.
+/// Default of kube-controller-manager's `--node-cidr-mask-size`: each node gets a /24 of the pod network.
 pub const NODE_PREFIX: u8 = 24;
 
-/// The address the `kubernetes` Service gets: the first after the network's own.
+/// The address of the `kubernetes` Service: the network address plus one. `None` if the network has no such address.
 pub fn first_service_ip(network: IpNet) -> Option<IpAddr> {
     match network.network() {
         IpAddr::V4(base) => u32::from(base).checked_add(1).map(|next| IpAddr::V4(next.into())),
@@ -21,12 +21,12 @@ pub fn overlap(one: IpNet, other: IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
-/// How many bits are free for hosts.
+/// Bits of an address that are not network prefix.
 pub fn host_bits(network: IpNet) -> u8 {
     network.max_prefix_len() - network.prefix_len()
 }
 
-/// How many nodes a pod network serves at [`NODE_PREFIX`] each; 0 if it is smaller than one node's share.
+/// How many networks of [`NODE_PREFIX`] a pod network contains; 0 if it is smaller than one.
 pub fn node_capacity(network: IpNet) -> u64 {
     NODE_PREFIX.checked_sub(network.prefix_len()).map_or(0, |bits| 1u64.checked_shl(bits.into()).unwrap_or(u64::MAX))
 }

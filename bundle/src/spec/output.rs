@@ -17,13 +17,13 @@ pub enum Format {
     Nocloud,
     /// A cpio archive for each node, which a boot loader passes to the kernel behind the distribution's initrd.
     Initrd,
-    /// User data for each node that fetches the bundle from a web server.
+    /// Cloud-init user data for each node, which fetches the bundle from a web server.
     #[serde(rename = "user-data")]
     UserData,
 }
 
 impl Format {
-    /// Whether it makes a machine install at its first boot.
+    /// Whether the machine installs itself at its first boot.
     pub fn boots(self) -> bool {
         matches!(self, Self::Nocloud | Self::Initrd | Self::UserData)
     }
@@ -66,15 +66,13 @@ impl fmt::Display for Format {
 /// `[output.deb]`, with defaults filled in.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct DebSpec {
-    /// How files are spread over packages.
     pub layout: DebLayout,
-    /// How the files in a package are compressed.
     pub compression: Compression,
-    /// The Debian revision of every machine's package; otherwise builds are counted in `pki/`.
+    /// Debian revision of every machine's package; `None`: the number of the build, counted in `pki/`.
     pub revision: Option<u32>,
 }
 
-/// How files are spread over packages.
+/// How files are divided among packages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DebLayout {
@@ -97,17 +95,17 @@ impl FromStr for DebLayout {
     }
 }
 
-/// How bytes are made fewer. What reads it decides: dpkg reads zstd from 1.21.18 on, Debian 12 and later
-/// (Ubuntu's from 18.04 on), and the other two from any version in use.
+/// Compression of Debian packages. Every dpkg in use reads gzip and xz; zstd needs dpkg 1.21.18 (Debian 12) or
+/// Ubuntu 18.04.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// RFC 1952.
     #[default]
     Gzip,
-    /// RFC 8878: in a tenth of the time, and somewhat smaller.
+    /// RFC 8878: 6 % smaller than gzip, in less than half the time.
     Zstd,
-    /// xz: a third smaller than gzip, in ten times the time and 100 MB of memory for each package at work.
+    /// 30 % smaller than gzip, in sixteen times the time, with 25 MB of memory per thread.
     Xz,
 }
 

@@ -1,7 +1,8 @@
-//! Reading a TOML tree key by key, with every fault noted and none ending the reading.
+//! Reads a TOML document key by key and collects every error instead of stopping at the first.
 //!
-//! A deserializer stops at its first error; a person who mistyped two keys wants to hear of both. This
-//! reader knows nothing of clusters: `check.rs` says which keys there are and what they mean.
+//! A serde deserializer stops at its first error; a user who mistyped two keys wants to see both. This
+//! reader knows nothing about clusters: `read.rs` says which keys there are, `check.rs` which rules hold
+//! between them.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::{Diagnostic, Severity};
 
-/// Where faults gather while a file is read.
+/// Collects errors and warnings while a file is read. A `RefCell`, so that several tables can share it.
 #[derive(Default)]
 pub(super) struct FaultList(RefCell<Vec<Diagnostic>>);
 
@@ -32,10 +33,10 @@ impl FaultList {
     }
 }
 
-/// One table of the file. Each key that is asked for is a known one; [`Table::finish`] reports the rest.
+/// One table of the file. It remembers each key that is asked for; [`Table::finish`] reports all others as unknown.
 pub(super) struct Table<'a> {
     name: String,
-    /// One of several, written `[[name]]`.
+    /// Whether it is an element of an array of tables, written `[[name]]`.
     repeated: bool,
     entries: &'a DeTable<'a>,
     pub(super) span: Range<usize>,
@@ -61,7 +62,7 @@ impl<'a> Table<'a> {
         self.entries.get(key)
     }
 
-    /// Notes that `value` should have been something else.
+    /// Adds an error: `value` has the wrong TOML type.
     fn expected(&self, key: &str, value: &Spanned<DeValue<'_>>, what: &str) {
         let got = value.get_ref().type_str();
         self.faults.add(Diagnostic::error(
@@ -71,7 +72,7 @@ impl<'a> Table<'a> {
         ));
     }
 
-    /// How the file writes this table's heading.
+    /// The table's heading as the file writes it, for messages.
     fn place(&self) -> String {
         match (self.name.as_str(), self.repeated) {
             ("", _) => "the file".to_owned(),
@@ -82,11 +83,12 @@ impl<'a> Table<'a> {
 
     fn missing(&self, key: &str, help: &str) {
         let place = self.place();
-        self.faults
-            .add(Diagnostic::error(self.span.clone(), format!("{place} lacks `{key}`"), "add it here").help(help));
+        self.faults.add(
+            Diagnostic::error(self.span.clone(), format!("missing key `{key}` in {place}"), "add it here").help(help),
+        );
     }
 
-    /// A string that parses as `T`, if the key is there.
+    /// A string parsed as `T`. `None` if the key is missing, or if it is invalid, which adds an error.
     pub(super) fn parse<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Spanned<T>> {
         let value = self.get(key)?;
         let Some(text) = value.get_ref().as_str() else {
@@ -102,7 +104,7 @@ impl<'a> Table<'a> {
             Err(why) => {
                 self.faults.add(Diagnostic::error(
                     span,
-                    format!("`{}` can't be `{text}`", self.path(key)),
+                    format!("invalid value `{text}` for `{}`", self.path(key)),
                     format!("{why}"),
                 ));
                 None
@@ -110,7 +112,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// `true` or `false`, if the key is there.
+    /// A boolean. `None` if the key is missing, or if it is invalid, which adds an error.
     pub(super) fn flag(&self, key: &'static str) -> Option<bool> {
         let value = self.get(key)?;
         let flag = value.get_ref().as_bool();
@@ -120,7 +122,7 @@ impl<'a> Table<'a> {
         flag
     }
 
-    /// A whole number of at least 1, if the key is there.
+    /// A whole number of at least 1. `None` if the key is missing, or if it is invalid, which adds an error.
     pub(super) fn count(&self, key: &'static str) -> Option<u32> {
         let value = self.get(key)?;
         let number = value.get_ref().as_integer();
@@ -132,7 +134,7 @@ impl<'a> Table<'a> {
         number
     }
 
-    /// The same as [`Self::parse`], and a fault if the key is missing; `example` is what the user could write.
+    /// Like [`Self::parse`], but a missing key is an error; `example` is a value that the user could write.
     pub(super) fn require<T: FromStr<Err: Display>>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
         if self.get(key).is_none() {
             self.missing(key, &format!("for example `{key} = {example}`"));
@@ -140,7 +142,8 @@ impl<'a> Table<'a> {
         self.parse(key)
     }
 
-    /// The same for addresses and networks, whose own parser says no more than that it failed.
+    /// Like [`Self::require`], for addresses and networks: their parsers don't say what they expected, so the error
+    /// shows `example` instead.
     pub(super) fn require_number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
         if self.get(key).is_none() {
             self.missing(key, &format!("for example `{key} = \"{example}\"`"));
@@ -148,20 +151,20 @@ impl<'a> Table<'a> {
         self.number(key, example)
     }
 
-    /// The same, if the key is there.
+    /// Like [`Self::require_number`], but the key may be missing.
     pub(super) fn number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
         let text = self.parse::<String>(key)?;
         if let Ok(parsed) = text.get_ref().parse() {
             Some(Spanned::new(text.span(), parsed))
         } else {
-            let message = format!("`{}` can't be `{}`", self.path(key), text.get_ref());
-            self.faults.add(Diagnostic::error(text.span(), message, format!("expected something like {example}")));
+            let message = format!("invalid value `{}` for `{}`", text.get_ref(), self.path(key));
+            self.faults.add(Diagnostic::error(text.span(), message, format!("expected a value such as `{example}`")));
             None
         }
     }
 
-    /// An array of strings that each parse as `T`; empty if the key is missing. `None` if anything in it was
-    /// wrong, which has been noted then.
+    /// An array of strings, each parsed as `T`; empty if the key is missing. `None` if any element is invalid,
+    /// which adds an error for each.
     pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Vec<Spanned<T>>> {
         let Some(value) = self.get(key) else { return Some(Vec::new()) };
         let Some(elements) = value.get_ref().as_array() else {
@@ -175,17 +178,17 @@ impl<'a> Table<'a> {
             };
             self.parse_text(key, element.span(), text)
         };
-        // Every element is looked at, whatever the ones before it were.
+        // Collect before checking, so that every invalid element is reported.
         let parsed: Vec<_> = elements.iter().map(parse).collect();
         parsed.into_iter().collect()
     }
 
-    /// Whether the key is there, and where.
+    /// Where the value of `key` is, or `None` if the key is missing.
     pub(super) fn span_of(&self, key: &'static str) -> Option<Range<usize>> {
         self.get(key).map(Spanned::span)
     }
 
-    /// A table below this one.
+    /// A nested table. `None` if the key is missing, or if it is not a table, which adds an error.
     pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let value = self.get(key)?;
         let Some(entries) = value.get_ref().as_table() else {
@@ -195,7 +198,7 @@ impl<'a> Table<'a> {
         Some(Table::new(self.path(key), entries, value.span(), self.faults))
     }
 
-    /// The same, and a fault if it is missing.
+    /// Like [`Self::table`], but a missing table is an error.
     pub(super) fn require_table(&self, key: &'static str) -> Option<Table<'a>> {
         if self.get(key).is_none() {
             self.missing(key, &format!("add a table `[{key}]`; `kube-bundle init` writes a file with every key"));
@@ -203,7 +206,7 @@ impl<'a> Table<'a> {
         self.table(key)
     }
 
-    /// An array of tables, as `[[key]]` writes it.
+    /// An array of tables, written `[[key]]`; empty if the key is missing.
     pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
         let Some(value) = self.get(key) else { return Vec::new() };
         let Some(elements) = value.get_ref().as_array() else {
@@ -221,7 +224,7 @@ impl<'a> Table<'a> {
         elements.iter().filter_map(table).collect()
     }
 
-    /// Reports every key nobody asked for, with the nearest one that exists.
+    /// Adds an error for every key that was not asked for, and suggests the known key with the most similar name.
     pub(super) fn finish(self) {
         let known = self.known.borrow();
         for key in self.entries.keys().filter(|key| !known.contains(key.get_ref().as_ref())) {
@@ -230,16 +233,18 @@ impl<'a> Table<'a> {
             let help = match nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
-                    format!("keys here: {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
+                    format!("known keys: {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
                 }
             };
-            self.faults
-                .add(Diagnostic::error(key.span(), format!("{place} has no key `{name}`"), "unknown key").help(help));
+            self.faults.add(
+                Diagnostic::error(key.span(), format!("unknown key `{name}` in {place}"), "not a key of this table")
+                    .help(help),
+            );
         }
     }
 }
 
-/// The known key within two edits of `name`, if there is one.
+/// The known key with the smallest edit distance to `name`, if that is at most 2.
 fn nearest<'k>(name: &str, known: &BTreeSet<&'k str>) -> Option<&'k str> {
     known.iter().map(|key| (edits(name, key), *key)).filter(|(distance, _)| *distance <= 2).min().map(|(_, key)| key)
 }

@@ -1,4 +1,4 @@
-//! `cluster.toml` as values with their places: which keys there are, and what each one parses as.
+//! Which keys `cluster.toml` has, and the type each is parsed as. Values keep their spans for later errors.
 
 use std::net::IpAddr;
 use std::ops::Range;
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::diagnostic::Diagnostic;
 
-/// The file with its places. `None` is a value whose fault has been noted already.
+/// The parsed file, with spans. A required value is `None` only if an error was added for it.
 pub(super) struct Read {
     pub(super) name: Option<Spanned<ClusterName>>,
     pub(super) recipe: Option<Spanned<RecipeRef>>,
@@ -53,8 +53,9 @@ pub(super) struct ReadSeed {
 
 pub(super) struct ReadNetwork {
     pub(super) span: Range<usize>,
-    /// Whether a card is named at all, be it wrongly; and the same for its address.
+    /// Whether `mac` or `interface` is present, even if invalid; an invalid one must not also count as missing.
     pub(super) names_card: bool,
+    /// Whether `address` is present, even if invalid.
     pub(super) names_address: bool,
     pub(super) mac: Option<Spanned<MacAddress>>,
     pub(super) interface: Option<Spanned<InterfaceName>>,
@@ -234,22 +235,22 @@ fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
     pki
 }
 
-/// Paths that make sense only together.
+/// Paths that must be set together. `None` if none is set, or only some are, which adds an error.
 fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: &FaultList) -> Option<[PathBuf; N]> {
     let values = keys.map(|key| table.parse::<PathBuf>(key));
     let given: Vec<_> = values.iter().flatten().collect();
     if let (Some(first), true) = (given.first(), given.len() < N) {
         let names = keys.map(|key| format!("`{key}`")).join(", ");
         faults.add(
-            Diagnostic::error(first.span(), format!("{names} belong together, and only some are given"), "given here")
-                .help(format!("give all of {names}, or none")),
+            Diagnostic::error(first.span(), format!("{names} must be set together"), "only some are set")
+                .help(format!("set all of {names}, or none")),
         );
     }
     let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
     paths?.try_into().ok()
 }
 
-/// C of a subject: ISO 3166-1, two letters.
+/// `C` of a subject: an ISO 3166-1 code, two letters.
 struct Country(String);
 
 impl FromStr for Country {
@@ -261,7 +262,7 @@ impl FromStr for Country {
     }
 }
 
-/// Other parts of a subject: 1 to 64 characters (RFC 5280, upper bounds), all of which are seen.
+/// `ST` and `L` of a subject: 1 to 64 characters (RFC 5280, appendix A.1), no invisible ones.
 struct Printable(String);
 
 impl FromStr for Printable {

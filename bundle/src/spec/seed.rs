@@ -1,4 +1,4 @@
-//! `[output.seed]`, `[output.mirror]` and `[nodes.network]`: what a machine is told at its first boot.
+//! `[output.seed]`, `[output.mirror]` and `[nodes.network]`: settings of a machine's first boot.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,13 +10,10 @@ use serde::Serialize;
 /// `[output.seed]`, with defaults filled in.
 #[derive(Debug, Clone, Default)]
 pub struct SeedSpec {
-    /// What the first boot installs.
     pub payload: Payload,
-    /// The file system of seed disks.
     pub image: SeedImage,
-    /// How a seed is spread over images.
     pub layout: SeedLayout,
-    /// Who may log in as the distribution's default user.
+    /// Keys that may log in as the distribution's default user.
     pub ssh_authorized_keys: Vec<SshKey>,
 }
 
@@ -43,14 +40,14 @@ impl FromStr for Payload {
     }
 }
 
-/// The file system of a seed disk; cloud-init's `NoCloud` takes these two.
+/// The file system of a seed disk. cloud-init's `NoCloud` reads both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeedImage {
-    /// ISO 9660 with Rock Ridge: read-only, and modes survive.
+    /// ISO 9660 with Rock Ridge: read-only, with file modes.
     #[default]
     Iso,
-    /// FAT16, for platforms that attach no optical disk. It knows no modes.
+    /// FAT16, for platforms that can't attach an optical disk. It has no file modes.
     Vfat,
 }
 
@@ -66,14 +63,14 @@ impl FromStr for SeedImage {
     }
 }
 
-/// How a seed is spread over images.
+/// How a seed is divided among images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeedLayout {
-    /// One for each machine, with everything in it.
+    /// One image for each machine, with everything in it.
     #[default]
     Whole,
-    /// One with the programs, the same for all machines, and a small one with what is a machine's own.
+    /// One image with the programs, shared by all machines, and a small one for each machine with its own files.
     Split,
 }
 
@@ -89,7 +86,7 @@ impl FromStr for SeedLayout {
     }
 }
 
-/// Declares a string newtype whose text was checked.
+/// Declares a string newtype; its `FromStr`, written separately, does the checking.
 macro_rules! text {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -118,7 +115,7 @@ impl FromStr for SshKey {
         let kind = words.next().unwrap_or_default();
         let known = ["ssh-", "ecdsa-sha2-", "sk-"].iter().any(|prefix| kind.starts_with(prefix));
         let key = words.next().unwrap_or_default();
-        // Every key begins with the length of its kind's name, in four bytes.
+        // Base64 of a key begins with the length of its type's name, four bytes that are mostly zero: `AAAA`.
         if plain && known && key.starts_with("AAAA") {
             Ok(Self(text.to_owned()))
         } else {
@@ -128,7 +125,7 @@ impl FromStr for SshKey {
 }
 
 text! {
-    /// An http or https URL that file names can be put behind; it ends without a slash.
+    /// An http or https URL to which file names are appended. A trailing slash is removed.
     MirrorUrl
 }
 
@@ -142,13 +139,13 @@ impl FromStr for MirrorUrl {
             Some(host) if !host.is_empty() && !host.starts_with('/') && host.chars().all(plain) => {
                 Ok(Self(text.trim_end_matches('/').to_owned()))
             }
-            _ => Err("expected an http:// or https:// URL without user, query and quotes".to_owned()),
+            _ => Err("expected an http:// or https:// URL without user name, query or quotes".to_owned()),
         }
     }
 }
 
 text! {
-    /// Six pairs of lower-case hexadecimal digits, as netplan compares them.
+    /// Six pairs of hexadecimal digits, in lower case because netplan compares them so.
     MacAddress
 }
 
@@ -166,7 +163,7 @@ impl FromStr for MacAddress {
 }
 
 text! {
-    /// Name of a network card on Linux: at most 15 characters.
+    /// Name of a network interface on Linux: 1 to 15 characters.
     InterfaceName
 }
 
@@ -181,51 +178,47 @@ impl FromStr for InterfaceName {
         {
             Ok(Self(text.to_owned()))
         } else {
-            Err("expected the name of a network card such as `eth0`".to_owned())
+            Err("expected the name of a network interface such as `eth0`".to_owned())
         }
     }
 }
 
-/// Which card of a machine is meant.
+/// Which network interface of a machine to set up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Interface {
-    /// The one with this address, which gets this name: before cloud-init 22.1 a card could not be told by its address
-    /// alone, unless netplan was there.
+    /// The one with this MAC address, which is renamed to this name: before cloud-init 22.1 an interface could not be
+    /// matched by its address alone, except with netplan.
     Mac(MacAddress, InterfaceName),
     /// The one that the kernel or udev gives this name.
     Name(InterfaceName),
 }
 
 impl InterfaceName {
-    /// What a card is named if nobody says.
+    /// The name of an interface that is selected by its MAC address, if `cluster.toml` names none.
     pub fn default_name() -> Self {
         Self("kube0".to_owned())
     }
 }
 
-/// `[nodes.network]`: how the first boot sets up a machine's network.
+/// `[nodes.network]`: the network of a machine at its first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    /// Which card.
     pub card: Interface,
-    /// Where its addresses come from.
     pub addressing: Addressing,
 }
 
-/// Where a card's addresses come from.
+/// Where an interface's addresses come from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Addressing {
-    /// A DHCP server, which has to give the machine the address that `cluster.toml` knows it by.
+    /// A DHCP server, which must give the machine its address from `cluster.toml`.
     Dhcp,
-    /// `cluster.toml` itself.
+    /// Fixed in `cluster.toml`.
     Static {
-        /// The machine's address and its network's prefix.
+        /// The machine's address with its network's prefix length.
         address: IpNet,
-        /// Who knows the way to other networks.
         gateway: Option<IpAddr>,
-        /// Name servers.
         dns: Vec<IpAddr>,
     },
 }

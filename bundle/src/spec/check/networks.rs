@@ -1,5 +1,5 @@
-//! The rules of networks and addresses: what kube-apiserver and kube-controller-manager v1.16 take, and what can be
-//! dialled.
+//! Rules for networks and addresses: what kube-apiserver and kube-controller-manager v1.16 accept, and which
+//! addresses other machines can connect to.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ pub(super) fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
                 Diagnostic::error(
                     cidr.span(),
                     format!("`{key}` has host bits set: {}", cidr.get_ref()),
-                    "names an address, not a network",
+                    "this is an address, not a network",
                 )
                 .help(format!("write `{network}`")),
             );
@@ -29,8 +29,8 @@ pub(super) fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
     let (Some(pods), Some(services)) = (&read.pod_cidr, &read.service_cidr) else { return };
     if network::overlap(*pods.get_ref(), *services.get_ref()) {
         faults.add(
-            Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "services here")
-                .and(pods.span(), "pods here")
+            Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "service network")
+                .and(pods.span(), "pod network")
                 .help("choose two networks that share no address, such as 10.10.0.0/16 and 10.32.0.0/16"),
         );
     }
@@ -43,19 +43,19 @@ pub(super) fn service_network_has_a_size_the_api_server_takes(read: &Read, fault
     if bits < 3 {
         faults.add(
             Diagnostic::error(cidr.span(), "`service_cidr` is too small", "fewer than 8 addresses")
-                .help("kube-apiserver wants at least 8 addresses: a /29 or wider, better a /16"),
+                .help("kube-apiserver needs at least 8 addresses: use a /29 or wider; a /16 is common"),
         );
     } else if bits > 20 {
         faults.add(
             Diagnostic::error(cidr.span(), "`service_cidr` is too large", "more than 2^20 addresses")
-                .help("kube-apiserver v1.16 refuses more than 20 host bits: a /12 or narrower"),
+                .help("kube-apiserver v1.16 refuses more than 20 host bits: use a /12 or narrower"),
         );
     }
 }
 
-/// kube-controller-manager hands each node a /24, and refuses more than 16 bits between the two masks.
+/// kube-controller-manager gives each node a /24, and refuses a pod network more than 16 bits wider than that.
 pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
-    // How IPv6 is divided among nodes is another story, and v1.16 does not take it here.
+    // IPv6 is an error already (`everything_is_ipv4`), and its default node prefix is another one.
     let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
     let capacity = network::node_capacity(*cidr.get_ref());
     let nodes = read.nodes.len() as u64;
@@ -63,15 +63,15 @@ pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultLis
         faults.add(
             Diagnostic::error(
                 cidr.span(),
-                format!("`pod_cidr` has room for {capacity} nodes, and there are {nodes}"),
-                "too small",
+                "`pod_cidr` is too small for the number of nodes",
+                format!("room for {capacity}, need {nodes}"),
             )
-            .help(format!("each node takes a /{}: a /16 serves 256 nodes", network::NODE_PREFIX)),
+            .help(format!("each node takes a /{}: a /16 is enough for 256 nodes", network::NODE_PREFIX)),
         );
     } else if cidr.get_ref().prefix_len() + 16 < network::NODE_PREFIX {
         faults.add(
             Diagnostic::error(cidr.span(), "`pod_cidr` is too large", "kube-controller-manager refuses it")
-                .help("a /8 or narrower"),
+                .help("use a /8 or narrower"),
         );
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
         if ip.is_loopback() || is_nobodys(ip) {
             faults.add(Diagnostic::error(
                 address.span(),
-                format!("node address `{ip}` can't be reached from another machine"),
+                format!("node address `{ip}` is not reachable from other machines"),
                 "expected the machine's own address on its network",
             ));
         }
@@ -106,13 +106,13 @@ pub(super) fn addresses_can_be_dialled(read: &Read, faults: &FaultList) {
         if let Host::Ip(ip) = endpoint.get_ref().host
             && is_nobodys(&ip)
         {
-            let message = format!("nobody has the address `{ip}`");
-            faults.add(Diagnostic::error(endpoint.span(), message, "expected an address that can be dialled"));
+            let message = format!("`{ip}` can't be the address of a machine");
+            faults.add(Diagnostic::error(endpoint.span(), message, "expected an address that others can connect to"));
         }
     }
 }
 
-/// Addresses that no single machine on a network has.
+/// Unspecified, broadcast, multicast and link-local addresses: none of them is reachable as one machine from another.
 fn is_nobodys(ip: &IpAddr) -> bool {
     let special = match ip {
         IpAddr::V4(ip) => ip.is_broadcast() || ip.is_link_local(),
@@ -133,7 +133,7 @@ pub(super) fn everything_is_ipv4(read: &Read, faults: &FaultList) {
     for (address, span) in networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()) {
         faults.add(
             Diagnostic::error(span, format!("`{address}` is IPv6"), "expected IPv4")
-                .help("Kubernetes v1.16.0 mangles IPv6 addresses of etcd (its release notes, known issues)"),
+                .help("Kubernetes v1.16.0 does not handle IPv6 addresses of etcd (release notes, known issues)"),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Rules about the first boot: network cards, and what seeds are made of.
+//! Rules for the first boot: network interfaces, and what seeds are made of.
 
 use toml::Spanned;
 
@@ -7,7 +7,7 @@ use crate::spec::raw::FaultList;
 use crate::spec::read::{Read, ReadNetwork, ReadNode};
 use crate::spec::{Addressing, DebLayout, Format, Interface, InterfaceName, Network, Payload, SeedLayout};
 
-/// What the rules below leave no doubt about; `None` if there is no network, or a fault was noted.
+/// The network settings, if there are any. Also `None` if an error was added for them.
 pub(super) fn network(read: Option<ReadNetwork>) -> Option<Network> {
     let read = read?;
     let card = match (read.mac, read.interface.map(Spanned::into_inner)) {
@@ -34,8 +34,12 @@ pub(super) fn a_card_is_told_from_the_others(read: &Read, faults: &FaultList) {
     for (_, network) in networks(read) {
         if !network.names_card {
             faults.add(
-                Diagnostic::error(network.span.clone(), "no network card is named", "neither `mac` nor `interface`")
-                    .help("for example `mac = \"52:54:00:12:34:56\"`, or `interface = \"eth0\"`"),
+                Diagnostic::error(
+                    network.span.clone(),
+                    "no network interface is selected",
+                    "neither `mac` nor `interface` is set",
+                )
+                .help("for example `mac = \"52:54:00:12:34:56\"`, or `interface = \"eth0\"`"),
             );
         }
     }
@@ -45,25 +49,25 @@ pub(super) fn a_card_gets_the_machines_address(read: &Read, faults: &FaultList) 
     for (node, network) in networks(read) {
         match (&network.address, network.dhcp) {
             (Some(address), true) => faults.add(
-                Diagnostic::error(address.span(), "an address is given, and `dhcp` asks for another", "this address")
+                Diagnostic::error(address.span(), "`address` and `dhcp = true` exclude each other", "static address")
                     .help("keep one of them"),
             ),
             (None, false) if !network.names_address => faults.add(
-                Diagnostic::error(network.span.clone(), "the card gets no address", "neither `address` nor `dhcp`")
+                Diagnostic::error(network.span.clone(), "the network interface has no address", "neither `address` nor `dhcp` is set")
                     .help("write the machine's address with its network's prefix, such as \"10.200.16.79/16\", or `dhcp = true`"),
             ),
             (Some(address), false) => {
                 if let Some(known) = node.address.as_ref().filter(|known| *known.get_ref() != address.get_ref().addr()) {
-                    let message = format!("the card would get `{}`, and the cluster dials `{known}`", address.get_ref().addr(), known = known.get_ref());
+                    let message = format!("interface address `{}` differs from node address `{known}`", address.get_ref().addr(), known = known.get_ref());
                     faults.add(
                         Diagnostic::error(address.span(), message, "not the node's address")
-                            .and(known.span(), "this is what its certificates name"),
+                            .and(known.span(), "certificates are issued for this address"),
                     );
                 }
                 let only = address.get_ref().prefix_len() == address.get_ref().max_prefix_len();
                 if only && network.gateway.is_none() {
                     faults.add(
-                        Diagnostic::error(address.span(), "nobody else is on this network", "a prefix with one address in it")
+                        Diagnostic::error(address.span(), "the network contains only this address", "prefix of a single address")
                             .help("write the prefix of the machines' network, such as `/16`"),
                     );
                 }
@@ -78,10 +82,11 @@ pub(super) fn its_gateway_can_be_reached(read: &Read, faults: &FaultList) {
         let (Some(address), Some(gateway)) = (&network.address, &network.gateway) else { continue };
         let (of, to) = (address.get_ref(), gateway.get_ref());
         if !of.contains(to) || of.addr() == *to {
-            let what = if of.addr() == *to { "it is the machine's own address" } else { "not on the card's network" };
+            let what =
+                if of.addr() == *to { "this is the machine's own address" } else { "not on the interface's network" };
             faults.add(
-                Diagnostic::error(gateway.span(), format!("gateway `{to}` can't be reached"), what)
-                    .and(address.span(), "this is the card's network"),
+                Diagnostic::error(gateway.span(), format!("gateway `{to}` is not reachable"), what)
+                    .and(address.span(), "this is the interface's network"),
             );
         }
     }
@@ -92,13 +97,13 @@ pub(super) fn split_seeds_are_made_of_split_packages(read: &Read, faults: &Fault
         return;
     };
     let why = match (read.output.seed.payload, read.output.deb.layout) {
-        (Payload::Tarball, _) => "an archive holds programs and keys alike",
-        (Payload::Deb, DebLayout::Fat) => "a fat package holds programs and keys alike",
+        (Payload::Tarball, _) => "an archive holds both programs and keys",
+        (Payload::Deb, DebLayout::Fat) => "a fat package holds both programs and keys",
         (Payload::Deb, DebLayout::Split) => return,
     };
     faults.add(
-        Diagnostic::error(layout.span(), format!("a seed can't be split: {why}"), "wants packages that are split")
-            .help("leave `payload` and `[output.deb] layout` at their defaults, or write `layout = \"whole\"`"),
+        Diagnostic::error(layout.span(), format!("a seed can't be split: {why}"), "requires split packages")
+            .help("leave `payload` and `[output.deb] layout` at their defaults, or write `layout = \"whole\"` here"),
     );
 }
 
@@ -106,9 +111,12 @@ pub(super) fn user_data_alone_wants_a_mirror(read: &Read, faults: &FaultList) {
     let formats = read.output.formats.iter().flatten();
     for format in formats.filter(|format| *format.get_ref() == Format::UserData && read.output.mirror.is_none()) {
         faults.add(
-            Diagnostic::error(format.span(), "user data alone has nowhere to fetch the bundle from", "no mirror").help(
-                "name the URL where machines find the output directory: `[output.mirror]` with `url = \"http://…\"`",
-            ),
+            Diagnostic::error(
+                format.span(),
+                "format `user-data` needs a mirror to fetch from",
+                "`[output.mirror]` is missing",
+            )
+            .help("add `[output.mirror]` with `url = \"http://…\"`, the URL that serves the output directory"),
         );
     }
 }
