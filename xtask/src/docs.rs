@@ -1,4 +1,4 @@
-//! Man pages and completions, generated from the command line's own definition and kept in `docs/`.
+//! `cargo xtask docs`: man pages and completions in `docs/`, generated from the definition of the command line.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use kube_bundle::cli::Cli;
 
-/// Writes what is missing or old.
-#[expect(clippy::disallowed_methods, reason = "chores write files")]
+/// Writes all generated files.
+#[expect(clippy::disallowed_methods, reason = "xtask writes files")]
 pub(crate) fn write() -> Result<()> {
     for (path, bytes) in generated()? {
         let path = crate::root().join(path);
@@ -20,23 +20,24 @@ pub(crate) fn write() -> Result<()> {
     Ok(())
 }
 
-/// Fails if anything is missing or old.
-#[expect(clippy::disallowed_methods, reason = "chores read files")]
+/// Fails with the names of generated files that are missing or out of date.
+#[expect(clippy::disallowed_methods, reason = "xtask reads files")]
 pub(crate) fn check() -> Result<()> {
-    let old =
+    let is_old =
         |(path, bytes): &(&PathBuf, &Vec<u8>)| std::fs::read(crate::root().join(path)).ok().as_ref() != Some(*bytes);
     let generated = generated()?;
-    let old: Vec<_> = generated.iter().filter(old).map(|(path, _)| path.display().to_string()).collect();
+    let old: Vec<_> = generated.iter().filter(is_old).map(|(path, _)| path.display().to_string()).collect();
     if !old.is_empty() {
-        bail!("not current: {}; run `cargo xtask docs`", old.join(", "));
+        bail!("out of date: {}; run `cargo xtask docs`", old.join(", "));
     }
     Ok(())
 }
 
+/// Paths below the root directory, with their contents.
 fn generated() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
     let mut command = Cli::command();
-    // Without it the order of global arguments would depend on who asked first.
+    // clap adds global arguments when a command is built; unbuilt, their order would depend on what was rendered first.
     command.build();
     pages(&command, "kube-bundle", &mut files)?;
     for (shell, name) in
@@ -59,15 +60,15 @@ fn with_matching_labels(script: &str) -> String {
     script.replace("kube__subcmd__bundle", "kube__bundle")
 }
 
-/// One page for each command, named as git names its own: `kube-bundle-pki-renew.1`.
+/// A page for each command; subcommands are joined with hyphens, as in git's pages: `kube-bundle-pki-renew.1`.
 fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
     let mut bytes = Vec::new();
-    // The version is left out of the head line, or every release would change every page.
+    // Without the version, a release does not change every page.
     clap_mangen::Man::new(command.clone().name(name.to_owned())).source("kube-bundle").render(&mut bytes)?;
     let page = with_sections(&String::from_utf8(bytes)?, command);
     files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), page.into_bytes());
-    for below in command.get_subcommands().filter(|below| below.get_name() != "help") {
-        pages(below, &format!("{name}-{}", below.get_name()), files)?;
+    for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
+        pages(subcommand, &format!("{name}-{}", subcommand.get_name()), files)?;
     }
     Ok(())
 }

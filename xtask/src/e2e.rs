@@ -1,136 +1,121 @@
-//! `cargo xtask e2e`: bundles installed on systemd machines that nobody touched by hand.
+//! `cargo xtask e2e`: installs bundles on systemd machines and checks what runs there.
 //!
-//! The machines are systemd-nspawn containers on one Debian root. All of it happens inside namespaces of its own (mounts,
-//! processes, network), so nothing leaves them, the guide's own addresses can be used, and whatever ends the run, a
-//! failure or Ctrl-C, ends the machines with it. Needs root.
+//! The machines are systemd-nspawn containers that share one Debian root. All of them run inside new mount, process and
+//! network namespaces: nothing they do is visible outside, the addresses of the guide can be used as they are, and when
+//! the run ends, by a failure or by Ctrl-C, the machines end with it. Needs root.
 
 mod balancer;
 mod cluster;
-mod ground;
+mod environment;
+mod files;
 mod machine;
+mod options;
+mod roots;
 mod scenarios;
 mod shell;
 mod units;
 mod vm;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use ground::Ground;
-use scenarios::{CLOUD, SCENARIOS, Scenario};
+use environment::Environment;
+use options::Options;
+use scenarios::{CLOUD_PREFIX, SCENARIOS, Scenario};
 
-/// Set for the process inside the namespaces.
+pub(crate) use shell::stdout_of;
+
+/// Set for the process that runs inside the namespaces.
 const INSIDE: &str = "KUBE_BUNDLE_E2E_INSIDE";
 
-/// What was asked for.
-#[derive(Debug)]
-struct Wanted {
-    scenarios: Vec<&'static Scenario>,
-    /// Kubernetes v1.16.0 components; stand-ins where there are none.
-    binaries: Option<PathBuf>,
-    suite: String,
-}
-
-/// Runs the scenarios that `arguments` name, or all.
-#[expect(clippy::disallowed_methods, reason = "chores look at their environment")]
+/// Runs the scenarios that `arguments` name, or all of them.
+#[expect(clippy::disallowed_methods, reason = "xtask reads its environment")]
 pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if arguments == ["--list"] {
         list();
         return Ok(());
     }
-    let wanted = parse(arguments)?;
+    let options = Options::parse(arguments, std::env::var_os("CI").is_some())?;
     if std::env::var_os(INSIDE).is_some() {
-        return play(&wanted);
+        return run_inside(&options);
     }
-    let cloud = wanted.scenarios.iter().any(|scenario| scenario.name.starts_with(CLOUD));
-    ground::install_what_is_missing(cloud)?;
+    let cloud = options.scenarios.iter().any(|scenario| scenario.name.starts_with(CLOUD_PREFIX));
+    roots::install_missing_tools(cloud)?;
     crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
-    ground::make_stand_ins()?;
-    ground::make_root(&wanted.suite)?;
+    environment::copy_stand_ins()?;
+    roots::build_root(&options.suite)?;
     if cloud {
-        ground::make_cloud_root(&wanted.suite)?;
+        roots::build_cloud_root(&options.suite)?;
     }
-    let program = std::env::current_exe().context("could not find this program")?;
+    enter_namespaces(arguments)
+}
+
+/// Runs this program again, with the same arguments, in namespaces of its own.
+fn enter_namespaces(arguments: &[&str]) -> Result<()> {
+    let program = std::env::current_exe().context("could not find the path of this program")?;
     let program = program.display().to_string();
-    // unshare and the first process of its namespace are deaf to Ctrl-C; they go when this process does.
-    let end_with_us = ["--pdeathsig", "KILL", "unshare"];
+    // unshare and the first process of a process namespace ignore Ctrl-C, so they are killed when this process ends.
+    let end_with_parent = ["--pdeathsig", "KILL", "unshare"];
     let namespaces = ["--mount", "--pid", "--net", "--fork", "--kill-child", "--mount-proc"];
     let inside = format!("{INSIDE}=1");
-    let again = [&end_with_us[..], &namespaces, &["env", &inside, &program, "e2e"], arguments].concat();
-    shell::run("setpriv", &again)
+    let command = [&end_with_parent[..], &namespaces, &["env", &inside, &program, "e2e"], arguments].concat();
+    shell::run("setpriv", &command)
 }
 
-fn parse(arguments: &[&str]) -> Result<Wanted> {
-    let (mut scenarios, mut without, mut binaries, mut suite) = (Vec::new(), Vec::new(), None, "bookworm".to_owned());
-    let scenario = |name: &str| {
-        let found = SCENARIOS.iter().find(|scenario| scenario.name == name);
-        found.with_context(|| format!("there is no scenario `{name}`; `--list` names them"))
-    };
-    let mut words = arguments.iter();
-    while let Some(word) = words.next() {
-        let mut value = || words.next().copied().with_context(|| format!("`{word}` wants a value"));
-        match *word {
-            "--binaries" => binaries = Some(PathBuf::from(value()?)),
-            "--suite" => value()?.clone_into(&mut suite),
-            "--without" => without.push(scenario(value()?)?.name),
-            name => scenarios.push(scenario(name)?),
-        }
-    }
-    let binaries = binaries.map(std::path::absolute).transpose().context("could not find the binaries")?;
-    if scenarios.is_empty() {
-        scenarios = SCENARIOS.iter().collect();
-    }
-    scenarios.retain(|scenario| !without.contains(&scenario.name));
-    Ok(Wanted { scenarios, binaries, suite })
-}
-
-#[expect(clippy::print_stdout, reason = "this is the result")]
+#[expect(clippy::print_stdout, reason = "the list is the result")]
 fn list() {
     for scenario in SCENARIOS {
         println!("{:24} {}", scenario.name, scenario.about);
     }
 }
 
-/// Inside the namespaces.
-#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a report with times is what this makes")]
-fn play(wanted: &Wanted) -> Result<()> {
-    let ground = Ground::prepare(&wanted.suite, wanted.binaries.as_deref())?;
-    println!("Components: {}", ground.what_runs()?);
-    println!("Machines: Debian {}", wanted.suite);
+/// Runs the scenarios one after another, inside the namespaces, and fails if any of them did.
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "the report, with times, is the result")]
+fn run_inside(options: &Options) -> Result<()> {
+    let environment = Environment::prepare(options)?;
+    println!("Components: {}", environment.components()?);
+    println!("Machines: Debian {}", options.suite);
+    let begin = Instant::now();
     let mut failed = Vec::new();
-    for scenario in &wanted.scenarios {
-        let begin = Instant::now();
-        println!("\n== {}: {}", scenario.name, scenario.about);
-        let scene = ground.scene(scenario.name)?;
-        match (scenario.play)(&scene) {
-            Ok(()) => println!("passed in {:.0?}", begin.elapsed()),
-            Err(why) => {
-                println!("FAILED after {:.0?}: {why:#}", begin.elapsed());
-                println!("{}", scene.last_words());
-                failed.push(scenario.name);
-            }
+    for scenario in &options.scenarios {
+        if !run_scenario(&environment, scenario)? {
+            failed.push(scenario.name);
         }
     }
-    let passed = wanted.scenarios.len() - failed.len();
-    println!("\n{passed} passed, {} failed", failed.len());
+    let passed = options.scenarios.len() - failed.len();
+    println!("\n{passed} passed, {} failed in {:.0?}", failed.len(), begin.elapsed());
     if failed.is_empty() { Ok(()) } else { bail!("failed: {}; `target/e2e` keeps their journals", failed.join(", ")) }
 }
 
-/// What a program prints, if it runs.
-pub(crate) fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    shell::must(program, arguments).ok()
+/// Runs one scenario and prints how it ended; returns whether it passed.
+#[expect(clippy::print_stdout, clippy::disallowed_methods, reason = "the report, with times, is the result")]
+fn run_scenario(environment: &Environment, scenario: &Scenario) -> Result<bool> {
+    let begin = Instant::now();
+    println!("\n== {}: {}", scenario.name, scenario.about);
+    let context = environment.scenario_context(scenario.name)?;
+    let result = (scenario.run)(&context);
+    match &result {
+        Ok(()) => println!("passed in {:.0?}", begin.elapsed()),
+        Err(error) => {
+            println!("FAILED after {:.0?}: {error:#}", begin.elapsed());
+            println!("{}", context.journal_tail());
+        }
+    }
+    Ok(result.is_ok())
 }
 
-/// Something that only real components can show.
-#[expect(clippy::print_stdout, reason = "a report is what this makes")]
-fn left_out(what: &str) {
-    println!("  left out with stand-ins: {what}");
-}
-
-/// Something that was shown.
-#[expect(clippy::print_stdout, reason = "a report is what this makes")]
-fn proved(what: &str) {
+/// Reports a check that passed.
+#[expect(clippy::print_stdout, reason = "the report is the result")]
+fn report_ok(what: &str) {
     println!("  {what}");
 }
+
+/// Reports a check that was not made, with the reason.
+#[expect(clippy::print_stdout, reason = "the report is the result")]
+fn report_skipped(what: &str, reason: &str) {
+    println!("  left out ({reason}): {what}");
+}
+
+/// The reason for leaving out what only real Kubernetes components can show.
+const STAND_INS: &str = "stand-ins run instead of Kubernetes; --binaries DIR takes real components";

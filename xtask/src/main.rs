@@ -1,4 +1,4 @@
-//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`. One file for each.
+//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`. Each has a file of its own.
 
 mod bench;
 mod ci;
@@ -10,30 +10,34 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 
-#[expect(clippy::print_stderr, reason = "chores talk to the developer")]
+const USAGE: &str = "\
+usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass
+       cargo xtask docs          write man pages and completions
+       cargo xtask docs --check  fail if they are not current
+       cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--previous PROGRAM] [--suite NAME]
+                                 install on systemd machines, as root
+       cargo xtask e2e --list    print the scenarios
+       cargo xtask bench [--binaries DIR] [--nfpm PROGRAM] [--quick]
+                                 measure beside other tools, and write docs/performance.md
+       cargo xtask bench --check print which tools are missing, and measure nothing
+";
+
+#[expect(clippy::print_stderr, reason = "xtask talks to the developer")]
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    let done = match arguments[..] {
+    let result = match arguments[..] {
         ["ci"] => ci::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
-        ["e2e", ref wanted @ ..] => e2e::run(wanted),
-        ["bench", ref wanted @ ..] => bench::run(wanted),
+        ["e2e", ref rest @ ..] => e2e::run(rest),
+        ["bench", ref rest @ ..] => bench::run(rest),
         _ => {
-            eprintln!("usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass");
-            eprintln!("       cargo xtask docs          write man pages and completions");
-            eprintln!("       cargo xtask docs --check  say whether they are current");
-            eprintln!("       cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--suite NAME]");
-            eprintln!(
-                "                                 install on systemd machines, as root; --list names the scenarios"
-            );
-            eprintln!("       cargo xtask bench [--binaries DIR] [--nfpm PROGRAM] [--quick]");
-            eprintln!("                                 measure beside other tools, and write docs/performance.md");
+            eprint!("{USAGE}");
             return ExitCode::from(2);
         }
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -42,13 +46,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The top of the repository.
+/// The root directory of the repository.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Runs a command in the repository; its output is the developer's to read.
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "chores run programs, and say which")]
+/// Runs a command in the root directory; its output goes to the terminal.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "xtask runs programs, and prints which")]
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
     eprintln!("$ {program} {}", arguments.join(" "));
     let status = Command::new(program).args(arguments).current_dir(root()).status();

@@ -1,12 +1,12 @@
-//! One command, a few times over: the median of its time, its processor time, and its largest memory.
-#![expect(clippy::disallowed_methods, reason = "chores run programs, and this one has a watch")]
+//! Runs a command several times: the median of its time and processor time, and its largest memory.
+#![expect(clippy::disallowed_methods, reason = "xtask runs programs")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// How often; the median of them counts.
+/// How often each command is measured.
 const TIMES: usize = 5;
 
 /// A command that can be run again and again.
@@ -19,19 +19,19 @@ pub(super) struct Run {
     pub(super) variables: Vec<(String, String)>,
 }
 
-/// Medians.
+/// The medians of several runs.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Figure {
-    /// From begin to end.
+    /// Elapsed time.
     pub(super) seconds: f64,
-    /// Seconds of all processors.
+    /// Processor time, user and system, in seconds.
     pub(super) cpu: f64,
-    /// Bytes that the largest process had at once.
+    /// The largest resident set of a process, in bytes.
     pub(super) memory: u64,
 }
 
 impl Run {
-    /// Runs it once, for what it leaves.
+    /// Runs it once without measuring, for what it writes.
     pub(super) fn output(&self, what: &str) -> Result<()> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.directory).envs(self.variables.iter().cloned());
@@ -42,22 +42,22 @@ impl Run {
     }
 
     fn once(&self) -> Result<Figure> {
-        // Nobody pays for what others have left to write.
-        crate::e2e::said("sync", &[]);
+        // What earlier commands left in the page cache must not be written at this one's expense.
+        crate::e2e::stdout_of("sync", &[])?;
         let mut command = Command::new("/usr/bin/time");
         command.args(["--quiet", "--format", "%e %U %S %M"]).arg(&self.program).args(&self.arguments);
         command.current_dir(&self.directory).envs(self.variables.iter().cloned());
         let output = command.stdin(Stdio::null()).output().context("could not run /usr/bin/time")?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{} failed: {said}", self.what);
-        let numbers: Vec<f64> = said.lines().last().unwrap_or_default().split(' ').flat_map(str::parse).collect();
-        let [seconds, user, system, kilobytes] = numbers[..] else { anyhow::bail!("no times in {said}") };
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{} failed: {errors}", self.what);
+        let numbers: Vec<f64> = errors.lines().last().unwrap_or_default().split(' ').flat_map(str::parse).collect();
+        let [seconds, user, system, kilobytes] = numbers[..] else { anyhow::bail!("no times in {errors}") };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a whole number")]
         Ok(Figure { seconds, cpu: user + system, memory: kilobytes as u64 * 1024 })
     }
 }
 
-/// The medians of one command; `before` is done before each run, and not measured.
+/// Measures one command. `before` runs before each measurement, and is not measured.
 pub(super) fn measure(run: &Run, before: impl Fn() -> Result<()>) -> Result<Figure> {
     let figures = (0..TIMES).map(|_| before().and_then(|()| run.once())).collect::<Result<Vec<_>>>()?;
     let figure = median(&figures);
@@ -65,7 +65,7 @@ pub(super) fn measure(run: &Run, before: impl Fn() -> Result<()>) -> Result<Figu
     Ok(figure)
 }
 
-/// The medians of two commands that are run in turn, so that what else the machine does meets both.
+/// Measures two commands in turn, so that other load on the machine affects both alike.
 pub(super) fn compare(
     one: &Run,
     before_one: impl Fn() -> Result<()>,
@@ -95,12 +95,12 @@ fn median(figures: &[Figure]) -> Figure {
     Figure { seconds: middle(|figure| figure.seconds), cpu: middle(|figure| figure.cpu), memory }
 }
 
-/// Bytes for people.
+/// Formats a number of bytes as megabytes with two digits after the point.
 pub(super) fn megabytes(bytes: u64) -> String {
     format!("{}.{:02} MB", bytes / 1_000_000, bytes % 1_000_000 / 10_000)
 }
 
-/// The same for fewer.
+/// Formats a number of bytes as kilobytes, rounded up.
 pub(super) fn kilobytes(bytes: u64) -> String {
     format!("{} kB", bytes.div_ceil(1000))
 }

@@ -1,29 +1,31 @@
-//! What a team would write without this program: a script around tar, pigz, nfpm, xorriso and cfssl.
-#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+//! What a team would write without kube-bundle: a script around tar, pigz, nfpm, xorriso and cfssl.
+#![expect(clippy::disallowed_methods, reason = "xtask touches files")]
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use super::ground::{COMPONENTS, Ground};
+use super::environment::Environment;
 use super::measure::Run;
+use super::programs::COMPONENTS;
+use super::tools;
 
-/// For each of three masters an archive, a package and a disk with that package; and seven certificates.
-pub(super) fn pipeline(ground: &Ground) -> Result<Option<Run>> {
-    let Some(nfpm) = &ground.nfpm else { return Ok(None) };
-    if ["pigz", "xorriso", "cfssl", "cfssljson"].iter().any(|tool| !is_there(tool)) {
+/// A command that makes, for each of three masters, an archive, a package and an ISO image with that package, and seven
+/// certificates; nothing if one of the tools is missing.
+pub(super) fn pipeline(environment: &Environment) -> Result<Option<Run>> {
+    let Some(nfpm) = &environment.nfpm else { return Ok(None) };
+    if !tools::has_peers() {
         return Ok(None);
     }
     let contents: String = COMPONENTS
         .iter()
-        .map(|name| format!("- src: {}/{name}\n  dst: /usr/bin/{name}\n", ground.binaries.display()))
+        .map(|name| format!("- src: {}/{name}\n  dst: /usr/bin/{name}\n", environment.binaries.display()))
         .collect();
     let config =
         format!("name: node\narch: amd64\nversion: 1.16.0\nmaintainer: a <a@b.invalid>\ncontents:\n{contents}");
-    let config_path = ground.work.join("nfpm.yaml");
+    let config_path = environment.work.join("nfpm.yaml");
     fs::write(&config_path, config).context("could not write nfpm's configuration")?;
-    let request = ground.work.join("csr.json");
+    let request = environment.work.join("csr.json");
     fs::write(&request, "{\"CN\":\"x\",\"key\":{\"algo\":\"rsa\",\"size\":2048},\"hosts\":[\"10.200.0.1\"]}")
         .context("could not write a request")?;
     let script = format!(
@@ -38,25 +40,20 @@ pub(super) fn pipeline(ground: &Ground) -> Result<Option<Run>> {
          done\n\
          sha256sum *.tar.gz *.deb *.iso >SHA256SUMS\n\
          sync -f .",
-        peers = ground.work.join("peers").display(),
+        peers = environment.work.join("peers").display(),
         request = request.display(),
-        binaries = ground.binaries.display(),
-        processors = ground.processors,
+        binaries = environment.binaries.display(),
+        processors = environment.processors,
         nfpm = nfpm.display(),
         config = config_path.display(),
     );
-    let mut run = ground.shell(&script);
+    let mut run = environment.shell(&script);
     "the peers' pipeline".clone_into(&mut run.what);
     Ok(Some(run))
 }
 
-/// Of nfpm's package with all programs in it.
-pub(super) fn package_size(ground: &Ground) -> Result<String> {
-    let about = fs::metadata(ground.work.join("peers/1.deb")).context("nfpm left no package")?;
+/// The size of the package that nfpm made, with all programs in it.
+pub(super) fn package_size(environment: &Environment) -> Result<String> {
+    let about = fs::metadata(environment.work.join("peers/1.deb")).context("nfpm left no package")?;
     Ok(super::measure::megabytes(about.len()))
-}
-
-fn is_there(tool: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|directory| Path::new(&directory).join(tool).is_file())
 }

@@ -1,64 +1,58 @@
 //! `docs/performance.md` and its plot.
-#![expect(clippy::disallowed_methods, reason = "chores run programs and write files")]
+#![expect(clippy::disallowed_methods, reason = "xtask writes files")]
 
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::{Context, Result};
 
-use super::ground::Ground;
+use super::environment::Environment;
 use super::measure::{Figure, megabytes};
 
-/// A line of a table.
+/// A row of a table.
 pub(super) struct Row {
     what: String,
     figure: Figure,
 }
 
 impl Row {
-    pub(super) fn of(what: &str, figure: &Figure) -> Self {
+    pub(super) fn new(what: &str, figure: &Figure) -> Self {
         Self { what: what.to_owned(), figure: *figure }
     }
 }
 
-/// What so many machines take, in seconds.
+/// How many seconds a number of machines takes.
 pub(super) struct Point {
     pub(super) machines: u32,
     pub(super) build: f64,
     pub(super) copy: f64,
 }
 
+/// The text that is written, and the points of the plot.
 pub(super) struct Report {
     text: String,
+    /// Whether the text ends with a row, so that the next one needs no header.
     in_table: bool,
     plot: Vec<Point>,
 }
 
-const NOT_SAID: &str = "unknown";
+const UNKNOWN: &str = "unknown";
 
 impl Report {
-    pub(super) fn new(ground: &Ground) -> Self {
-        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = cpu
-            .lines()
-            .find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, name)| name.to_owned()));
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        let file_system =
-            crate::e2e::said("stat", &["--file-system", "--format=%T", &ground.work.display().to_string()]);
-        let input = if ground.real {
+    /// `left_out` has a line for each measurement that can't be made here.
+    pub(super) fn new(environment: &Environment, left_out: &[String]) -> Self {
+        let input = if environment.real {
             "Kubernetes v1.16.0, built from its source"
         } else {
             "deterministic stand-ins of the size of Kubernetes v1.16.0's programs that compress alike"
         };
+        let left_out: String = left_out.iter().map(|line| format!("- Left out: {line}\n")).collect();
         let text = format!(
             "# Performance\nWritten by `cargo xtask bench`: medians of five runs, in turn with what they are compared to, on a machine that did nothing \
-             else.\n\n- Machine: {} × {}, Linux {}, {}\n- Programs: {input}, {}\n\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
+             else.\n\n- Machine: {}\n- Programs: {input}, {}\n{left_out}\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
              `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, `xfsprogs` with the right to mount, and 25 GB.\n",
-            ground.processors,
-            cpu.unwrap_or_else(|| NOT_SAID.to_owned()),
-            kernel.trim(),
-            file_system.unwrap_or_else(|| NOT_SAID.to_owned()).trim(),
-            megabytes(size(ground)),
+            machine(environment),
+            megabytes(size(environment)),
         );
         Self { text, in_table: false, plot: Vec::new() }
     }
@@ -104,12 +98,29 @@ impl Report {
     }
 }
 
-fn size(ground: &Ground) -> u64 {
-    let entries = fs::read_dir(&ground.binaries).into_iter().flatten().flatten();
+/// Processors, kernel and file system.
+fn machine(environment: &Environment) -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(": ")?.1));
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let work = environment.work.display().to_string();
+    let file_system = crate::e2e::stdout_of("stat", &["--file-system", "--format=%T", &work]);
+    format!(
+        "{} × {}, Linux {}, {}",
+        environment.processors,
+        cpu.unwrap_or(UNKNOWN),
+        kernel.trim(),
+        file_system.as_deref().unwrap_or(UNKNOWN).trim()
+    )
+}
+
+/// The size of all programs in bytes.
+fn size(environment: &Environment) -> u64 {
+    let entries = fs::read_dir(&environment.binaries).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|about| about.len()).sum()
 }
 
-/// Two lines over the number of machines, both scales linear.
+/// An SVG plot of both times over the number of machines, with linear scales.
 fn svg(points: &[Point]) -> String {
     let (width, height, margin) = (640.0, 360.0, 48.0);
     let (bottom, right) = (height - margin, width - margin);

@@ -1,20 +1,18 @@
 //! A machine: an overlay over the Debian root, booted by systemd-nspawn.
-#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+#![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use kube_bundle::hash::Sha256;
 
-use super::ground::{BRIDGE, Scene};
-use super::shell::{Outcome, must};
+use super::environment::{BRIDGE, ScenarioContext};
+use super::files::{self, Listing};
+use super::shell::{Outcome, stdout_of};
 
-/// A machine that is on, or off.
+/// A machine, running or powered off.
 pub(super) struct Machine {
     pub(super) name: String,
     pub(super) address: String,
@@ -24,19 +22,19 @@ pub(super) struct Machine {
 
 struct Running {
     nspawn: Child,
-    /// Process number of its init, as seen from here.
+    /// The process ID of its init, in the namespace of this process.
     init: String,
 }
 
 impl Machine {
-    /// A machine that was never booted.
-    pub(super) fn new(scene: &Scene, name: &str, address: &str) -> Result<Self> {
-        Self::on(&scene.root, scene, name, address)
+    /// A machine on the root of containers, not booted yet.
+    pub(super) fn new(context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
+        Self::with_root(&context.root, context, name, address)
     }
 
-    /// The same on another root.
-    pub(super) fn on(root: &Path, scene: &Scene, name: &str, address: &str) -> Result<Self> {
-        let directory = scene.work.join(name);
+    /// A machine on another root.
+    pub(super) fn with_root(root: &Path, context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
+        let directory = context.work.join(name);
         for part in ["changes", "overlay", "root"] {
             fs::create_dir_all(directory.join(part)).context("could not make a machine's directory")?;
         }
@@ -47,7 +45,7 @@ impl Machine {
             machine.directory.join("changes").display(),
             machine.directory.join("overlay").display()
         );
-        must("mount", &["-t", "overlay", "overlay", "-o", &options, &machine.path("").display().to_string()])?;
+        stdout_of("mount", &["-t", "overlay", "overlay", "-o", &options, &machine.path("").display().to_string()])?;
         machine.write("etc/hostname", &format!("{name}\n"))?;
         machine.write(
             "etc/systemd/network/10-host0.network",
@@ -56,32 +54,48 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Where everything about it lies.
+    /// The directory of its root, its console and its journal.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// A path on the machine, as seen from here.
+    /// The path, on the host, of a file of the machine.
     pub(super) fn path(&self, path: &str) -> PathBuf {
         self.directory.join("root").join(path)
     }
 
-    /// Writes a file on the machine.
+    /// Writes a file of the machine, and makes its directory if there is none.
     pub(super) fn write(&self, path: &str, text: &str) -> Result<()> {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap_or(&path)).context("could not make a directory")?;
         fs::write(&path, text).with_context(|| format!("could not write `{}`", path.display()))
     }
 
-    /// Copies files and directories to a directory of the machine, with their modes.
-    pub(super) fn carry(&self, from: &Path, to: &str) -> Result<()> {
+    /// Copies a file or directory of the host into a directory of the machine; permissions are kept.
+    pub(super) fn copy_in(&self, from: &Path, to: &str) -> Result<()> {
         let target = self.path(to);
         fs::create_dir_all(&target).context("could not make a directory")?;
-        must("cp", &["-a", &from.display().to_string(), &target.display().to_string()]).map(drop)
+        stdout_of("cp", &["-a", &from.display().to_string(), &target.display().to_string()]).map(drop)
     }
 
-    /// Boots it and waits until services are being started: what they wait for may be another machine.
+    /// Boots it, and waits for basic.target only: services may wait for another machine that is not on yet.
     pub(super) fn boot(&mut self) -> Result<()> {
+        let nspawn = self.spawn_nspawn()?;
+        let parent = nspawn.id();
+        self.running = Some(Running { nspawn, init: String::new() });
+        let children = format!("/proc/{parent}/task/{parent}/children");
+        wait("a machine's init", 30, || {
+            let init = fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
+            let is_init = fs::read_to_string(format!("/proc/{init}/comm")).is_ok_and(|name| name.trim() == "systemd");
+            if let Some(running) = &mut self.running {
+                running.init = init;
+            }
+            Ok(is_init)
+        })?;
+        wait("a machine's start", 60, || Ok(self.try_sh("systemctl is-active basic.target")?.success()))
+    }
+
+    fn spawn_nspawn(&self) -> Result<Child> {
         let console = File::options().create(true).append(true).open(self.directory.join("console"));
         let console = console.context("could not open the console")?;
         let errors = console.try_clone().context("could not open the console")?;
@@ -91,32 +105,20 @@ impl Machine {
         nspawn.arg(format!("--machine={}", self.name)).arg(format!("--hostname={}", self.name));
         nspawn.arg(format!("--directory={}", self.path("").display()));
         let nspawn = nspawn.stdin(Stdio::null()).stdout(console).stderr(errors).spawn();
-        let nspawn = nspawn.context("could not run systemd-nspawn")?;
-        let of = nspawn.id();
-        self.running = Some(Running { nspawn, init: String::new() });
-        let children = format!("/proc/{of}/task/{of}/children");
-        wait("a machine's init", 30, || {
-            let init = fs::read_to_string(&children).unwrap_or_default().trim().to_owned();
-            let is_init = fs::read_to_string(format!("/proc/{init}/comm")).is_ok_and(|name| name.trim() == "systemd");
-            if let Some(running) = &mut self.running {
-                running.init = init;
-            }
-            Ok(is_init)
-        })?;
-        wait("a machine's start", 60, || Ok(self.try_sh("systemctl is-active basic.target")?.code == Some(0)))
+        nspawn.context("could not run systemd-nspawn")
     }
 
-    /// Pulls the plug.
+    /// Kills it without a shutdown, as a power failure would.
     pub(super) fn power_off(&mut self) -> Result<()> {
         if let Some(mut running) = self.running.take() {
-            // Without its init nothing of a machine is left, and nspawn ends by itself.
-            must("kill", &["-KILL", &running.init])?;
+            // When init is killed, every process of the machine is, and nspawn ends.
+            stdout_of("kill", &["-KILL", &running.init])?;
             running.nspawn.wait().context("could not wait for a machine's end")?;
         }
         Ok(())
     }
 
-    /// Shuts it down in order, and boots it again.
+    /// Shuts it down and boots it again.
     pub(super) fn reboot(&mut self) -> Result<()> {
         let _ = self.try_sh("systemctl poweroff")?;
         if let Some(mut running) = self.running.take() {
@@ -125,7 +127,7 @@ impl Machine {
         self.boot()
     }
 
-    /// Runs a shell script on the machine, as root.
+    /// Runs a shell script on the machine, as root; that the script fails is no error.
     pub(super) fn try_sh(&self, script: &str) -> Result<Outcome> {
         let Some(running) = &self.running else { bail!("{} is off", self.name) };
         let mut command = Command::new("nsenter");
@@ -136,131 +138,65 @@ impl Machine {
         Ok(output.into())
     }
 
-    /// Runs one on this side, in a directory of a machine that is off.
-    pub(super) fn sh_outside(&self, script: &str, directory: &str) -> Result<()> {
-        must("sh", &["-c", &format!("cd {} && {script}", self.path(directory).display())]).map(drop)
+    /// Runs a shell script on the host, in a directory of the machine, which may be off.
+    pub(super) fn sh_on_host(&self, script: &str, directory: &str) -> Result<()> {
+        stdout_of("sh", &["-c", &format!("cd {} && {script}", self.path(directory).display())]).map(drop)
     }
 
-    /// Runs one that must succeed, and returns its stdout.
+    /// The standard output of a shell script on the machine; fails if the script does.
     pub(super) fn sh(&self, script: &str) -> Result<String> {
         let outcome = self.try_sh(script)?;
-        ensure!(outcome.code == Some(0), "{}: `{script}` ended with {:?}:\n{}", self.name, outcome.code, outcome.text);
+        ensure!(outcome.success(), "{}: `{script}` ended with {:?}:\n{}", self.name, outcome.code, outcome.text);
         Ok(outcome.stdout)
     }
 
-    /// Runs one that must fail, and say every one of `texts`.
-    pub(super) fn refuses(&self, script: &str, texts: &[&str]) -> Result<()> {
+    /// Fails unless the script fails and prints every one of `texts`.
+    pub(super) fn expect_failure(&self, script: &str, texts: &[&str]) -> Result<()> {
         let outcome = self.try_sh(script)?;
-        ensure!(outcome.code != Some(0), "{}: `{script}` succeeded:\n{}", self.name, outcome.text);
+        ensure!(!outcome.success(), "{}: `{script}` succeeded:\n{}", self.name, outcome.text);
         for text in texts {
-            ensure!(outcome.text.contains(text), "{}: `{script}` does not say {text:?}:\n{}", self.name, outcome.text);
+            ensure!(
+                outcome.text.contains(text),
+                "{}: `{script}` does not print {text:?}:\n{}",
+                self.name,
+                outcome.text
+            );
         }
         Ok(())
     }
 
-    /// Waits until a script succeeds.
-    pub(super) fn until(&self, what: &str, seconds: u64, script: &str) -> Result<()> {
+    /// Runs a script again and again until it succeeds, for at most so many seconds.
+    pub(super) fn wait_until(&self, what: &str, seconds: u64, script: &str) -> Result<()> {
         let mut last = String::new();
         let waited = wait(what, seconds, || {
             let outcome = self.try_sh(script)?;
+            let success = outcome.success();
             last = outcome.text;
-            Ok(outcome.code == Some(0))
+            Ok(success)
         });
-        waited.with_context(|| format!("{}: `{script}` says:\n{last}", self.name))
+        waited.with_context(|| format!("{}: `{script}` printed:\n{last}", self.name))
     }
 
-    /// Every file that is not a package manager's or a log's own business, with what tells it from another.
-    pub(super) fn files(&self) -> Result<BTreeMap<String, String>> {
-        let mut found = BTreeMap::new();
-        walk(&self.path(""), Path::new(""), &mut found)?;
-        Ok(found)
+    /// Lists its files, apart from those that change by themselves.
+    pub(super) fn files(&self) -> Result<Listing> {
+        files::list(&self.path(""))
     }
 }
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // The journal is what a failure is understood by.
+        // Kept for whoever looks for the reason of a failure.
         if self.running.is_some() {
             let journal = self.try_sh("journalctl --no-pager --unit='kube-*' --unit=etcd | tail -n 400");
             let _ = fs::write(self.directory.join("journal"), journal.map(|said| said.text).unwrap_or_default());
         }
         let _ = self.power_off();
-        let _ = must("umount", &["--lazy", &self.path("").display().to_string()]);
+        let _ = stdout_of("umount", &["--lazy", &self.path("").display().to_string()]);
         let _ = fs::remove_dir_all(self.directory.join("changes"));
     }
 }
 
-/// What changes by itself, or is another's.
-const BUSY: &[&str] = &[
-    "dev",
-    "proc",
-    "run",
-    "sys",
-    "tmp",
-    "var/cache",
-    "var/lib/apt",
-    "var/lib/dpkg",
-    "var/lib/etcd",
-    "var/lib/systemd/random-seed",
-    "var/lib/systemd/timers",
-    "var/lib/systemd/catalog",
-    "var/lib/private",
-    "var/log/apt",
-    "var/log/dpkg.log",
-    "var/log/journal",
-    "var/log/alternatives.log",
-    "var/log/wtmp",
-    "var/log/lastlog",
-    "var/tmp",
-    "etc/ld.so.cache",
-    "etc/.pwd.lock",
-    "etc/machine-id",
-    "root",
-    "srv",
-    "var/log/audit",
-    "etc/resolv.conf",
-    "var/lib/dbus",
-    "etc/.updated",
-    "var/.updated",
-];
-
-fn walk(root: &Path, path: &Path, found: &mut BTreeMap<String, String>) -> Result<()> {
-    for entry in fs::read_dir(root.join(path)).with_context(|| format!("could not list `{}`", path.display()))? {
-        let path = path.join(entry?.file_name());
-        let name = path.display().to_string();
-        // deb-systemd-helper leaves the latter when it is killed while it writes.
-        let is_left = name.starts_with("var/lib/systemd/deb-systemd-helper") && name.contains("/.state");
-        if BUSY.contains(&name.as_str()) || is_left {
-            continue;
-        }
-        let full = root.join(&path);
-        let about = fs::symlink_metadata(&full).with_context(|| format!("could not look at `{name}`"))?;
-        let rights = format!("{:o} {}:{}", about.mode(), about.uid(), about.gid());
-        if about.is_dir() {
-            found.insert(name, rights);
-            walk(root, &path, found)?;
-        } else if about.is_symlink() {
-            found.insert(name, format!("{rights} -> {}", fs::read_link(&full)?.display()));
-        } else {
-            let content = if about.is_file() { Sha256::of(&fs::read(&full)?).to_string() } else { String::new() };
-            found.insert(name, format!("{rights} {content}"));
-        }
-    }
-    Ok(())
-}
-
-/// Says what differs between two listings.
-pub(super) fn same_files(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Result<()> {
-    let gone = before.iter().filter(|(name, _)| !after.contains_key(*name)).map(|(name, _)| format!("gone: {name}"));
-    let new = after.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(name, _)| format!("left: {name}"));
-    let other = before.iter().filter(|(name, was)| after.get(*name).is_some_and(|is| is != *was));
-    let other = other.map(|(name, was)| format!("changed: {name}: {was} became {}", after[name]));
-    let differences: Vec<_> = gone.chain(new).chain(other).collect();
-    ensure!(differences.is_empty(), "the files are not as they were:\n  {}", differences.join("\n  "));
-    Ok(())
-}
-
-/// Asks again and again, for a while.
+/// Calls `done` every 200 ms until it returns true, and fails after so many seconds.
 pub(super) fn wait(what: &str, seconds: u64, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);
     while !done()? {

@@ -1,30 +1,46 @@
-//! Whether the control plane's units run, and which of them were started again.
+//! The state of the control plane's units on a machine.
 
 use anyhow::Result;
 
 use super::machine::Machine;
 
-/// All of them, in the order of starting.
+/// The units of a master, in the order in which they start.
 pub(super) const UNITS: &str = "kube-apiserver kube-controller-manager kube-scheduler kube-bootstrap";
 
-/// A number that changes when a unit is started again.
-pub(super) fn starts(machine: &Machine) -> Result<Vec<(String, String)>> {
-    let start = |unit: &str| {
+/// systemd's invocation ID of each unit, which is another one after each start.
+pub(super) fn invocation_ids(machine: &Machine) -> Result<Vec<(String, String)>> {
+    let invocation_id = |unit: &str| {
         let id = machine.sh(&format!("systemctl show --property=InvocationID {unit}"))?;
         Ok((unit.to_owned(), id.trim().to_owned()))
     };
-    UNITS.split(' ').map(start).collect()
+    UNITS.split(' ').map(invocation_id).collect()
 }
 
-/// The units that were started between two looks.
+/// The names of the units whose invocation ID changed, with spaces between them.
 pub(super) fn restarted(before: &[(String, String)], after: &[(String, String)]) -> String {
-    let other = before.iter().zip(after).filter(|(was, is)| was != is);
-    other.map(|((unit, _), _)| unit.as_str()).collect::<Vec<_>>().join(" ")
+    let changed = before.iter().zip(after).filter(|(old, new)| old != new);
+    changed.map(|((unit, _), _)| unit.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// Up is what listens and stays: before a component has the API server's answer it dies and is started again.
-pub(super) fn all_active(machine: &Machine) -> Result<()> {
-    let up = format!(
+/// How often each unit was stopped on request since a position in the journal. A component that exits by itself, which
+/// systemd starts again, does not count.
+pub(super) fn restarts(machine: &Machine, cursor: &str) -> Result<Vec<(String, usize)>> {
+    let count = |unit: &str| {
+        let entries = machine.sh(&format!(
+            "journalctl --after-cursor='{cursor}' -o cat UNIT={unit}.service MESSAGE_ID={UNIT_STOPPING}"
+        ))?;
+        Ok((unit.to_owned(), entries.lines().filter(|line| line.starts_with("Stopping")).count()))
+    };
+    UNITS.split(' ').map(count).collect()
+}
+
+/// systemd's ID of the journal message that a unit is being stopped: `SD_MESSAGE_UNIT_STOPPING` in sd-messages.h.
+const UNIT_STOPPING: &str = "de5b426a63be47a7b6ac3eaac82e2f6f";
+
+/// Waits until every unit has been active for more than four seconds and the ports are open: a component that does not
+/// reach the API server exits and is started again, so being active once proves nothing.
+pub(super) fn wait_units_active(machine: &Machine) -> Result<()> {
+    let script = format!(
         "for port in 6443 10257 10259; do ss -ltn | grep -q \":$port \" || exit 1; done\n\
          now=$(cut -d. -f1 /proc/uptime)\n\
          for unit in {UNITS}; do\n\
@@ -33,5 +49,5 @@ pub(super) fn all_active(machine: &Machine) -> Result<()> {
          [ $((now - ${{since%??????}})) -gt 4 ] || exit 1\n\
          done"
     );
-    machine.until("its units", 60, &up)
+    machine.wait_until("its units", 60, &script)
 }

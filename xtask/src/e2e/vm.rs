@@ -1,5 +1,5 @@
-//! A virtual machine: the root of a machine as a disk, a kernel of its own, no network card, and a console.
-#![expect(clippy::disallowed_methods, reason = "chores run programs and touch files")]
+//! A virtual machine: the root of a machine as a disk, booted by qemu with a kernel of its own.
+#![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,13 +9,13 @@ use anyhow::{Context, Result, ensure};
 
 use super::cluster::MASTERS;
 use super::machine::Machine;
-use super::shell::must;
+use super::shell::stdout_of;
 use super::units::UNITS;
 
-/// Seconds after which a boot is hopeless; nothing here has KVM.
+/// Seconds after which a boot is given up; without KVM, one takes minutes.
 const LIMIT: &str = "900";
 
-/// A machine that is off between two boots.
+/// A virtual machine. It is powered off between two calls of [`Vm::boot`].
 pub(super) struct Vm {
     name: String,
     directory: PathBuf,
@@ -24,25 +24,25 @@ pub(super) struct Vm {
     boots: usize,
 }
 
-/// What a boot is given besides its disk.
+/// What a boot is given besides the machine's disk.
 #[derive(Default)]
 pub(super) struct Boot<'a> {
-    /// Further disks, read only.
+    /// Further disks, read-only.
     pub(super) disks: &'a [PathBuf],
-    /// An archive behind the initramfs.
+    /// A cpio archive to append to the initramfs.
     pub(super) overlay: Option<&'a Path>,
-    /// Whether the initramfs is dracut's.
+    /// Whether to use dracut's initramfs instead of that of initramfs-tools.
     pub(super) dracut: bool,
-    /// Words for the kernel's command line.
-    pub(super) words: &'a str,
-    /// What the clock says at the start.
+    /// Further kernel parameters.
+    pub(super) parameters: &'a str,
+    /// The initial time of the hardware clock.
     pub(super) clock: Option<&'a str>,
-    /// A network card with this address, and a DHCP server behind it that gives the first master's; otherwise there is
-    /// none, and something else has the machine's address.
-    pub(super) card: Option<&'a str>,
+    /// The MAC address of a network card; qemu's DHCP server offers it the first master's address. Without one, a dummy
+    /// interface has the machine's address.
+    pub(super) mac: Option<&'a str>,
 }
 
-/// What the machine says of itself before it switches itself off.
+/// A script that prints the machine's state on the console at the end of its boot, and powers it off.
 const REPORT: &str = "
 say() { echo \"e2e: $*\" >/dev/console; }
 [ \"$(cat /var/lib/cloud/instance/kube-bundle)\" = failed ] || for try in $(seq 150); do
@@ -59,8 +59,9 @@ systemctl --no-block poweroff
 ";
 
 impl Vm {
-    /// The disk of a machine that was never booted. Without a card, something else has its address.
-    pub(super) fn of(machine: &Machine, has_card: bool) -> Result<Self> {
+    /// Makes a disk of the root of a machine that was never booted. Without a network card, a dummy interface gets the
+    /// machine's address.
+    pub(super) fn new(machine: &Machine, has_card: bool) -> Result<Self> {
         machine
             .write("usr/local/sbin/e2e-report", &REPORT.replace("UNITS", UNITS).replace("ADDRESS", &machine.address))?;
         machine.write(
@@ -77,35 +78,38 @@ impl Vm {
         let directory = machine.directory().to_owned();
         let disk = directory.join("disk");
         let root = machine.path("");
-        let boot = root.join("boot");
         let kernel = directory.join("kernel");
-        fs::create_dir_all(&kernel).context("could not make a directory")?;
-        for entry in fs::read_dir(&boot).context("could not list the kernels")?.flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            for (begin, to) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd"), ("dracut.img", "dracut")] {
-                if name.starts_with(begin) {
-                    fs::copy(entry.path(), kernel.join(to)).context("could not copy a kernel")?;
-                }
-            }
-        }
+        copy_kernel(&root.join("boot"), &kernel)?;
         let (from, to) = (root.display().to_string(), disk.display().to_string());
-        must("mke2fs", &["-q", "-t", "ext4", "-m", "0", "-d", &from, &to, "3G"])?;
+        stdout_of("mke2fs", &["-q", "-t", "ext4", "-m", "0", "-d", &from, &to, "3G"])?;
         Ok(Self { name: machine.name.clone(), directory, disk, kernel, boots: 0 })
     }
 
-    /// Boots it, waits until it switches itself off, and returns what the console showed.
+    /// Boots it, waits until it powers itself off, and returns the text of the console.
     pub(super) fn boot(&mut self, boot: &Boot<'_>) -> Result<String> {
         self.boots += 1;
         let console = self.directory.join(format!("console-{}", self.boots));
+        let mut qemu = self.qemu(boot, &console)?;
+        let status = qemu.stdin(Stdio::null()).status().context("could not run qemu")?;
+        let text = fs::read(&console).context("could not read the console")?;
+        let text = String::from_utf8_lossy(&text).replace('\r', "");
+        // Printed if the scenario fails.
+        let _ = fs::write(self.directory.join("journal"), &text);
+        ensure!(status.success(), "{}: the boot ended with {status}; see {}", self.name, console.display());
+        Ok(text)
+    }
+
+    fn qemu(&self, boot: &Boot<'_>, console: &Path) -> Result<Command> {
         let initrd = self.initrd(boot)?;
         let append = format!(
             "root=/dev/vda rw console=ttyS0 panic=-1 mitigations=off systemd.wants=e2e-report.service {}",
-            boot.words
+            boot.parameters
         );
         let mut qemu = Command::new("timeout");
         qemu.args(["--kill-after=5", LIMIT, "qemu-system-x86_64", "-machine", "q35", "-cpu", "max"]);
-        qemu.args(["-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nodefaults", "-nic"]);
-        qemu.arg(match boot.card {
+        // qemu takes the first accelerator that works here.
+        qemu.args(["-accel", "kvm", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1536", "-nodefaults", "-nic"]);
+        qemu.arg(match boot.mac {
             Some(mac) => {
                 format!("user,restrict=on,net=10.200.0.0/16,dhcpstart={},model=virtio-net-pci,mac={mac}", MASTERS[0].1)
             }
@@ -121,16 +125,10 @@ impl Vm {
         if let Some(clock) = boot.clock {
             qemu.args(["-rtc", &format!("base={clock}")]);
         }
-        let status = qemu.stdin(Stdio::null()).status().context("could not run qemu")?;
-        let said = fs::read(&console).context("could not read the console")?;
-        let said = String::from_utf8_lossy(&said).replace('\r', "");
-        // What a failure is understood by.
-        let _ = fs::write(self.directory.join("journal"), &said);
-        ensure!(status.success(), "{}: the boot ended with {status}; see {}", self.name, console.display());
-        Ok(said)
+        Ok(qemu)
     }
 
-    /// What a boot loader makes of an initramfs and an archive: one behind the other, aligned.
+    /// Appends the archive to the initramfs as a boot loader does, at a multiple of 512 bytes.
     fn initrd(&self, boot: &Boot<'_>) -> Result<PathBuf> {
         let base = self.kernel.join(if boot.dracut { "dracut" } else { "initrd" });
         let Some(overlay) = boot.overlay else { return Ok(base) };
@@ -144,13 +142,27 @@ impl Vm {
         Ok(joined)
     }
 
-    /// A file of the disk; nothing if it is not there.
+    /// The content of a file on the disk; empty if there is none.
     pub(super) fn read(&self, path: &str) -> Result<String> {
-        must("debugfs", &["-R", &format!("cat {path}"), &self.disk.display().to_string()])
+        stdout_of("debugfs", &["-R", &format!("cat {path}"), &self.disk.display().to_string()])
     }
 
-    /// The names in a directory of the disk.
+    /// The entries of a directory on the disk, as debugfs lists them: names between slashes.
     pub(super) fn list(&self, path: &str) -> Result<String> {
-        must("debugfs", &["-R", &format!("ls -p {path}"), &self.disk.display().to_string()])
+        stdout_of("debugfs", &["-R", &format!("ls -p {path}"), &self.disk.display().to_string()])
     }
+}
+
+/// Copies the kernel and both kinds of initramfs to names without a version.
+fn copy_kernel(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).context("could not make a directory")?;
+    for entry in fs::read_dir(from).context("could not list the kernels")?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        for (prefix, short) in [("vmlinuz-", "vmlinuz"), ("initrd.img-", "initrd"), ("dracut.img", "dracut")] {
+            if name.starts_with(prefix) {
+                fs::copy(entry.path(), to.join(short)).context("could not copy a kernel")?;
+            }
+        }
+    }
+    Ok(())
 }

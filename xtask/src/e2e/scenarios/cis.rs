@@ -1,5 +1,5 @@
-//! The scored master items of the CIS Kubernetes Benchmark 1.5 (1.6 demands the same), by what runs: command lines from
-//! /proc, modes and owners from the disk.
+//! The scored master items of the CIS Kubernetes Benchmark 1.5 (1.6 has the same), checked on a running machine: command
+//! lines from /proc, permissions and owners from the disk.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use anyhow::{Result, ensure};
 
 use super::tarball::unpack;
 use crate::e2e::cluster::Cluster;
-use crate::e2e::ground::Scene;
+use crate::e2e::environment::ScenarioContext;
 use crate::e2e::machine::Machine;
-use crate::e2e::units::all_active;
-use crate::e2e::{left_out, proved};
+use crate::e2e::units::wait_units_active;
+use crate::e2e::{STAND_INS, report_ok, report_skipped};
 
-/// What an item demands of a flag.
-enum Demand {
+/// What an item requires of a flag's value; lists have commas between their words.
+enum Requirement {
     Is(&'static str),
     IsOrAbsent(&'static str),
     Absent,
@@ -23,14 +23,14 @@ enum Demand {
     AtLeast(u64),
 }
 
-use Demand::{Absent, AtLeast, Has, Is, IsOrAbsent, Lacks, Set};
+use Requirement::{Absent, AtLeast, Has, Is, IsOrAbsent, Lacks, Set};
 
 const API: &str = "kube-apiserver";
 const MANAGER: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
 
-/// Item, component, flag, demand.
-const FLAGS: &[(&str, &str, &str, Demand)] = &[
+/// Item, component, flag, requirement.
+const FLAGS: &[(&str, &str, &str, Requirement)] = &[
     ("1.2.2", API, "basic-auth-file", Absent),
     ("1.2.3", API, "token-auth-file", Absent),
     ("1.2.4", API, "kubelet-https", IsOrAbsent("true")),
@@ -71,10 +71,10 @@ const FLAGS: &[(&str, &str, &str, Demand)] = &[
     ("3.2.1", API, "audit-policy-file", Set),
 ];
 
-const POD_SECURITY_POLICY: (&str, &str, &str, Demand) =
+const POD_SECURITY_POLICY: (&str, &str, &str, Requirement) =
     ("1.2.16", API, "enable-admission-plugins", Has("PodSecurityPolicy"));
 
-/// Items, files (patterns), most rights.
+/// Items, files (shell patterns), the most permissions that they may have.
 const FILES: &[(&str, &str, u32)] = &[
     ("1.1.1, 1.1.2", "/etc/systemd/system/kube-apiserver.service", 0o644),
     ("1.1.3, 1.1.4", "/etc/systemd/system/kube-controller-manager.service", 0o644),
@@ -89,6 +89,7 @@ const FILES: &[(&str, &str, u32)] = &[
 
 type Flags = BTreeMap<String, String>;
 
+/// The flags on the command line of a component's process.
 fn flags(machine: &Machine, component: &str) -> Result<Flags> {
     let read = format!("tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value {component})/cmdline");
     let words = machine.sh(&read)?;
@@ -100,9 +101,9 @@ fn flags(machine: &Machine, component: &str) -> Result<Flags> {
     Ok(words.lines().filter_map(flag).collect())
 }
 
-fn meets(value: Option<&str>, demand: &Demand) -> bool {
+fn meets(value: Option<&str>, requirement: &Requirement) -> bool {
     let has = |wanted: &str| value.is_some_and(|value| value.split(',').any(|part| part == wanted));
-    match demand {
+    match requirement {
         Is(wanted) => value == Some(wanted),
         IsOrAbsent(wanted) => value.is_none_or(|value| value == *wanted),
         Absent => value.is_none(),
@@ -113,27 +114,27 @@ fn meets(value: Option<&str>, demand: &Demand) -> bool {
     }
 }
 
-fn judge(
+fn check_flag(
     running: &BTreeMap<&str, Flags>,
-    (item, component, flag, demand): &(&str, &str, &str, Demand),
+    (item, component, flag, requirement): &(&str, &str, &str, Requirement),
     failed: &mut Vec<String>,
 ) {
     let value = running[component].get(*flag).map(String::as_str);
-    let passes = meets(value, demand);
+    let passes = meets(value, requirement);
     let evidence = value.map_or_else(|| format!("no --{flag}"), |value| format!("--{flag}={value}"));
-    proved(&format!("{item:14} {} {component} {evidence}", if passes { "pass" } else { "FAIL" }));
+    report_ok(&format!("{item:14} {} {component} {evidence}", if passes { "pass" } else { "FAIL" }));
     if !passes {
         failed.push((*item).to_owned());
     }
 }
 
-pub(super) fn check(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
+pub(super) fn check(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(scene, &bundle)?.remove(0);
+    let machine = cluster.machines(context, &bundle)?.remove(0);
     let there = unpack(&bundle, &machine, "one")?;
     machine.sh(&format!("{there}/install.sh"))?;
-    all_active(&machine)?;
+    wait_units_active(&machine)?;
 
     let look = || -> Result<BTreeMap<&str, Flags>> {
         [API, MANAGER, SCHEDULER].into_iter().map(|name| Ok((name, flags(&machine, name)?))).collect()
@@ -141,37 +142,37 @@ pub(super) fn check(scene: &Scene) -> Result<()> {
     let mut failed = Vec::new();
     let running = look()?;
     for item in FLAGS {
-        judge(&running, item, &mut failed);
+        check_flag(&running, item, &mut failed);
     }
     for (items, files, most) in FILES {
         for line in machine.sh(&format!("stat -c '%a %U:%G %n' {files}"))?.lines() {
             let mode = line.split(' ').next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
             let passes = mode.is_some_and(|mode| mode & !most == 0) && line.contains(" root:root ");
-            proved(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
+            report_ok(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
             if !passes {
                 failed.push((*items).to_owned());
             }
         }
     }
     ensure!(failed.is_empty(), "items that fail: {}", failed.join("; "));
-    proved("1.1.7-1.1.14   waived: etcd and admin.conf are no files of ours on a master");
+    report_ok("1.1.7-1.1.14   waived: etcd's files and admin.conf are not installed on a master");
     let value = running[API].get(POD_SECURITY_POLICY.2).map(String::as_str);
     ensure!(!meets(value, &POD_SECURITY_POLICY.3), "1.2.16 is no longer an option");
-    proved("1.2.16         waived: an option, `pod_security_policy = true` in cluster.toml");
+    report_ok("1.2.16         waived: an option, `pod_security_policy = true` in cluster.toml");
 
     cluster.edit("cluster.toml", "[cluster]\n", "[cluster]\npod_security_policy = true\n")?;
     let there = unpack(&cluster.build("two", &[])?, &machine, "two")?;
     machine.sh(&format!("{there}/install.sh"))?;
-    all_active(&machine)?;
-    judge(&look()?, &POD_SECURITY_POLICY, &mut failed);
+    wait_units_active(&machine)?;
+    check_flag(&look()?, &POD_SECURITY_POLICY, &mut failed);
     ensure!(failed.is_empty(), "1.2.16 fails with the option");
-    if !scene.real {
-        left_out("the policies are there");
+    if !context.real {
+        report_skipped("the policies are there", STAND_INS);
         return Ok(());
     }
-    machine.until("its bootstrap", 60, "systemctl show --property=SubState kube-bootstrap | grep -q exited")?;
+    machine.wait_until("its bootstrap", 60, "systemctl show --property=SubState kube-bootstrap | grep -q exited")?;
     let policies = bundle.kubectl(&machine, "get podsecuritypolicies -o name")?.stdout;
     ensure!(policies.contains("/restricted") && policies.contains("/privileged"), "{policies}");
-    proved("the policies that come with 1.2.16 are there");
+    report_ok("the policies that come with 1.2.16 are there");
     Ok(())
 }

@@ -1,93 +1,99 @@
-//! Archives, installed as operators install them.
+//! Archives: installed, upgraded and uninstalled with install.sh.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
-use crate::e2e::ground::Scene;
-use crate::e2e::machine::{Machine, same_files};
-use crate::e2e::units::{all_active, restarted, starts};
-use crate::e2e::{left_out, proved};
+use crate::e2e::environment::ScenarioContext;
+use crate::e2e::files::ensure_same_files;
+use crate::e2e::machine::Machine;
+use crate::e2e::units::{invocation_ids, restarted, wait_units_active};
+use crate::e2e::{STAND_INS, report_ok, report_skipped};
 
-/// Carries a machine's archive there and unpacks it as an operator does; returns the directory that it makes.
+/// Copies a machine's archive to its directory `/root/BELOW` and unpacks it there; returns the directory of install.sh.
 pub(super) fn unpack(bundle: &Bundle, machine: &Machine, below: &str) -> Result<String> {
-    let name = format!("roc-{}-{}-amd64", machine.name, bundle.version()?);
-    machine.carry(
-        &bundle.out.join("nodes").join(&machine.name).join(format!("{name}.tar.gz")),
-        &format!("root/{below}"),
-    )?;
-    machine.sh(&format!("cd /root/{below} && tar -xzf {name}.tar.gz"))?;
-    Ok(format!("/root/{below}/{name}"))
+    let archive = bundle.archive(&machine.name)?;
+    machine.copy_in(&archive, &format!("root/{below}"))?;
+    let file = archive.file_name().context("an archive has a name")?.to_string_lossy().into_owned();
+    machine.sh(&format!("cd /root/{below} && tar -xzf {file}"))?;
+    Ok(format!("/root/{below}/{}", file.trim_end_matches(".tar.gz")))
 }
 
-pub(super) fn one_master(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
+pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let mut machine = cluster.machines(scene, &bundle)?.remove(0);
+    let mut machine = cluster.machines(context, &bundle)?.remove(0);
     let before = machine.files()?;
     let units = machine.sh("systemctl list-unit-files --no-legend | sort")?;
     let there = unpack(&bundle, &machine, "one")?;
 
     machine.sh(&format!("cd {there} && ./install.sh --dry-run"))?;
-    same_files(&before, &machine.files()?)?;
-    let said = machine.sh(&format!("cd {there} && ./install.sh"))?;
-    ensure!(said.contains("Up: kube-apiserver.service"), "{said}");
-    bundle.healthy(&machine)?;
-    proved("tar -x and ./install.sh: exit 0, API server well; --dry-run changed nothing");
-    let first = starts(&machine)?;
-    let said = machine.sh(&format!("{there}/install.sh"))?;
-    ensure!(said.contains("no file changed") && restarted(&first, &starts(&machine)?).is_empty(), "{said}");
-    proved("again: no file changed, nothing restarted");
+    ensure_same_files(&before, &machine.files()?)?;
+    let output = machine.sh(&format!("cd {there} && ./install.sh"))?;
+    ensure!(output.contains("Up: kube-apiserver.service"), "{output}");
+    bundle.wait_healthy(&machine)?;
+    report_ok("tar -x and ./install.sh: exit 0, API server well; --dry-run changed nothing");
+    let first = invocation_ids(&machine)?;
+    let output = machine.sh(&format!("{there}/install.sh"))?;
+    ensure!(output.contains("no file changed") && restarted(&first, &invocation_ids(&machine)?).is_empty(), "{output}");
+    report_ok("again: no file changed, nothing restarted");
 
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
     machine.sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
-    same_files(&before, &machine.files()?)?;
+    ensure_same_files(&before, &machine.files()?)?;
     ensure!(units == machine.sh("systemctl list-unit-files --no-legend | sort")?, "other units than before");
     let kept = machine.sh(&format!("{ETCDCTL} get --prefix --keys-only /registry/configmaps/default"))?;
     ensure!(kept.contains("/registry/configmaps/default/kept"), "etcd lost it: {kept}");
-    proved("--purge: every file, mode, owner and unit as before; etcd still has what was stored");
+    report_ok("--purge: every file, mode, owner and unit as before; etcd still has what was stored");
     machine.sh(&format!("{there}/install.sh"))?;
     machine.reboot()?;
-    bundle.healthy(&machine)?;
-    all_active(&machine)?;
-    proved("installed again and rebooted: everything returned by itself");
+    bundle.wait_healthy(&machine)?;
+    wait_units_active(&machine)?;
+    report_ok("installed again and rebooted: everything returned by itself");
     Ok(())
 }
 
-pub(super) fn three_masters(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 3)?;
+pub(super) fn three_masters(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 3)?;
     let bundle = cluster.build("one", &[])?;
-    let machines = cluster.machines(scene, &bundle)?;
+    let machines = cluster.machines(context, &bundle)?;
     for machine in &machines {
         let there = unpack(&bundle, machine, "one")?;
         machine.sh(&format!("{there}/install.sh"))?;
     }
     for machine in &machines {
-        bundle.healthy(machine)?;
-        all_active(machine)?;
+        bundle.wait_healthy(machine)?;
+        wait_units_active(machine)?;
     }
-    proved("three archives on three machines: all API servers well, all units stay up");
-    if !scene.real {
-        left_out("the bootstrap objects; a write through one master read through another; a kubelet's certificate");
+    report_ok("three archives on three machines: all API servers well, all units stay up");
+    if !context.real {
+        report_skipped(
+            "the bootstrap objects; a write through one master read through another; a kubelet's certificate",
+            STAND_INS,
+        );
         return Ok(());
     }
-    objects_are_there_once(&bundle, &machines)?;
-    proved("each of the guide's objects is there once, though three masters applied them; one token");
+    ensure_objects_are_there_once(&bundle, &machines)?;
+    report_ok("each of the guide's objects is there once, though three masters applied them; one token");
     let [first, second, third] = &machines[..] else { unreachable!("three masters were asked for") };
-    ensure!(bundle.kubectl(first, "create configmap -n default seen --from-literal=a=b")?.code == Some(0), "no write");
+    ensure!(bundle.kubectl(first, "create configmap -n default seen --from-literal=a=b")?.success(), "no write");
     for other in [second, third] {
         ensure!(bundle.kubectl(other, "get configmap -n default seen -o jsonpath={.data.a}")?.stdout == "b", "no read");
     }
-    proved("a write through one master is read through the others");
+    report_ok("a write through one master is read through the others");
     let subject = bundle.kubelet_certificate(first, "worker-1")?;
     ensure!(subject.contains("O = system:nodes") && subject.contains("CN = system:node:worker-1"), "{subject}");
-    proved("a request with bootstrap-kubeconfig: approved and issued, O=system:nodes CN=system:node:worker-1");
+    report_ok("a request with bootstrap-kubeconfig: approved and issued, O=system:nodes CN=system:node:worker-1");
     Ok(())
 }
 
-/// Roles and bindings of the guide, and the token.
-fn objects_are_there_once(bundle: &Bundle, machines: &[Machine]) -> Result<()> {
+/// Fails unless the guide's roles, bindings and the bootstrap token are there, each of them once.
+fn ensure_objects_are_there_once(bundle: &Bundle, machines: &[Machine]) -> Result<()> {
     for machine in machines {
-        machine.until("its bootstrap", 60, "systemctl show --property=SubState kube-bootstrap | grep -q exited")?;
+        machine.wait_until(
+            "its bootstrap",
+            60,
+            "systemctl show --property=SubState kube-bootstrap | grep -q exited",
+        )?;
     }
     let first = &machines[0];
     let listed = bundle.kubectl(first, "get clusterroles,clusterrolebindings -o name")?.stdout;
@@ -105,21 +111,21 @@ fn objects_are_there_once(bundle: &Bundle, machines: &[Machine]) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn upgrade(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
+pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(scene, &bundle)?.remove(0);
+    let machine = cluster.machines(context, &bundle)?.remove(0);
     let one = unpack(&bundle, &machine, "one")?;
     machine.sh(&format!("{one}/install.sh"))?;
-    all_active(&machine)?;
+    wait_units_active(&machine)?;
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
     let install = |directory: &str, expected: &str| -> Result<()> {
-        let before = starts(&machine)?;
+        let before = invocation_ids(&machine)?;
         machine.sh(&format!("{directory}/install.sh"))?;
-        all_active(&machine)?;
-        let restarted = restarted(&before, &starts(&machine)?);
+        wait_units_active(&machine)?;
+        let restarted = restarted(&before, &invocation_ids(&machine)?);
         ensure!(restarted == expected, "restarted: {restarted}");
-        bundle.healthy(&machine)
+        bundle.wait_healthy(&machine)
     };
 
     cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
@@ -128,11 +134,11 @@ pub(super) fn upgrade(scene: &Scene) -> Result<()> {
     machine.sh(
         "tr '\\0' ' ' </proc/$(systemctl show --property=MainPID --value kube-scheduler)/cmdline | grep -q -- --v=3",
     )?;
-    proved("a changed flag: kube-scheduler alone restarted, and runs with it");
-    cluster.kube_bundle(&["pki", "renew", "kube-controller-manager"])?;
+    report_ok("a changed flag: kube-scheduler alone restarted, and runs with it");
+    cluster.run_kube_bundle(&["pki", "renew", "kube-controller-manager"])?;
     let three = unpack(&cluster.build("three", &[])?, &machine, "three")?;
     install(&three, "kube-controller-manager")?;
-    proved("a renewed certificate: kube-controller-manager alone restarted");
+    report_ok("a renewed certificate: kube-controller-manager alone restarted");
     cluster.edit("recipe/recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
     let release = cluster.build("four", &[])?;
     let four = unpack(&release, &machine, "four")?;
@@ -141,53 +147,53 @@ pub(super) fn upgrade(scene: &Scene) -> Result<()> {
         machine.sh("grep version= /var/lib/kube-bundle/installed/bundle.conf")?.contains("v1.16.15"),
         "not recorded"
     );
-    proved("another recipe version (the same programs): recorded, nothing restarted");
+    report_ok("another recipe version (the same programs): recorded, nothing restarted");
     install(&one, "kube-controller-manager kube-scheduler")?;
-    proved("back to the first bundle: the two that differ restarted");
+    report_ok("back to the first bundle: the two that differ restarted");
     let kept = machine.sh(&format!("{ETCDCTL} get --prefix --keys-only /registry/configmaps/default"))?;
     ensure!(kept.contains("/registry/configmaps/default/kept"), "etcd lost it: {kept}");
-    proved("etcd has what was stored before the first of them");
+    report_ok("etcd has what was stored before the first of them");
     Ok(())
 }
 
-pub(super) fn refusals(scene: &Scene) -> Result<()> {
-    let cluster = Cluster::new(scene, 1)?;
+pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(scene, &bundle)?.remove(0);
+    let machine = cluster.machines(context, &bundle)?.remove(0);
     let there = unpack(&bundle, &machine, "one")?;
     let before = machine.files()?;
-    let unchanged = || same_files(&before, &machine.files()?);
+    let unchanged = || ensure_same_files(&before, &machine.files()?);
 
     machine.sh(&format!("cp -a {there} /root/flipped && printf X | dd of=/root/flipped/root/usr/local/bin/kubectl bs=1 seek=5000 conv=notrunc status=none"))?;
-    machine.refuses(
+    machine.expect_failure(
         "/root/flipped/install.sh",
         &["root/usr/local/bin/kubectl: changed", "fix: copy the archive again", "Nothing was changed."],
     )?;
     unchanged()?;
-    proved("one flipped byte: refused, nothing changed");
-    machine.refuses(
+    report_ok("one flipped byte: refused, nothing changed");
+    machine.expect_failure(
         &format!("mount -t tmpfs -o size=20m none /usr/local/bin; {there}/install.sh; code=$?; umount /usr/local/bin; exit $code"),
         &["MB are needed", "fix: make room there", "Nothing was changed."],
     )?;
     unchanged()?;
-    proved("too small a disk: refused, nothing changed");
+    report_ok("too small a disk: refused, nothing changed");
     machine.write(
         "usr/local/sbin/date",
         "#!/bin/sh\n[ \"$*\" != +%s ] || exec echo 1000000000\nexec /bin/date \"$@\"\n",
     )?;
     machine.sh("chmod 755 /usr/local/sbin/date")?;
-    machine.refuses(
+    machine.expect_failure(
         &format!("{there}/install.sh"),
         &["this machine's clock says 2001-09-09T01:46:40Z", "fix: set the clock"],
     )?;
     machine.sh("rm /usr/local/sbin/date")?;
     unchanged()?;
-    proved("a clock outside the certificates' window: refused, nothing changed");
-    machine.refuses(
+    report_ok("a clock outside the certificates' window: refused, nothing changed");
+    machine.expect_failure(
         &format!("(etcd --data-dir=/tmp/x --listen-client-urls=http://127.0.0.1:10257 --advertise-client-urls=http://127.0.0.1:10257 --listen-peer-urls=http://127.0.0.1:3 >/dev/null 2>&1 & echo $! >/tmp/pid); sleep 2; {there}/install.sh; code=$?; kill $(cat /tmp/pid); exit $code"),
         &["port 10257 is in use", "fix: stop what listens there"],
     )?;
     unchanged()?;
-    proved("a port in use: refused, nothing changed");
+    report_ok("a port in use: refused, nothing changed");
     Ok(())
 }

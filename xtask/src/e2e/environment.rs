@@ -1,0 +1,124 @@
+//! What scenarios share: the network bridge, the components, and a working directory for each.
+#![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+
+use super::options::Options;
+use super::roots;
+use super::shell::{run_captured, stdout_of};
+
+/// The bridge that all machines are connected to.
+pub(super) const BRIDGE: &str = "kb0";
+/// The host's own address on it.
+pub(super) const HOST_ADDRESS: &str = "10.200.0.1/16";
+
+const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
+
+fn stand_ins() -> PathBuf {
+    roots::directory().join("stand-ins")
+}
+
+/// Copies the stand-in, which is one program, to the name of every component.
+pub(super) fn copy_stand_ins() -> Result<()> {
+    fs::create_dir_all(stand_ins()).context("could not make the directory of the stand-ins")?;
+    for name in COMPONENTS {
+        fs::copy(crate::root().join("target/release/stand-in"), stand_ins().join(name))
+            .context("could not copy a stand-in")?;
+    }
+    Ok(())
+}
+
+/// Lives as long as the run.
+pub(super) struct Environment {
+    root: PathBuf,
+    cloud_root: PathBuf,
+    binaries: PathBuf,
+    real: bool,
+    previous: Option<PathBuf>,
+    work: PathBuf,
+}
+
+/// What one scenario is given.
+pub(super) struct ScenarioContext {
+    /// The Debian root of containers. Machines write to an overlay above it.
+    pub(super) root: PathBuf,
+    /// The Debian root with a kernel and cloud-init.
+    pub(super) cloud_root: PathBuf,
+    /// The directory of the Kubernetes components, or of their stand-ins.
+    pub(super) binaries: PathBuf,
+    /// Whether the components are Kubernetes.
+    pub(super) real: bool,
+    /// An earlier kube-bundle program.
+    pub(super) previous: Option<PathBuf>,
+    /// The scenario's own working directory.
+    pub(super) work: PathBuf,
+}
+
+impl Environment {
+    /// Makes the bridge and an empty working directory. Must run inside the namespaces.
+    pub(super) fn prepare(options: &Options) -> Result<Self> {
+        for line in [
+            "link set lo up".to_owned(),
+            format!("link add {BRIDGE} type bridge"),
+            format!("link set {BRIDGE} up"),
+            format!("address add {HOST_ADDRESS} dev {BRIDGE}"),
+        ] {
+            stdout_of("ip", &line.split(' ').collect::<Vec<_>>())?;
+        }
+        let directory = fs::canonicalize(roots::directory()).context("could not find target/e2e")?;
+        let work = directory.join("work");
+        let _ = fs::remove_dir_all(&work);
+        fs::create_dir_all(&work).context("could not make the working directory")?;
+        let binaries = match &options.binaries {
+            Some(binaries) => binaries.clone(),
+            None => fs::canonicalize(stand_ins()).context("could not find the stand-ins")?,
+        };
+        Ok(Self {
+            root: roots::root_path(&options.suite),
+            cloud_root: roots::cloud_root_path(&options.suite),
+            binaries,
+            real: options.binaries.is_some(),
+            previous: options.previous.clone(),
+            work,
+        })
+    }
+
+    /// Whether the components are real, with the version that the API server reports.
+    pub(super) fn components(&self) -> Result<String> {
+        let program = self.binaries.join("kube-apiserver").display().to_string();
+        let outcome = run_captured(&program, &["--version"])?;
+        ensure!(outcome.success(), "`{program} --version` failed: {}", outcome.text);
+        let kind = if self.real { "real" } else { "stand-ins" };
+        Ok(format!("{kind}: {} ({})", outcome.stdout.trim(), self.binaries.display()))
+    }
+
+    pub(super) fn scenario_context(&self, name: &str) -> Result<ScenarioContext> {
+        let work = self.work.join(name);
+        fs::create_dir_all(&work).with_context(|| format!("could not make `{}`", work.display()))?;
+        Ok(ScenarioContext {
+            root: self.root.clone(),
+            cloud_root: self.cloud_root.clone(),
+            binaries: self.binaries.clone(),
+            real: self.real,
+            previous: self.previous.clone(),
+            work,
+        })
+    }
+}
+
+impl ScenarioContext {
+    /// The last lines of each machine's journal. They are printed because a CI service may keep nothing but the output.
+    pub(super) fn journal_tail(&self) -> String {
+        let machines = fs::read_dir(&self.work).into_iter().flatten().flatten();
+        let journals = machines.filter_map(|machine| {
+            let text = fs::read_to_string(machine.path().join("journal")).ok()?;
+            let lines: Vec<_> = text.lines().collect();
+            let tail = lines[lines.len().saturating_sub(40)..].join("\n    ");
+            Some(format!("  the journal of {} ends:\n    {tail}", machine.file_name().display()))
+        });
+        journals.collect::<Vec<_>>().join("\n")
+    }
+}
