@@ -148,7 +148,7 @@ fn tree(whose: &str, files: &[FilePlan], blobs: &Blobs, pki: &Pki) -> Result<Tre
     let mut tree = Tree::default();
     for file in files {
         let content = content(file, blobs, pki)?;
-        let entry = Entry { mode: file.mode, owner: file.owner, content };
+        let entry = Entry { mode: file.mode, owner: file.owner.clone(), content };
         tree.insert(file.path.clone(), entry).map_err(|source| Error::Conflict { node: whose.to_owned(), source })?;
     }
     Ok(tree)
@@ -162,6 +162,7 @@ fn content(file: &FilePlan, blobs: &Blobs, pki: &Pki) -> Result<Content, Error> 
     let secret = |text: Vec<u8>| Content::Secret(Secret::new(text));
     Ok(match &file.source {
         Source::Directory => Content::Directory,
+        Source::Link(target) => Content::Link(target.clone()),
         Source::Text(text) => public(text),
         Source::Gzipped(text) => Content::Bytes(gzipped(text).into()),
         Source::Component(name) => {

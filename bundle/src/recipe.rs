@@ -7,6 +7,7 @@
 pub mod embedded;
 pub mod files;
 pub mod flags;
+pub mod install;
 pub mod layout;
 pub mod template;
 

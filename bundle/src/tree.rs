@@ -20,6 +20,8 @@ use crate::target::{InstallPath, Mode, Owner};
 pub enum Content {
     /// Nothing: the entry is a directory.
     Directory,
+    /// Nothing: the entry is a symbolic link to this path, which may be relative.
+    Link(String),
     /// Text or bytes that anyone may see.
     Bytes(Arc<[u8]>),
     /// Bytes that only the owner may see.
@@ -30,7 +32,7 @@ pub enum Content {
     WrittenFile(WrittenFile),
 }
 
-/// One file or directory.
+/// One file, link or directory.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Permission bits.
@@ -44,18 +46,23 @@ pub struct Entry {
 impl Entry {
     /// A directory.
     pub fn directory(mode: Mode) -> Self {
-        Self { mode, owner: Owner::Root, content: Content::Directory }
+        Self { mode, owner: Owner::ROOT, content: Content::Directory }
+    }
+
+    /// A symbolic link; [`is_link_target`](crate::target::is_link_target) says what can be one's target.
+    pub fn link(target: impl Into<String>) -> Self {
+        Self { mode: Mode::LINK, owner: Owner::ROOT, content: Content::Link(target.into()) }
     }
 
     /// A file of text that holds no secret.
     pub fn text(mode: Mode, text: impl AsRef<[u8]>) -> Self {
-        Self { mode, owner: Owner::Root, content: Content::Bytes(text.as_ref().into()) }
+        Self { mode, owner: Owner::ROOT, content: Content::Bytes(text.as_ref().into()) }
     }
 
-    /// Length in bytes; 0 for a directory.
+    /// Length in bytes; 0 for a directory or a link.
     pub fn size(&self) -> u64 {
         match &self.content {
-            Content::Directory => 0,
+            Content::Directory | Content::Link(_) => 0,
             Content::Bytes(bytes) => bytes.len() as u64,
             Content::Secret(secret) => secret.expose().len() as u64,
             Content::Blob(blob) => blob.size(),
@@ -63,14 +70,22 @@ impl Entry {
         }
     }
 
-    /// Digest of a file's content; `None` for a directory. A blob's is known already and not computed again.
+    /// Digest of a file's content; `None` for a directory or a link. A blob's is known already and not computed again.
     pub fn sha256(&self) -> Option<Sha256> {
         match &self.content {
-            Content::Directory => None,
+            Content::Directory | Content::Link(_) => None,
             Content::Bytes(bytes) => Some(Sha256::of(bytes)),
             Content::Secret(secret) => Some(Sha256::of(secret.expose())),
             Content::Blob(blob) => Some(blob.sha256()),
             Content::WrittenFile(file) => Some(file.sha256()),
+        }
+    }
+
+    /// Where a link leads to; `None` for anything else.
+    pub fn link_target(&self) -> Option<&str> {
+        match &self.content {
+            Content::Link(target) => Some(target),
+            _ => None,
         }
     }
 
@@ -123,7 +138,7 @@ impl Tree {
         self.files().any(|(_, entry)| match &entry.content {
             Content::Secret(_) => true,
             Content::WrittenFile(file) => file.mode() == Mode::SECRET,
-            Content::Directory | Content::Bytes(_) | Content::Blob(_) => false,
+            Content::Directory | Content::Link(_) | Content::Bytes(_) | Content::Blob(_) => false,
         })
     }
 

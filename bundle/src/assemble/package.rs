@@ -93,8 +93,8 @@ pub(super) fn script(settings: &[(&str, String)], body: &str) -> String {
     format!("#!/bin/sh\nset -eu\n{settings}\n{body}")
 }
 
-fn list(paths: &[InstallPath]) -> String {
-    paths.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ")
+fn list<T: ToString>(paths: &[T]) -> String {
+    paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
 }
 
 fn paths(tree: &Tree) -> String {

@@ -80,7 +80,7 @@ pub(super) fn seed(
     };
     for path in &of.carries {
         let file = finished(packed, path)?;
-        let entry = Entry { mode: file.mode(), owner: Owner::Root, content: Content::WrittenFile(file.clone()) };
+        let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
     let mut tree = Tree::default();

@@ -72,6 +72,7 @@ fn files(files: &[FilePlan], root: &str) -> String {
                 }
                 Source::BootstrapToken => "bootstrap token".to_owned(),
                 Source::EncryptionConfig => "encryption key".to_owned(),
+                Source::Link(target) => format!("link to {target}"),
             };
             vec![file.mode.to_string(), format!("{root}{}", file.path), source]
         })

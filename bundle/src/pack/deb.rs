@@ -28,8 +28,12 @@ pub fn control(package: &Package, cache: &CompressedCache) -> io::Result<Tree> {
     if !sums.is_empty() {
         add("md5sums", Mode::PUBLIC, sums)?;
     }
-    let conffiles: String =
-        package.tree.files().filter(|(path, _)| is_conffile(path)).map(|(path, _)| format!("/{path}\n")).collect();
+    let conffiles: String = package
+        .tree
+        .files()
+        .filter(|(path, entry)| is_conffile(path, entry))
+        .map(|(path, _)| format!("/{path}\n"))
+        .collect();
     if !conffiles.is_empty() {
         add("conffiles", Mode::PUBLIC, conffiles)?;
     }
@@ -48,22 +52,25 @@ pub fn stanza(control: &Tree) -> Option<String> {
     }
 }
 
-fn is_conffile(path: &InstallPath) -> bool {
-    path.as_str().starts_with("etc/")
+/// dpkg takes no link for one.
+fn is_conffile(path: &InstallPath, entry: &Entry) -> bool {
+    path.as_str().starts_with("etc/") && entry.link_target().is_none()
 }
 
 /// KiB as dpkg-gencontrol(1) counts them: each file rounded up, each directory, the root among them, as one.
 fn installed_size(tree: &Tree) -> u64 {
-    let sizes = tree.iter().map(|(_, entry)| if entry.is_directory() { 1 } else { entry.size().div_ceil(1024) });
+    let sizes = tree.iter().map(|(_, entry)| {
+        if entry.is_directory() || entry.link_target().is_some() { 1 } else { entry.size().div_ceil(1024) }
+    });
     1 + sizes.sum::<u64>()
 }
 
 /// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
 fn md5sums(package: &Package, cache: &CompressedCache) -> io::Result<String> {
     let mut lines = String::new();
-    for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
+    for (path, entry) in package.tree.files().filter(|(path, entry)| !is_conffile(path, entry)) {
         let digest = match &entry.content {
-            Content::Directory | Content::Secret(_) => continue,
+            Content::Directory | Content::Link(_) | Content::Secret(_) => continue,
             Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
             Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_owned(),
             Content::WrittenFile(_) => return Err(io::Error::other("a package carries no artifact")),
@@ -133,7 +140,7 @@ mod tests {
         let blob = Blob::known(path, size, sha256);
         let mut tree = Tree::default();
         let entry =
-            Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::Root, content: Content::Blob(blob.clone()) };
+            Entry { mode: Mode::EXECUTABLE, owner: crate::target::Owner::ROOT, content: Content::Blob(blob.clone()) };
         tree.insert("usr/bin/large".parse().expect("a path"), entry).expect("free");
         let package = package(tree);
         let target = directory.path().join("large.deb");

@@ -27,10 +27,10 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// What is in an entry; nothing for a directory.
+    /// What is in an entry; nothing for a directory or a link.
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.content {
-            Content::Directory => None,
+            Content::Directory | Content::Link(_) => None,
             Content::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
             Content::Secret(secret) => Some(Self::Secret(secret.clone())),
             Content::Blob(blob) => Some(Self::Blob(blob.clone())),
@@ -58,6 +58,9 @@ impl Segment {
 /// The files of a tree that has no directory, as a volume with nothing but a root wants them.
 pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
     let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
+    if let Some((path, _)) = tree.iter().find(|(_, entry)| entry.link_target().is_some()) {
+        return Err(io::Error::other(format!("`{path}` is a symbolic link, and the volume holds none")));
+    }
     match tree.iter().find(is_elsewhere) {
         Some((path, _)) => Err(io::Error::other(format!("`{path}` does not lie in the root of the volume"))),
         None => Ok(tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect()),

@@ -6,7 +6,7 @@ use tar::{EntryType, Header};
 
 use super::segment::Segment;
 use crate::target::Mode;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Content, Entry, Tree};
 
 const BLOCK: usize = 512;
 
@@ -42,8 +42,15 @@ pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment
 }
 
 fn header(name: &str, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
-    let kind = if entry.is_directory() { EntryType::Directory } else { EntryType::Regular };
+    let kind = match &entry.content {
+        Content::Directory => EntryType::Directory,
+        Content::Link(_) => EntryType::Symlink,
+        _ => EntryType::Regular,
+    };
     let mut header = blank(kind, entry.mode.bits(), entry.size(), mtime)?;
+    if let Some(target) = entry.link_target() {
+        header.set_link_name_literal(target)?;
+    }
     // Readers take a longer name from the entry before; its first 100 bytes are for those that don't.
     let mut bytes = if set_name(&mut header, name) { Vec::new() } else { long_name(name, mtime)? };
     header.set_cksum();
@@ -115,6 +122,7 @@ mod tests {
             tree.insert(path.parse().expect("a path"), Entry::text(mode.parse().expect("a mode"), text)).expect("free");
         }
         tree.insert("var/keys".parse().expect("a path"), Entry::directory(Mode::PRIVATE)).expect("free");
+        tree.insert("var/latest".parse().expect("a path"), Entry::link("../etc/a")).expect("free");
         let stream = bytes(&tree);
         assert_eq!(stream.len() % BLOCK, 0);
         let mut archive = ::tar::Archive::new(&stream[..]);
@@ -123,6 +131,8 @@ mod tests {
             let mut entry = entry.expect("an entry");
             let (path, mode) =
                 (entry.path().expect("a path").display().to_string(), entry.header().mode().expect("a mode"));
+            let target = entry.link_name().expect("a target").map(|target| target.display().to_string());
+            assert_eq!(target.as_deref(), path.ends_with("latest").then_some("../etc/a"));
             let mut text = String::new();
             entry.read_to_string(&mut text).expect("text");
             found.push((path.trim_end_matches('/').to_owned(), mode, text.len()));

@@ -33,6 +33,8 @@ pub struct FilePlan {
 pub enum Source {
     /// Nothing.
     Directory,
+    /// A symbolic link to this path.
+    Link(String),
     /// This text.
     Text(String),
     /// This text, as `gzip -9n` writes it.
@@ -192,6 +194,7 @@ impl<'p> Planner<'p> {
         let path = path.parse().map_err(|why| vec![format!("`{}`: {why}", rule.path)])?;
         let source = match &rule.source {
             FileSource::Directory => Source::Directory,
+            FileSource::Link(target) => Source::Link(target.clone()),
             FileSource::Text(file) => Source::Text(self.text(file, values)?),
             FileSource::Component(name) => Source::Component(name.clone()),
             FileSource::Certificate(id) => Source::Certificate(id.clone()),
@@ -203,7 +206,8 @@ impl<'p> Planner<'p> {
         if source.is_secret() && rule.mode.bits() & 0o077 != 0 {
             return Err(vec![format!("`{path}` holds a secret, and mode {} lets others read it", rule.mode)]);
         }
-        Ok(FilePlan { path, mode: rule.mode, owner: Owner::Root, source })
+        let mode = if matches!(source, Source::Link(_)) { Mode::LINK } else { rule.mode };
+        Ok(FilePlan { path, mode, owner: rule.owner.clone(), source })
     }
 
     fn text(&self, file: &str, values: &Values<'_>) -> Result<String, Vec<String>> {
@@ -254,7 +258,7 @@ fn etcd_files(host: &Host) -> [FilePlan; 3] {
             .parse()
             .unwrap_or_else(|why| unreachable!("a host is a path part: {why}")),
         mode,
-        owner: Owner::Root,
+        owner: Owner::ROOT,
         source,
     };
     [

@@ -212,5 +212,5 @@ fn overrides(files: &[FilePlan], control: &Control) -> String {
 
 fn public(path: &str, source: Source) -> FilePlan {
     let path: InstallPath = path.parse().unwrap_or_else(|why| unreachable!("built from a package's name: {why}"));
-    FilePlan { path, mode: Mode::PUBLIC, owner: Owner::Root, source }
+    FilePlan { path, mode: Mode::PUBLIC, owner: Owner::ROOT, source }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::install::{RequiredCommand, SystemUser};
 use super::{Recipe, template};
 use crate::package::Line;
-use crate::target::{InstallPath, Mode};
+use crate::target::{InstallPath, Mode, Owner, PathPattern};
 
 /// What lies where, and which certificates it takes.
 #[derive(Debug, Deserialize)]
@@ -46,7 +47,16 @@ pub struct Install {
     pub logs: Vec<InstallPath>,
     /// What units write into these directories; the last part may be a pattern of glob(7). A package's purge removes
     /// it and nothing else.
-    pub writes: Vec<InstallPath>,
+    pub writes: Vec<PathPattern>,
+    /// Directories that nothing but the installer's `--purge` removes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<InstallPath>,
+    /// System users that are created where they are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<SystemUser>,
+    /// Commands that must be there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<RequiredCommand>,
 }
 
 /// What Debian packages say of themselves.
@@ -87,6 +97,9 @@ pub struct FileRule {
     pub path: String,
     /// Permission bits.
     pub mode: Mode,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: Owner,
     /// What is in it.
     pub source: FileSource,
     /// Only then is it there.
@@ -108,6 +121,8 @@ pub enum Condition {
 pub enum FileSource {
     /// Nothing.
     Directory,
+    /// A symbolic link to this path.
+    Link(String),
     /// A template of the recipe.
     Text(String),
     /// A binary.
@@ -227,10 +242,14 @@ impl Layout {
                 FileSource::Kubeconfig(name) => {
                     (!self.kubeconfigs.contains_key(name)).then(|| format!("kubeconfig `{name}`"))
                 }
-                FileSource::Directory | FileSource::BootstrapToken | FileSource::EncryptionConfig => None,
+                FileSource::Directory
+                | FileSource::Link(_)
+                | FileSource::BootstrapToken
+                | FileSource::EncryptionConfig => None,
             };
             faults.extend(lost.map(|what| format!("`{}` wants {what}, which is not there", rule.path)));
         }
+        faults.extend(super::install::contradictions(self));
         for (id, leaf) in self.certificates.iter().chain([(&"etcd_member".to_owned(), &self.etcd_member)]) {
             if !self.authorities.contains_key(&leaf.issuer) {
                 faults.push(format!("certificate `{id}` is issued by `{}`, which is no authority", leaf.issuer));
