@@ -55,7 +55,11 @@ pub struct Contents {
 
 impl Contents {
     fn directory(&mut self, name: String, mode: Mode) {
-        self.entries.insert(name, Member { mode, size: None, sha256: None });
+        self.entries.insert(name, Member { mode, size: None, sha256: None, link: None });
+    }
+
+    fn link(&mut self, name: String, mode: Mode, target: String) {
+        self.entries.insert(name, Member { mode, size: None, sha256: None, link: Some(target) });
     }
 
     /// Reads a file to its end.
@@ -86,7 +90,7 @@ impl Contents {
             self.md5.insert(name.clone(), digest);
         }
         let (sha256, size) = reader.finish();
-        self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256) });
+        self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256), link: None });
         Ok(())
     }
 }
@@ -136,9 +140,9 @@ fn tar(stream: impl Read, directory: &str, keep: &[&str], contents: &mut Content
         let path = long_name.take().unwrap_or_else(|| String::from_utf8_lossy(&entry.path_bytes()).into_owned());
         let path = path.trim_start_matches("./").trim_end_matches('/');
         let name = format!("{directory}{path}");
-        if !(kind.is_file() || kind.is_dir()) {
+        if !(kind.is_file() || kind.is_dir() || kind.is_symlink()) {
             return Err(io::Error::other(format!(
-                "`{name}` is neither a file nor a directory, and no build writes such"
+                "`{name}` is neither a file, a link nor a directory, and no build writes such"
             )));
         }
         if directory.is_empty() && contents.kind == Kind::Deb && name.split('/').next() == Some(CONTROL) {
@@ -150,6 +154,11 @@ fn tar(stream: impl Read, directory: &str, keep: &[&str], contents: &mut Content
             contents.foreign.push(name.clone());
         }
         let mode: Mode = format!("{:o}", entry.header().mode()? & 0o7777).parse().map_err(io::Error::other)?;
+        if kind.is_symlink() {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            contents.link(name, mode, String::from_utf8_lossy(&target).into_owned());
+            continue;
+        }
         match (kind.is_dir(), path) {
             (true, "" | ".") => {}
             (true, _) => contents.directory(name, mode),

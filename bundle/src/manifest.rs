@@ -96,6 +96,9 @@ pub struct Member {
     /// Digest; absent for a directory.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<Sha256>,
+    /// Where a symbolic link leads to; absent for anything else.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<String>,
 }
 
 /// Under this name a package's control archive is listed beside its files, as `dpkg-deb --raw-extract` does it.
@@ -124,7 +127,8 @@ impl FileRecord {
 impl Member {
     fn of(entry: &Entry) -> Self {
         let sha256 = entry.sha256();
-        Self { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256 }
+        let link = entry.link_target().map(str::to_owned);
+        Self { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256, link }
     }
 }
 

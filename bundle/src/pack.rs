@@ -178,6 +178,11 @@ impl PackContext<'_> {
     }
 
     fn write_file(&self, path: &str, entry: &Entry) -> Result<Written, Error> {
+        if entry.link_target().is_some() {
+            return Err(unwritten(path.into())(io::Error::other(
+                "it is a symbolic link, and only archives hold those",
+            )));
+        }
         self.write_segments(path, entry.mode, &Segment::of(entry).into_iter().collect::<Vec<_>>())
     }
 

@@ -9,6 +9,7 @@ pub mod component;
 pub mod embedded;
 pub mod files;
 pub mod flags;
+pub mod install;
 pub mod layout;
 pub mod role;
 pub mod template;

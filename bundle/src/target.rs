@@ -8,16 +8,25 @@ use serde::{Deserialize, Serialize};
 
 /// A path on the target, written without its leading slash: `usr/local/bin/kubectl`.
 ///
-/// It never escapes the root: no empty, `.` or `..` part, and no control character that a checksum list or
-/// a tar listing would render ambiguous.
+/// It never escapes the root: no empty, `.` or `..` part, no control character that a checksum list or a tar listing would
+/// render ambiguous, and nothing that a shell would take for more than a letter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InstallPath(String);
 
+/// What means something to a shell.
+const SPECIAL: &str = "'\"$`;|&<>()*?[]{}!#";
+
+/// Whether it can be a part of a path, but for the characters in `also`.
+fn is_plain(part: &str, also: &str) -> bool {
+    let is_plain = |c: char| !c.is_control() && !matches!(c, ' ' | '\\') && (!SPECIAL.contains(c) || also.contains(c));
+    !matches!(part, "" | "." | "..") && !part.starts_with('~') && part.chars().all(is_plain)
+}
+
 /// Text that names no file below the root.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "`{0}` is no path below the root: parts may not be empty, `.`, `..` or hold control characters, spaces or backslashes"
+    "`{0}` is no path below the root: parts may not be empty, `.`, `..`, begin with `~`, or hold control characters, spaces, backslashes or any of {SPECIAL}"
 )]
 pub struct NotAnInstallPath(String);
 
@@ -44,10 +53,11 @@ impl FromStr for InstallPath {
 
     fn from_str(text: &str) -> Result<Self, NotAnInstallPath> {
         let path = text.strip_prefix('/').unwrap_or(text);
-        let plain = |part: &str| {
-            !matches!(part, "" | "." | "..") && part.chars().all(|c| !c.is_control() && !matches!(c, ' ' | '\\'))
-        };
-        if path.split('/').all(plain) { Ok(Self(path.to_owned())) } else { Err(NotAnInstallPath(text.to_owned())) }
+        if path.split('/').all(|part| is_plain(part, "")) {
+            Ok(Self(path.to_owned()))
+        } else {
+            Err(NotAnInstallPath(text.to_owned()))
+        }
     }
 }
 
@@ -71,6 +81,40 @@ impl fmt::Display for InstallPath {
     }
 }
 
+/// Whether a symbolic link can lead there: a path, relative perhaps, that is one word and fits a header of tar (100 bytes).
+pub fn is_link_target(text: &str) -> bool {
+    let parts = text.strip_prefix('/').unwrap_or(text);
+    text.len() <= 100 && parts.split('/').all(|part| part == ".." || is_plain(part, ""))
+}
+
+/// Paths of which the last part may be a pattern of glob(7): `var/log/kubernetes/audit-[0-9]*.log`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct PathPattern(String);
+
+impl TryFrom<String> for PathPattern {
+    type Error = NotAnInstallPath;
+
+    fn try_from(text: String) -> Result<Self, NotAnInstallPath> {
+        let path = text.strip_prefix('/').unwrap_or(&text);
+        let (parent, last) = path.rsplit_once('/').unwrap_or(("root", path));
+        parent.parse::<InstallPath>()?;
+        if is_plain(last, "*?[]") { Ok(Self(path.to_owned())) } else { Err(NotAnInstallPath(text)) }
+    }
+}
+
+impl From<PathPattern> for String {
+    fn from(pattern: PathPattern) -> Self {
+        pattern.0
+    }
+}
+
+impl fmt::Display for PathPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// Permission bits, 0 to 0o7777, shown and serialized as four octal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mode(u16);
@@ -84,6 +128,8 @@ impl Mode {
     pub const SECRET: Self = Self(0o600);
     /// A directory only its owner may enter.
     pub const PRIVATE: Self = Self(0o700);
+    /// A symbolic link; the file that it leads to has the rights.
+    pub const LINK: Self = Self(0o777);
 
     /// The bits as `chmod(2)` takes them.
     pub fn bits(self) -> u32 {
@@ -127,7 +173,8 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-/// Who owns an entry on the target, by name: numbers differ from machine to machine.
+/// Who owns an entry on the target, written `user:group`. Archives and packages hold everything as root's; the installer
+/// and the package's scripts give it away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     user: Cow<'static, str>,
@@ -135,8 +182,18 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// What everything belongs to that no service writes (CIS 1.1.2 to 1.1.19).
+    /// `root:root`, as the control plane's files are (CIS 1.1.2 to 1.1.19).
     pub const ROOT: Self = Self { user: Cow::Borrowed("root"), group: Cow::Borrowed("root") };
+
+    /// Name of the user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Name of the group.
+    pub fn group(&self) -> &str {
+        &self.group
+    }
 }
 
 impl Default for Owner {
@@ -145,22 +202,22 @@ impl Default for Owner {
     }
 }
 
+/// Whether `useradd` takes it on every distribution (useradd(8), 32 characters with the NUL).
+pub fn is_user_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    name.len() < 32 && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_') && name.chars().all(inner)
+}
+
 impl FromStr for Owner {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // What useradd(8) takes everywhere.
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
-        let good = |name: &str| {
-            name.len() <= 32
-                && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-                && name.chars().all(inner)
-        };
-        let both = text.split_once(':').filter(|(user, group)| good(user) && good(group));
-        both.map(|(user, group)| Self { user: Cow::Owned(user.to_owned()), group: Cow::Owned(group.to_owned()) })
-            .ok_or_else(|| {
-                format!("expected `USER:GROUP`, each of lower-case letters, digits, `-` and `_`, got `{text}`")
-            })
+        match text.split_once(':') {
+            Some((user, group)) if is_user_name(user) && is_user_name(group) => {
+                Ok(Self { user: Cow::Owned(user.to_owned()), group: Cow::Owned(group.to_owned()) })
+            }
+            _ => Err(format!("expected an owner such as `root:root`, names of lower-case letters, got `{text}`")),
+        }
     }
 }
 
@@ -196,6 +253,39 @@ mod tests {
             assert!(wrong.parse::<InstallPath>().is_err(), "{wrong:?}");
         }
         assert_eq!(path("/etc/kubernetes").as_str(), "etc/kubernetes");
+    }
+
+    #[test]
+    fn no_path_means_anything_to_a_shell() {
+        for wrong in
+            ["usr/bin/ku'$(id)*;bectl", "a$b", "a`b`", "a;b", "a*", "a?", "[a]", "{a,b}", "a&", "a|b", "~root/a"]
+        {
+            assert!(wrong.parse::<InstallPath>().is_err(), "{wrong:?}");
+        }
+        // Debian's sign for what comes before a release.
+        assert!("deb/kubectl_1.17.0~rc.1-1_amd64.deb".parse::<InstallPath>().is_ok());
+        let pattern = |text: &str| PathPattern::try_from(text.to_owned());
+        assert!(pattern("var/log/audit-[0-9]*T*.log").is_ok());
+        for wrong in ["var/*/audit.log", "var/log/$(id)*", "var/log/..", "a b"] {
+            assert!(pattern(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_link_leads_to_a_path() {
+        assert!(is_link_target("../lib/a") && is_link_target("/usr/lib/a") && is_link_target("a"));
+        for wrong in ["", "/", "a b", "a\nb", "a//b", "$(id)", &"a".repeat(101)] {
+            assert!(!is_link_target(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_owner_reads_back() {
+        assert_eq!("root:root".parse(), Ok(Owner::ROOT));
+        assert_eq!("etcd:etcd".parse::<Owner>().map(|owner| owner.to_string()).as_deref(), Ok("etcd:etcd"));
+        for wrong in ["etcd", "etcd:", "0:0", "Etcd:etcd", "a b:c", "a'b:c", ":"] {
+            assert!(wrong.parse::<Owner>().is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::target::{InstallPath, Mode, Owner};
 pub enum Content {
     /// Nothing: the entry is a directory.
     Directory,
-    /// A symbolic link to this path.
+    /// Nothing: the entry is a symbolic link to this path, which may be relative.
     Link(String),
     /// Text or bytes that anyone may see.
     Bytes(Arc<[u8]>),
@@ -30,7 +30,7 @@ pub enum Content {
     WrittenFile(WrittenFile),
 }
 
-/// One file or directory.
+/// One file, link or directory.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Permission bits.
@@ -47,12 +47,17 @@ impl Entry {
         Self { mode, owner: Owner::ROOT, content: Content::Directory }
     }
 
+    /// A symbolic link; [`is_link_target`](crate::target::is_link_target) says what can be one's target.
+    pub fn link(target: impl Into<String>) -> Self {
+        Self { mode: Mode::LINK, owner: Owner::ROOT, content: Content::Link(target.into()) }
+    }
+
     /// A file of text that holds no secret.
     pub fn text(mode: Mode, text: impl AsRef<[u8]>) -> Self {
         Self { mode, owner: Owner::ROOT, content: Content::Bytes(text.as_ref().into()) }
     }
 
-    /// Length in bytes; 0 for a directory and a link.
+    /// Length in bytes; 0 for a directory or a link.
     pub fn size(&self) -> u64 {
         match &self.content {
             Content::Directory | Content::Link(_) => 0,
@@ -63,7 +68,7 @@ impl Entry {
         }
     }
 
-    /// Digest of a file's content; `None` for a directory and a link. A blob's is known already and not computed again.
+    /// Digest of a file's content; `None` for a directory or a link. A blob's is known already and not computed again.
     pub fn sha256(&self) -> Option<Sha256> {
         match &self.content {
             Content::Directory | Content::Link(_) => None,
@@ -71,6 +76,14 @@ impl Entry {
             Content::Secret(secret) => Some(Sha256::of(secret.expose())),
             Content::Blob(blob) => Some(blob.sha256()),
             Content::WrittenFile(file) => Some(file.sha256()),
+        }
+    }
+
+    /// Where a link leads to; `None` for anything else.
+    pub fn link_target(&self) -> Option<&str> {
+        match &self.content {
+            Content::Link(target) => Some(target),
+            _ => None,
         }
     }
 

@@ -206,6 +206,8 @@ fn seed(report: &mut Report, contents: &Contents) {
     };
     let named: BTreeMap<_, _> = lists.iter().flatten().flat_map(|text| text.lines()).filter_map(line).collect();
     let mut there = BTreeSet::new();
+    let links = contents.entries.iter().filter(|(_, member)| member.link.is_some());
+    report.faults.extend(links.map(|(path, _)| format!("{path}: a link, and no seed has one")));
     for (path, member) in &contents.entries {
         let Some((got, size)) = member.sha256.zip(member.size) else { continue };
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -267,7 +269,7 @@ fn package(report: &mut Report, contents: &Contents) {
     let sums: BTreeMap<_, _> =
         sums.lines().filter_map(|line| line.split_once("  ").map(|(md5, path)| (path, md5))).collect();
     let line = |line| -> Option<(&str, (&str, &str))> {
-        let mut words = str::splitn(line, 3, ' ');
+        let mut words = str::split(line, ' ');
         let (mode, sha256, path) = (words.next()?, words.next()?, words.next()?);
         Some((path, (mode, sha256)))
     };
@@ -280,7 +282,11 @@ fn package(report: &mut Report, contents: &Contents) {
         if let Some((mode, _)) = record.filter(|(mode, _)| member.mode.to_string() != *mode) {
             report.faults.push(format!("{path}: expected mode {mode}, got {}", member.mode));
         }
-        if ![Mode::PUBLIC, Mode::EXECUTABLE, Mode::SECRET, Mode::PRIVATE].contains(&member.mode) {
+        if member.link.as_deref() != record.and_then(|(_, sum)| sum.strip_prefix("->")) {
+            report.faults.push(format!("{path}: not the link that FILES has"));
+        } else if member.link.is_none()
+            && ![Mode::PUBLIC, Mode::EXECUTABLE, Mode::SECRET, Mode::PRIVATE].contains(&member.mode)
+        {
             report.faults.push(format!("{path}: no build gives mode {}", member.mode));
         }
         let Some((got, size)) = member.sha256.zip(member.size) else { continue };
@@ -330,16 +336,25 @@ fn tarball(report: &mut Report, contents: &Contents) {
 }
 
 fn check_modes(report: &mut Report, top: &str, files: &str, entries: &BTreeMap<String, Member>) {
+    let is_link = |(_, member): &(&String, &Member)| member.link.is_some();
+    let mut links: BTreeSet<&str> = entries.iter().filter(is_link).map(|(path, _)| path.as_str()).collect();
     for line in files.lines() {
-        let mut words = line.splitn(3, ' ');
-        let (Some(mode), Some(_), Some(path)) = (words.next(), words.next(), words.next()) else {
+        let mut words = line.split(' ');
+        let (Some(mode), Some(sum), Some(path)) = (words.next(), words.next(), words.next()) else {
             report.faults.push(format!("FILES: a line without mode, sum and path: `{line}`"));
             continue;
         };
+        links.remove(format!("{top}/root/{path}").as_str());
+        if entries.get(&format!("{top}/root/{path}")).and_then(|member| member.link.as_deref())
+            != sum.strip_prefix("->")
+        {
+            report.faults.push(format!("root/{path}: not the link that FILES has"));
+        }
         if let Some(member) = entries.get(&format!("{top}/root/{path}"))
             && member.mode.to_string() != mode
         {
             report.faults.push(format!("root/{path}: expected mode {mode}, got {}", member.mode));
         }
     }
+    report.faults.extend(links.iter().map(|path| format!("{path}: a link that FILES does not have")));
 }

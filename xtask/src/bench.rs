@@ -176,7 +176,8 @@ fn sharing(environment: &Environment, report: &mut Report, machines: u32) -> Res
     let build = cluster.build("out", FORMATS);
     build.output("keys and pieces")?;
     let figure = measure(&build, || cluster.remove_output())?;
-    report.row(Row::new(&format!("{}, {} written", masters(machines), measure::megabytes(cluster.written()?)), &figure));
+    report
+        .row(Row::new(&format!("{}, {} written", masters(machines), measure::megabytes(cluster.written()?)), &figure));
     let with = shared.used()?;
     cluster.remove_output()?;
     report.line(&format!("The output takes {} of the disk.", measure::megabytes(with - shared.used()?)));

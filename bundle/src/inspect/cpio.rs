@@ -10,6 +10,7 @@ pub(super) const MAGIC: &[u8] = b"070701";
 
 const DIRECTORY: u32 = 0o4;
 const REGULAR: u32 = 0o10;
+const LINK: u32 = 0o12;
 /// `PATH_MAX` of Linux.
 const LONGEST_NAME: u32 = 4096;
 
@@ -45,7 +46,12 @@ pub(super) fn read(file: &mut impl BufRead, keep: &[&str], contents: &mut Conten
         match mode >> 12 {
             DIRECTORY => contents.directory(name, rights),
             REGULAR => contents.file(name, rights, file.take(size.into()), keep)?,
-            _ => return Err(broken(format!("`{name}` is neither a file nor a directory"))),
+            LINK if size <= LONGEST_NAME => {
+                let mut target = String::new();
+                file.take(size.into()).read_to_string(&mut target)?;
+                contents.link(name, rights, target);
+            }
+            _ => return Err(broken(format!("`{name}` is neither a file, a link nor a directory"))),
         }
         skip(file, size.into())?;
     }

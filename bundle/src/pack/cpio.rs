@@ -10,7 +10,7 @@ use std::io;
 
 use super::segment::Segment;
 use crate::target::Mode;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Content, Entry, Tree};
 
 const TRAILER: &str = "TRAILER!!!";
 /// What a boot loader that joins archives leaves aligned.
@@ -18,6 +18,7 @@ const BLOCK: usize = 512;
 
 const FILE: u32 = 0o100_000;
 const DIRECTORY: u32 = 0o040_000;
+const LINK: u32 = 0o120_000;
 
 /// The whole archive, every entry dated `mtime` (seconds since 1970) and owned by root. What only root may read comes
 /// last: what is the same for all machines is the same run of bytes in all their archives.
@@ -28,11 +29,14 @@ pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut length = 0;
     for (number, (path, entry)) in (1..).zip(entries) {
-        let head = header(number, path.as_str(), entry, mtime)?;
-        let padding = padding(entry.size(), 4);
-        length += head.len() as u64 + entry.size() + padding as u64;
+        // A link's content is where it leads to.
+        let target = entry.link_target().map(|target| target.as_bytes().to_vec());
+        let size = target.as_ref().map_or(entry.size(), |target| target.len() as u64);
+        let head = header(number, path.as_str(), entry, size, mtime)?;
+        let padding = padding(size, 4);
+        length += head.len() as u64 + size + padding as u64;
         segments.push(Segment::Bytes(head));
-        segments.extend(Segment::of(entry));
+        segments.extend(target.map(Segment::Bytes).or_else(|| Segment::of(entry)));
         segments.push(Segment::zeros(padding));
     }
     let end = fields(0, 0, 1, 0, 0, TRAILER);
@@ -41,10 +45,14 @@ pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
     Ok(segments)
 }
 
-fn header(number: u32, path: &str, entry: &Entry, mtime: i64) -> io::Result<Vec<u8>> {
-    let size = u32::try_from(entry.size()).map_err(|_| io::Error::other(format!("`{path}` is too large for cpio")))?;
+fn header(number: u32, path: &str, entry: &Entry, size: u64, mtime: i64) -> io::Result<Vec<u8>> {
+    let size = u32::try_from(size).map_err(|_| io::Error::other(format!("`{path}` is too large for cpio")))?;
     let mtime = u32::try_from(mtime).map_err(|_| io::Error::other("cpio has no time before 1970 or after 2106"))?;
-    let (kind, links) = if entry.is_directory() { (DIRECTORY, 2) } else { (FILE, 1) };
+    let (kind, links) = match &entry.content {
+        Content::Directory => (DIRECTORY, 2),
+        Content::Link(_) => (LINK, 1),
+        _ => (FILE, 1),
+    };
     Ok(fields(number, kind | entry.mode.bits(), links, mtime, size, path))
 }
 

@@ -29,8 +29,12 @@ pub fn control(package: &DebianPackage, cache: &CompressedCache) -> io::Result<T
     if !sums.is_empty() {
         add("md5sums", Mode::PUBLIC, sums)?;
     }
-    let conffiles: String =
-        package.tree.files().filter(|(path, _)| is_conffile(path)).map(|(path, _)| format!("/{path}\n")).collect();
+    let conffiles: String = package
+        .tree
+        .files()
+        .filter(|(path, entry)| is_conffile(path, entry))
+        .map(|(path, _)| format!("/{path}\n"))
+        .collect();
     if !conffiles.is_empty() {
         add("conffiles", Mode::PUBLIC, conffiles)?;
     }
@@ -49,20 +53,23 @@ pub fn stanza(control: &Tree) -> Option<String> {
     }
 }
 
-fn is_conffile(path: &InstallPath) -> bool {
-    path.as_str().starts_with("etc/")
+/// dpkg takes no link for one.
+fn is_conffile(path: &InstallPath, entry: &Entry) -> bool {
+    path.as_str().starts_with("etc/") && entry.link_target().is_none()
 }
 
 /// KiB as dpkg-gencontrol(1) counts them: each file rounded up, each directory, the root among them, as one.
 fn installed_size(tree: &Tree) -> u64 {
-    let sizes = tree.iter().map(|(_, entry)| if entry.is_directory() { 1 } else { entry.size().div_ceil(1024) });
+    let sizes = tree.iter().map(|(_, entry)| {
+        if entry.is_directory() || entry.link_target().is_some() { 1 } else { entry.size().div_ceil(1024) }
+    });
     1 + sizes.sum::<u64>()
 }
 
 /// `md5sums` as `dh_md5sums` writes it, for `dpkg --verify` and debsums(1).
 fn md5sums(package: &DebianPackage, cache: &CompressedCache) -> io::Result<String> {
     let mut lines = String::new();
-    for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
+    for (path, entry) in package.tree.files().filter(|(path, entry)| !is_conffile(path, entry)) {
         let digest = match &entry.content {
             Content::Directory | Content::Link(_) | Content::Secret(_) => continue,
             Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),

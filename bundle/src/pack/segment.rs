@@ -27,7 +27,7 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// What is in an entry; nothing for a directory.
+    /// What is in an entry; nothing for a directory or a link.
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.content {
             Content::Directory | Content::Link(_) => None,
@@ -57,10 +57,12 @@ impl Segment {
 
 /// The files of a tree that has no directory, as a volume with nothing but a root wants them.
 pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
-    let is_plain = |entry: &Entry| !matches!(entry.content, Content::Directory | Content::Link(_));
-    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| !is_plain(entry) || path.parent().is_some();
+    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
+    if let Some((path, _)) = tree.iter().find(|(_, entry)| entry.link_target().is_some()) {
+        return Err(io::Error::other(format!("`{path}` is a symbolic link, and the volume holds none")));
+    }
     match tree.iter().find(is_elsewhere) {
-        Some((path, _)) => Err(io::Error::other(format!("`{path}` is not a file in the root of the volume"))),
+        Some((path, _)) => Err(io::Error::other(format!("`{path}` does not lie in the root of the volume"))),
         None => Ok(tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect()),
     }
 }

@@ -45,10 +45,10 @@ fn header(name: &str, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
     let kind = match &entry.content {
         Content::Directory => EntryType::Directory,
         Content::Link(_) => EntryType::Symlink,
-        Content::Bytes(_) | Content::Secret(_) | Content::Blob(_) | Content::WrittenFile(_) => EntryType::Regular,
+        _ => EntryType::Regular,
     };
     let mut header = blank(kind, entry.mode.bits(), entry.size(), mtime)?;
-    if let Content::Link(target) = &entry.content {
+    if let Some(target) = entry.link_target() {
         header.set_link_name_literal(target)?;
     }
     // Readers take a longer name from the entry before; its first 100 bytes are for those that don't.
@@ -122,6 +122,7 @@ mod tests {
             tree.insert(path.parse().expect("a path"), Entry::text(mode.parse().expect("a mode"), text)).expect("free");
         }
         tree.insert("var/keys".parse().expect("a path"), Entry::directory(Mode::PRIVATE)).expect("free");
+        tree.insert("var/latest".parse().expect("a path"), Entry::link("../etc/a")).expect("free");
         let stream = bytes(&tree);
         assert_eq!(stream.len() % BLOCK, 0);
         let mut archive = ::tar::Archive::new(&stream[..]);
@@ -130,6 +131,8 @@ mod tests {
             let mut entry = entry.expect("an entry");
             let (path, mode) =
                 (entry.path().expect("a path").display().to_string(), entry.header().mode().expect("a mode"));
+            let target = entry.link_name().expect("a target").map(|target| target.display().to_string());
+            assert_eq!(target.as_deref(), path.ends_with("latest").then_some("../etc/a"));
             let mut text = String::new();
             entry.read_to_string(&mut text).expect("text");
             found.push((path.trim_end_matches('/').to_owned(), mode, text.len()));

@@ -152,7 +152,8 @@ impl Planner<'_> {
         if source.is_secret() && rule.mode.bits() & 0o077 != 0 {
             return Err(vec![format!("`{path}` holds a secret, and mode {} lets others read it", rule.mode)]);
         }
-        Ok(FilePlan { path, mode: rule.mode, owner: rule.owner.clone(), source })
+        let mode = if matches!(source, Source::Link(_)) { Mode::LINK } else { rule.mode };
+        Ok(FilePlan { path, mode, owner: rule.owner.clone(), source })
     }
 
     fn component(&self, name: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {

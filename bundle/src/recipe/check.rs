@@ -16,6 +16,7 @@ pub(super) fn contradictions(recipe: &Recipe) -> Vec<String> {
     roles(recipe, &mut faults);
     certificates(recipe, &mut faults);
     files(recipe, &mut faults);
+    faults.extend(super::install::contradictions(recipe));
     faults.extend(template::compile(&recipe.files).err());
     faults
 }

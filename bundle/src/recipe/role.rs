@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::install::{RequiredCommand, SystemUser};
 use super::layout::{FileRule, Kubeconfig, Leaf};
 use crate::spec::Service;
 use crate::spec::names::RoleName;
-use crate::target::InstallPath;
+use crate::target::{InstallPath, PathPattern};
 
 /// What a machine with this role consists of.
 #[derive(Debug, Deserialize)]
@@ -51,7 +52,16 @@ pub struct Install {
     pub logs: Vec<InstallPath>,
     /// What units write into these directories; the last part may be a pattern of glob(7). A package's purge removes
     /// it and nothing else.
-    pub writes: Vec<InstallPath>,
+    pub writes: Vec<PathPattern>,
+    /// Directories that nothing but the installer's `--purge` removes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub data: Vec<InstallPath>,
+    /// System users that are created where they are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub users: Vec<SystemUser>,
+    /// Commands that must be installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<RequiredCommand>,
 }
 
 impl Install {
@@ -69,5 +79,8 @@ impl Install {
         extend(&mut self.state, &other.state);
         extend(&mut self.logs, &other.logs);
         extend(&mut self.writes, &other.writes);
+        extend(&mut self.data, &other.data);
+        extend(&mut self.users, &other.users);
+        extend(&mut self.commands, &other.commands);
     }
 }

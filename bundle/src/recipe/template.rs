@@ -14,6 +14,8 @@ pub type Fault = String;
 
 fn environment(files: &RecipeFiles) -> Result<Environment<'_>, Fault> {
     let mut environment = Environment::new();
+    // No template of ours takes a hundredth of that; one that never ends has to be an error.
+    environment.set_fuel(Some(1_000_000));
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_syntax(
@@ -86,6 +88,12 @@ mod tests {
     fn nothing_is_escaped_and_the_last_newline_stays() {
         assert_eq!(render("x: {{ name }}\n").as_deref(), Ok("x: a<b\n"));
         assert_eq!(render("{{ list | join(',') }}").as_deref(), Ok("1,2"));
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_an_error() {
+        let loops = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
+        assert!(render(loops).is_err_and(|why| why.contains("fuel")));
     }
 
     #[test]

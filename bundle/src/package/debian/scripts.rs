@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use crate::hash::Sha256;
 use crate::package::Package;
 use crate::recipe::role::Install;
-use crate::scripts::{expand_includes, script};
+use crate::scripts::{expand_includes, join, script};
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Entry, Tree};
 
@@ -81,8 +81,8 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord<'_>) ->
     let mut settings = vec![("package", about.name.to_string())];
     settings.extend(record.settings.iter().filter(|(key, _)| !matches!(*key, "state" | "logs")).cloned());
     settings.push(("paths", paths(files)));
-    settings.push(("writes", list(writes)));
-    settings.push(("directories", list(&[&state[..], logs].concat())));
+    settings.push(("writes", join(writes)));
+    settings.push(("directories", join(&[&state[..], logs].concat())));
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
@@ -99,10 +99,6 @@ pub(super) fn insert_record(tree: &mut Tree, record: &NodeRecord<'_>) -> Result<
         tree.insert(path(name).below(&directory), Entry::text(Mode::PUBLIC, text))?;
     }
     Ok(())
-}
-
-fn list(paths: &[InstallPath]) -> String {
-    paths.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ")
 }
 
 fn paths(tree: &Tree) -> String {

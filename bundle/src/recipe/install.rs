@@ -1,0 +1,138 @@
+//! What a recipe may ask of a machine, in words that can stand in root's scripts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Recipe;
+use super::layout::{FileRule, FileSource};
+use super::role::Install;
+use crate::target::{InstallPath, is_link_target, is_user_name};
+
+/// A system user, written `NAME:HOME`: `etcd:/var/lib/etcd`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct SystemUser {
+    name: String,
+    home: InstallPath,
+}
+
+impl TryFrom<String> for SystemUser {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("expected a user such as `etcd:/var/lib/etcd`, got `{text}`");
+        let (name, home) = text.split_once(':').filter(|(name, _)| is_user_name(name)).ok_or_else(wrong)?;
+        Ok(Self { name: name.to_owned(), home: home.parse().map_err(|_| wrong())? })
+    }
+}
+
+impl From<SystemUser> for String {
+    fn from(user: SystemUser) -> Self {
+        user.to_string()
+    }
+}
+
+impl fmt::Display for SystemUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:/{}", self.name, self.home)
+    }
+}
+
+/// A command that has to be there, written `COMMAND` or `COMMAND:PACKAGE`: `conntrack:conntrack`. The package is
+/// Debian's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RequiredCommand(String);
+
+impl TryFrom<String> for RequiredCommand {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '+' | '-');
+        let is_word = |word: &str| word.starts_with(|c: char| c.is_ascii_alphanumeric()) && word.chars().all(inner);
+        if text.splitn(2, ':').all(is_word) {
+            Ok(Self(text))
+        } else {
+            Err(format!("expected a command such as `conntrack` or `ip:iproute2`, got `{text}`"))
+        }
+    }
+}
+
+impl From<RequiredCommand> for String {
+    fn from(command: RequiredCommand) -> Self {
+        command.0
+    }
+}
+
+impl fmt::Display for RequiredCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What systemd takes for a unit's name, without the backslash of systemd-escape(1).
+fn is_unit_name(name: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '.' | '@' | '-');
+    !name.is_empty() && !name.starts_with('-') && name.chars().all(inner)
+}
+
+/// What scripts could not carry out, or what a machine would refuse.
+pub(super) fn contradictions(recipe: &Recipe) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (name, role) in &recipe.roles {
+        faults.extend(of_install(&role.install).into_iter().map(|fault| format!("role `{name}`: {fault}")));
+    }
+    let files = recipe.roles.iter().flat_map(|(_, role)| &role.files);
+    faults.extend(files.chain(&recipe.layout.operator).filter_map(of_file));
+    faults
+}
+
+fn of_install(install: &Install) -> Vec<String> {
+    let mut faults = Vec::new();
+    for unit in install.units.iter().filter(|unit| !is_unit_name(unit)) {
+        faults.push(format!("`{unit}` is not the name of a unit: expected letters, digits and `:_.@-`"));
+    }
+    for data in &install.data {
+        let holds = |other: &&InstallPath| format!("{data}/").starts_with(&format!("{other}/"));
+        for other in install.state.iter().chain(&install.logs).filter(holds) {
+            faults.push(format!("data in `{data}` would go with `{other}`, which an uninstallation removes"));
+        }
+    }
+    faults
+}
+
+fn of_file(rule: &FileRule) -> Option<String> {
+    match &rule.source {
+        // A link's own rights mean nothing.
+        FileSource::Link(target) => {
+            (!is_link_target(target)).then(|| format!("`{}` links to `{target}`, which is not a path", rule.path))
+        }
+        _ if rule.mode.bits() & 0o7002 != 0 => Some(format!(
+            "`{}` has mode {}: no file may be setuid, setgid, sticky or writable by everybody",
+            rule.path, rule.mode
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_word_of_a_recipe_means_anything_to_a_shell() {
+        for name in ["kube-apiserver.service", "getty@tty1.service", "a_b:c.timer"] {
+            assert!(is_unit_name(name), "{name}");
+        }
+        for name in ["", "-a.service", "x'; touch /pwned; '", "a b.service", "a/b.service", "*.service"] {
+            assert!(!is_unit_name(name), "{name}");
+        }
+        let user = |text: &str| SystemUser::try_from(text.to_owned());
+        assert_eq!(user("etcd:/var/lib/etcd").map(|user| user.to_string()).as_deref(), Ok("etcd:/var/lib/etcd"));
+        assert!(user("etcd").is_err() && user("a b:/x").is_err() && user("etcd:/$(id)").is_err());
+        let command = |text: &str| RequiredCommand::try_from(text.to_owned());
+        assert!(command("ip:iproute2").is_ok() && command("conntrack").is_ok());
+        assert!(command("").is_err() && command("a;b").is_err() && command("a:").is_err() && command("-a").is_err());
+    }
+}
