@@ -1,8 +1,8 @@
 //! A machine for `install.sh`: a root directory of its own in namespaces of its own, with this machine's
 //! coreutils, and a stand-in for systemd that notes what it is asked.
 //!
-//! Time passes only when somebody looks at the clock, so nothing waits. Where namespaces can't be made, the
-//! promises here are left out, and that is said.
+//! Time passes only when somebody looks at the clock, so nothing waits. Where namespaces can't be made, tests that need
+//! a machine are left out, which is listed at the end of the run, and fail in CI.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,8 +105,9 @@ impl Machine {
         }
         machine.write("var/lib/dpkg/status", "");
         machine.write("var/lib/dpkg/available", "");
-        if machine.run("true").code != Some(0) {
-            eprintln!("left out: no overlay can be mounted here");
+        let entered = machine.run("true");
+        if entered.code != Some(0) {
+            left_out("no overlay can be mounted in a namespace here", &entered);
             return None;
         }
         machine.carry_packages("one", |_| {});
@@ -162,10 +163,11 @@ impl Machine {
             machine.write(&format!("fake/{name}"), script);
             fs::set_permissions(machine.path(&format!("fake/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
         }
-        if machine.run("true").code == Some(0) {
+        let entered = machine.run("true");
+        if entered.code == Some(0) {
             return Some(machine);
         }
-        eprintln!("left out: no namespaces can be made here");
+        left_out("no namespaces can be made here", &entered);
         None
     }
 
@@ -234,6 +236,11 @@ impl Machine {
         }
         found
     }
+}
+
+/// With the first line of what the kernel or a tool said, so that a person can do something about it.
+fn left_out(reason: &str, entered: &Run) {
+    crate::harness::left_out(&format!("{reason}: {}", entered.stderr.lines().next().unwrap_or("no message")));
 }
 
 fn is_root() -> bool {
