@@ -9,6 +9,13 @@ use std::str::FromStr;
 use serde::Serialize;
 
 /// A package's name (5.6.1): lower-case letters, digits, `+`, `-` and `.`, two characters at least.
+///
+/// ```
+/// use kube_bundle::package::PackageName;
+///
+/// assert!("kube-bundle-kubectl".parse::<PackageName>().is_ok());
+/// assert!("kubectl, libc6".parse::<PackageName>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct PackageName(String);
@@ -50,6 +57,15 @@ impl fmt::Display for PackageName {
 }
 
 /// `UPSTREAM-REVISION` (5.6.12), with no epoch.
+///
+/// ```
+/// use kube_bundle::package::Version;
+///
+/// assert_eq!(Version::of_release("v1.16.0", 3)?.to_string(), "1.16.0-3");
+/// // What stands behind `~` is older than what has nothing there.
+/// assert_eq!(Version::of_release("v1.17.0-rc.1", 1)?.to_string(), "1.17.0~rc.1-1");
+/// # Ok::<(), kube_bundle::package::Malformed>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Version(String);

@@ -226,6 +226,15 @@ impl fmt::Display for KeyAlgorithm {
 }
 
 /// A span of time in whole hours, written `10y`, `90d` or `24h`; a year is 365 days, as cfssl's `8760h` is.
+///
+/// ```
+/// use kube_bundle::spec::Lifetime;
+///
+/// let year: Lifetime = "8760h".parse()?;
+/// assert_eq!(year.to_string(), "1y");
+/// assert!("2 years".parse::<Lifetime>().is_err());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime {
     hours: u32,
@@ -301,6 +310,18 @@ impl ClusterSpec {
     }
 
     /// Reads the text of a `cluster.toml`; `file` is how the user named it. The second value holds the warnings.
+    ///
+    /// ```
+    /// use kube_bundle::spec::{ClusterSpec, TEMPLATE};
+    ///
+    /// let (spec, _) = ClusterSpec::parse("cluster.toml", TEMPLATE).expect("what `kube-bundle init` writes");
+    /// assert_eq!(spec.masters().count(), 3);
+    ///
+    /// // All faults are shown at once, each with its place.
+    /// let faults = ClusterSpec::parse("cluster.toml", "[cluster]\nnmae = \"roc\"\n").expect_err("many are missing");
+    /// let text = faults.render(false);
+    /// assert!(text.contains("cluster.toml:2:1") && text.contains("did you mean `name`?"), "{text}");
+    /// ```
     pub fn parse(file: &str, text: &str) -> Result<(Self, Faults), Faults> {
         check::check(text)
             .map(|(spec, warnings)| (spec, Faults::new(file, text, warnings)))
