@@ -28,6 +28,10 @@ if [ -d "$root/usr-changes" ]; then
   for other in bin/kube-apiserver bin/kube-controller-manager bin/kube-scheduler bin/kubectl sbin/policy-rc.d; do
     [ -e "$root/usr-changes/$other" ] || rm -f "$root/usr/$other"
   done
+elif [ "$(stat -c %u /usr)" -ne 0 ]; then
+  # In a namespace of an ordinary user what is root's is nobody's. A directory of an overlay is whose the upper one is.
+  mkdir -p "$root/usr-own" "$root/usr-work"
+  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-own,workdir=$root/usr-work" "$root/usr"
 else
   mount --rbind /usr "$root/usr"
 fi
@@ -102,6 +106,10 @@ impl Machine {
         let machine = Self::new()?;
         for directory in ["usr-changes", "usr-work", "var/lib/dpkg/info", "var/lib/dpkg/updates"] {
             fs::create_dir_all(machine.path(directory)).unwrap();
+        }
+        // Where packages put files, so that these directories are root's for ordinary users too.
+        for directory in ["bin", "lib/systemd/system", "share/doc", "share/lintian/overrides"] {
+            fs::create_dir_all(machine.path("usr-changes").join(directory)).unwrap();
         }
         machine.write("var/lib/dpkg/status", "");
         machine.write("var/lib/dpkg/available", "");
