@@ -11,6 +11,14 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
 /// `N` bytes of digest, written as `2 * N` lower-case hexadecimal digits.
+///
+/// ```
+/// use kube_bundle::hash::Sha256;
+///
+/// let text = Sha256::of(b"abc").to_string();
+/// assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+/// assert!(text.to_uppercase().parse::<Sha256>().is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest<const N: usize>([u8; N]);
 

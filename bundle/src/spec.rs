@@ -199,6 +199,15 @@ impl fmt::Display for KeyAlgorithm {
 }
 
 /// A span of time in whole hours, written `10y`, `90d` or `24h`; a year is 365 days, as cfssl's `8760h` is.
+///
+/// ```
+/// use kube_bundle::spec::Lifetime;
+///
+/// let year: Lifetime = "8760h".parse()?;
+/// assert_eq!(year.to_string(), "1y");
+/// assert!("2 years".parse::<Lifetime>().is_err());
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lifetime {
     hours: u32,
@@ -279,6 +288,20 @@ impl ClusterSpec {
     ///
     /// # Errors
     /// All errors of the file, each with its location.
+    ///
+    /// ```
+    /// use kube_bundle::recipe::embedded;
+    /// use kube_bundle::spec::{ClusterSpec, TEMPLATE};
+    ///
+    /// let roles = embedded::load("v1.16.0")?.role_catalog();
+    /// let (spec, _) = ClusterSpec::parse("cluster.toml", TEMPLATE, &roles).expect("what `kube-bundle init` writes");
+    /// assert_eq!(spec.masters().count(), 3);
+    ///
+    /// let errors = ClusterSpec::parse("cluster.toml", "[cluster]\nnmae = \"roc\"\n", &roles).expect_err("a typo");
+    /// let text = errors.render(false);
+    /// assert!(text.contains("cluster.toml:2:1") && text.contains("did you mean `name`?"), "{text}");
+    /// # Ok::<(), kube_bundle::recipe::Error>(())
+    /// ```
     pub fn parse(file: &str, text: &str, roles: &RoleCatalog) -> Result<(Self, Faults), Faults> {
         check::check(text, roles)
             .map(|(spec, warnings)| (spec, Faults::new(file, text, warnings)))

@@ -10,6 +10,15 @@ use serde::{Deserialize, Serialize};
 ///
 /// It never escapes the root: no empty, `.` or `..` part, no control character that a checksum list or a tar listing would
 /// render ambiguous, and nothing that a shell would take for more than a letter.
+///
+/// ```
+/// use kube_bundle::target::InstallPath;
+///
+/// let path: InstallPath = "/usr/local/bin/kubectl".parse()?;
+/// assert_eq!(path.as_str(), "usr/local/bin/kubectl");
+/// assert!("usr/../etc/shadow".parse::<InstallPath>().is_err());
+/// # Ok::<(), kube_bundle::target::NotAnInstallPath>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct InstallPath(String);
@@ -116,6 +125,14 @@ impl fmt::Display for PathPattern {
 }
 
 /// Permission bits, 0 to 0o7777, shown and serialized as four octal digits.
+///
+/// ```
+/// use kube_bundle::target::Mode;
+///
+/// assert_eq!("0600".parse(), Ok(Mode::SECRET));
+/// assert_eq!(Mode::EXECUTABLE.to_string(), "0755");
+/// assert!("0888".parse::<Mode>().is_err());
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mode(u16);
 

@@ -1,6 +1,8 @@
 //! The first command a newcomer types works with no network and no files, and says what it is.
 
-use crate::harness::{Run, Workspace, files};
+use std::collections::BTreeMap;
+
+use crate::harness::{Run, Workspace, files, left_out, tool};
 
 #[test]
 fn the_demo_builds_verifies_and_says_what_to_do_next() {
@@ -33,7 +35,7 @@ fn the_demo_runs_where_not_even_loopback_is_up() {
         std::process::Command::new("unshare").arg("-rn").args(args).current_dir(workspace.path("")).output()
     };
     if !unshare(&["true"]).is_ok_and(|output| output.status.success()) {
-        eprintln!("left out: a network namespace can't be made here");
+        left_out("no network namespace can be made here");
         return;
     }
     let program = workspace.command(&[]).get_program().to_string_lossy().into_owned();
@@ -46,21 +48,44 @@ fn a_stand_in_runs_and_says_that_it_is_none() {
     let workspace = Workspace::new();
     workspace.run(&["demo", "-q"]).success();
     let archive = workspace.path("out/demo/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz");
-    crate::harness::tool(
-        "tar",
-        &["-xzf", &archive.display().to_string(), "-C", &workspace.path("").display().to_string()],
-    );
+    tool("tar", &["-xzf", &archive.display().to_string(), "-C", &workspace.path("").display().to_string()]);
     let program = workspace.path("roc-master-1-v1.16.0-amd64/root/usr/local/bin/kube-apiserver");
     let output = std::process::Command::new(program).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(output.stderr, b"kube-apiserver: a stand-in made by `kube-bundle demo`, not Kubernetes\n");
 }
 
+/// All that a demo writes, and what is inside its archive.
+fn demo() -> BTreeMap<String, Vec<u8>> {
+    let workspace = Workspace::new();
+    workspace.run(&["demo", "-q"]).success();
+    let archive = workspace.path("out/demo/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz").display().to_string();
+    std::fs::create_dir_all(workspace.path("inside")).unwrap();
+    let inside = workspace.path("inside").display().to_string();
+    tool("tar", &["-xzf", &archive, "-C", &inside, "--strip-components=1"]);
+    let found = [("out/demo", ""), ("inside", "inside/")].map(|(directory, prefix)| {
+        files(&workspace.path(directory)).into_iter().map(move |(name, (_, bytes))| (format!("{prefix}{name}"), bytes))
+    });
+    found.into_iter().flatten().collect()
+}
+
 #[test]
 fn two_demos_differ_only_in_what_is_drawn() {
-    let names = |workspace: &Workspace| {
-        workspace.run(&["demo", "-q"]).success();
-        files(&workspace.path("out/demo")).into_keys().collect::<Vec<_>>()
+    let (one, other) = (demo(), demo());
+    assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
+    let holds_what_is_drawn = |name: &str| {
+        let is_drawn =
+            [".pem", ".kubeconfig", "bootstrap-kubeconfig", "bootstrap-token.yaml", "encryption-config.yaml"];
+        // These hold the former, or their digests.
+        let holds = [".tar.gz", "manifest.json", "SHA256SUMS", "inside/FILES", "inside/bundle.conf"];
+        is_drawn.iter().chain(&holds).any(|end| name.ends_with(end))
     };
-    assert_eq!(names(&Workspace::new()), names(&Workspace::new()));
+    for (name, bytes) in &one {
+        assert!(*bytes == other[name] || holds_what_is_drawn(name), "{name} differs");
+    }
+    let keys: Vec<_> = one.keys().filter(|name| name.ends_with("-key.pem")).collect();
+    assert!(keys.len() >= 5, "{keys:?}");
+    for name in keys {
+        assert!(one[name] != other[name], "{name} is the same in both");
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -236,15 +237,31 @@ pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
     found
 }
 
-/// Whether a tool is there. In CI every tool must be; elsewhere its absence is said and the check left out.
+/// Whether a tool is there. In CI every tool must be; elsewhere its absence is noted and the check left out.
+#[track_caller]
 pub(crate) fn has(tool: &str) -> bool {
     let found =
         std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|directory| directory.join(tool).is_file());
-    assert!(found || std::env::var_os("CI").is_none(), "`{tool}` is not installed, and CI has to have it");
     if !found {
-        eprintln!("left out: `{tool}` is not installed");
+        left_out(&format!("`{tool}` is not installed"));
     }
     found
+}
+
+/// Notes that the running test leaves something out, which fails it in CI.
+#[track_caller]
+pub(crate) fn left_out(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{reason}, and where CI is set no check may be left out");
+    // Threads of libtest have the name of their test, but not with `--test-threads=1`.
+    let thread = std::thread::current();
+    let test = match thread.name() {
+        Some(name) if name != "main" => name.to_owned(),
+        _ => std::panic::Location::caller().to_string(),
+    };
+    let mut list = fs::File::options().create(true).append(true).open(crate::left_out::list()).unwrap();
+    list.write_all(format!("{test}\t{reason}\n").as_bytes()).unwrap();
+    // libtest captures `eprintln!`, and not this; whoever runs one test sees it too.
+    std::io::stderr().write_all(format!("LEFT OUT: {test}: {reason}\n").as_bytes()).unwrap();
 }
 
 /// Runs a tool that must succeed, and returns its stdout.

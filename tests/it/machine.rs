@@ -1,8 +1,8 @@
 //! A machine for `install.sh`: a root directory of its own in namespaces of its own, with this machine's
 //! coreutils, and a stand-in for systemd that notes what it is asked.
 //!
-//! Time passes only when somebody looks at the clock, so nothing waits. Where namespaces can't be made, the
-//! promises here are left out, and that is said.
+//! Time passes only when somebody looks at the clock, so nothing waits. Where namespaces can't be made, tests that need
+//! a machine are left out, which is listed at the end of the run, and fail in CI.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,6 +28,10 @@ if [ -d "$root/usr-changes" ]; then
   for other in bin/kube-apiserver bin/kube-controller-manager bin/kube-scheduler bin/kubectl sbin/policy-rc.d; do
     [ -e "$root/usr-changes/$other" ] || rm -f "$root/usr/$other"
   done
+elif [ "$(stat -c %u /usr)" -ne 0 ]; then
+  # In a namespace of an ordinary user what is root's is nobody's. A directory of an overlay is whose the upper one is.
+  mkdir -p "$root/usr-own" "$root/usr-work"
+  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-own,workdir=$root/usr-work" "$root/usr"
 else
   mount --rbind /usr "$root/usr"
 fi
@@ -103,10 +107,15 @@ impl Machine {
         for directory in ["usr-changes", "usr-work", "var/lib/dpkg/info", "var/lib/dpkg/updates"] {
             fs::create_dir_all(machine.path(directory)).unwrap();
         }
+        // Where packages put files, so that these directories are root's for ordinary users too.
+        for directory in ["bin", "lib/systemd/system", "share/doc", "share/lintian/overrides"] {
+            fs::create_dir_all(machine.path("usr-changes").join(directory)).unwrap();
+        }
         machine.write("var/lib/dpkg/status", "");
         machine.write("var/lib/dpkg/available", "");
-        if machine.run("true").code != Some(0) {
-            eprintln!("left out: no overlay can be mounted here");
+        let entered = machine.run("true");
+        if entered.code != Some(0) {
+            left_out("no overlay can be mounted in a namespace here", &entered);
             return None;
         }
         machine.carry_packages("one", |_| {});
@@ -164,10 +173,11 @@ impl Machine {
             machine.write(&format!("fake/{name}"), script);
             fs::set_permissions(machine.path(&format!("fake/{name}")), fs::Permissions::from_mode(0o755)).unwrap();
         }
-        if machine.run("true").code == Some(0) {
+        let entered = machine.run("true");
+        if entered.code == Some(0) {
             return Some(machine);
         }
-        eprintln!("left out: no namespaces can be made here");
+        left_out("no namespaces can be made here", &entered);
         None
     }
 
@@ -236,6 +246,11 @@ impl Machine {
         }
         found
     }
+}
+
+/// With the first line of what the kernel or a tool said, so that a person can do something about it.
+fn left_out(reason: &str, entered: &Run) {
+    crate::harness::left_out(&format!("{reason}: {}", entered.stderr.lines().next().unwrap_or("no message")));
 }
 
 fn is_root() -> bool {

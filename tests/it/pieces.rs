@@ -156,7 +156,9 @@ fn every_reader_finds_the_programs_whole() {
         let script = format!(
             "import hashlib, sys, tarfile\nfor entry in (archive := tarfile.open('{archive}', 'r|gz')):\n    if entry.name == '{member}':\n        print(hashlib.sha256(archive.extractfile(entry).read()).hexdigest())"
         );
-        assert_eq!(tool("python3", &["-c", &script]).trim(), expected.to_string());
+        if has("python3") {
+            assert_eq!(tool("python3", &["-c", &script]).trim(), expected.to_string());
+        }
     }
     tool("gzip", &["-t", &archive]);
     for how in ["gzip", "zstd", "xz"] {

@@ -1,9 +1,11 @@
-//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`, `fuzz`, `skips`. Each has a file of its own.
 
 mod bench;
 mod ci;
 mod docs;
 mod e2e;
+mod fuzz;
+mod skips;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -11,15 +13,20 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 
 const USAGE: &str = "\
-usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass
-       cargo xtask docs          write man pages and completions
-       cargo xtask docs --check  fail if they are not current
+usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a change has to pass; --slow: what takes minutes, too
+       cargo xtask skips           show that tests whose tool is missing are listed here, and fail in CI
+       cargo xtask docs            write man pages and completions
+       cargo xtask docs --check    fail if they are not current
        cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--previous PROGRAM] [--suite NAME]
-                                 install on systemd machines, as root
-       cargo xtask e2e --list    print the scenarios
+                                   install on systemd machines, as root
+       cargo xtask e2e --list      print the scenarios
        cargo xtask bench [--binaries DIR] [--nfpm PROGRAM] [--quick]
-                                 measure beside other tools, and write docs/performance.md
-       cargo xtask bench --check print which tools are missing, and measure nothing
+                                   measure beside other tools, and write docs/performance.md
+       cargo xtask bench --check   print which tools are missing, and measure nothing
+       cargo xtask fuzz [TARGET]... [--seconds N] [--jobs N]
+                                   feed parsers with changed input, each for N seconds (10), with cargo-fuzz
+       cargo xtask fuzz --seed     only write the inputs that this begins with
+       cargo xtask fuzz --list     name the targets
 ";
 
 #[expect(clippy::print_stderr, reason = "xtask talks to the developer")]
@@ -27,11 +34,14 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
     let result = match arguments[..] {
-        ["ci"] => ci::run(),
+        ["ci"] => ci::run(false),
+        ["ci", "--slow"] => ci::run(true),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["e2e", ref rest @ ..] => e2e::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
+        ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["skips"] => skips::run(),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -52,13 +62,27 @@ fn root() -> PathBuf {
 }
 
 /// Runs a command in the root directory; its output goes to the terminal.
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "xtask runs programs, and prints which")]
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
-    eprintln!("$ {program} {}", arguments.join(" "));
-    let status = Command::new(program).args(arguments).current_dir(root()).status();
-    let status = status.with_context(|| format!("could not run `{program}`"))?;
+    run_with(program, arguments, &[])
+}
+
+/// The same, with these in its environment.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "xtask runs programs, and prints which")]
+fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let shown: String = environment.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
+    eprintln!("$ {shown}{program} {}", arguments.join(" "));
+    let mut command = Command::new(program);
+    command.args(arguments).envs(environment.iter().copied()).current_dir(root());
+    let status = command.status().with_context(|| format!("could not run `{program}`"))?;
     if !status.success() {
         bail!("`{program} {}` ended with {status}", arguments.join(" "));
     }
     Ok(())
+}
+
+/// Whether PATH leads to a program.
+#[expect(clippy::disallowed_methods, reason = "chores look at the machine")]
+fn is_installed(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }

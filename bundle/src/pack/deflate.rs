@@ -22,6 +22,12 @@ pub fn without_end(level: i32, content: &[u8]) -> io::Result<Vec<u8>> {
     Ok(packed)
 }
 
+/// Where a stream ends, in bits from its beginning, for the fuzz target, which compares it with another decoder.
+#[cfg(fuzzing)]
+pub fn end_of(stream: &[u8]) -> Option<usize> {
+    last_block(stream).map(|last| last.end)
+}
+
 /// The last block of a stream, in bits from its beginning.
 #[derive(Debug, PartialEq, Eq)]
 struct Last {

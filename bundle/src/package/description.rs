@@ -10,6 +10,13 @@ use serde::Serialize;
 
 /// A package's name: lower-case letters, digits, `+`, `-` and `.`, two characters at least (Debian Policy 5.6.1, the
 /// strictest of its kind).
+///
+/// ```
+/// use kube_bundle::package::PackageName;
+///
+/// assert!("kube-bundle-kubectl".parse::<PackageName>().is_ok());
+/// assert!("kubectl, libc6".parse::<PackageName>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct PackageName(String);

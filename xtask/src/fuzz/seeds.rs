@@ -1,0 +1,136 @@
+//! What each target begins with: what a small build writes, the texts of this repository, and tiny volumes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::volumes;
+use crate::{root, run};
+
+/// Where they are written: `corpus/TARGET/seed-NAME`.
+struct Corpus<'a>(&'a Path);
+
+impl Corpus<'_> {
+    fn add(&self, target: &str, name: &str, bytes: &[u8]) -> Result<()> {
+        put(&self.0.join(target).join(format!("seed-{name}")), bytes)
+    }
+}
+
+const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
+
+const CLUSTER: &str = r#"
+[cluster]
+name = "small"
+recipe = "./recipe"
+endpoint = "https://192.0.2.1:6443"
+pod_cidr = "10.10.0.0/16"
+service_cidr = "10.32.0.0/16"
+[etcd]
+endpoints = ["https://192.0.2.1:2379"]
+[[nodes]]
+name = "only"
+address = "192.0.2.1"
+roles = ["master"]
+[pki]
+key = "ecdsa-p256"
+"#;
+
+/// Writes them below `corpus`, where those that were found before stay.
+pub(super) fn write(corpus: &Path) -> Result<()> {
+    let corpus = &Corpus(corpus);
+    artifacts(corpus)?;
+    texts(corpus)?;
+    corpus.add("iso", "tiny", &volumes::iso()[16 * 2048..])?;
+    corpus.add("fat", "tiny", &volumes::fat())?;
+    corpus.add("cpio", "tiny", &volumes::cpio())?;
+    corpus.add("deflate", "text", b"\x05to be or not to be, that is the question")?;
+    corpus.add("deflate", "zeros", &[1; 5000])?;
+    corpus.add("deflate", "stored", b"\x00\x01\x02\x00\xfd\xff\x07\x08\x03\x00")
+}
+
+/// Adds every artifact of a build with programs of 64 bytes.
+fn artifacts(corpus: &Corpus<'_>) -> Result<()> {
+    let scratch = root().join("target/fuzz-seeds").display().to_string();
+    let (cluster, recipe, files) =
+        (format!("{scratch}/cluster.toml"), format!("{scratch}/recipe"), format!("{scratch}/files"));
+    if Path::new(&scratch).exists() {
+        std::fs::remove_dir_all(&scratch)?;
+    }
+    put(Path::new(&cluster), CLUSTER.as_bytes())?;
+    for component in COMPONENTS {
+        let mut program = b"\x7fELF\x02\x01\x01".to_vec();
+        program.resize(18, 0);
+        program.extend([62, 0]);
+        program.extend(component.bytes());
+        program.resize(64, 0);
+        put(Path::new(&files).join(component).as_path(), &program)?;
+    }
+    let program = ["run", "--quiet", "--package", "kube-bundle", "--"];
+    let bundle = |arguments: &[&str]| run("cargo", &[&program[..], arguments].concat());
+    bundle(&["recipe", "export", "v1.16.0", &recipe])?;
+    bundle(&["recipe", "pin", &recipe, "--from", &files, "-q"])?;
+    for (compression, formats) in [("gzip", "tarball,deb,initrd,nocloud"), ("zstd", "deb"), ("xz", "deb")] {
+        let out = format!("{scratch}/{compression}");
+        let what = ["--format", formats, "--deb-compression", compression, "-o", &out];
+        bundle(&[&["build", "-q", "--offline", "--from", &files, "-c", &cluster], &what[..]].concat())?;
+        for path in below(Path::new(&out))? {
+            artifact(corpus, compression, &path)?;
+        }
+    }
+    Ok(())
+}
+
+fn artifact(corpus: &Corpus<'_>, build: &str, path: &Path) -> Result<()> {
+    let name = path.file_name().context("a file has a name")?.to_string_lossy().into_owned();
+    let bytes = std::fs::read(path)?;
+    let named = format!("{build}-{name}");
+    match path.extension().and_then(|extension| extension.to_str()) {
+        Some("gz") if name.ends_with(".tar.gz") => {
+            corpus.add("tarball", &named, &bytes)?;
+            // What is inside, to be wrapped by the target.
+            let inside = std::process::Command::new("gzip").arg("-dc").arg(path).output()?.stdout;
+            corpus.add("tarball", &format!("{named}-inside"), &inside)
+        }
+        Some("deb") => corpus.add("deb", &named, &bytes),
+        Some("iso") => corpus.add("iso", &named, &bytes[16 * 2048..]),
+        Some("cpio") => corpus.add("cpio", &named, &bytes),
+        Some("json") if name == "manifest.json" => corpus.add("manifest", &named, &bytes),
+        _ => Ok(()),
+    }
+}
+
+/// Texts of the repository.
+fn texts(corpus: &Corpus<'_>) -> Result<()> {
+    let directories = ["tests/specs", "examples", "bundle/src/spec"].map(|directory| root().join(directory));
+    for path in directories.iter().filter(|directory| directory.exists()).map(|path| below(path)) {
+        for path in path?.iter().filter(|path| path.extension().is_some_and(|extension| extension == "toml")) {
+            corpus.add(
+                "cluster_toml",
+                &path.file_name().unwrap_or_default().to_string_lossy(),
+                &std::fs::read(path)?,
+            )?;
+        }
+    }
+    let recipe = root().join("recipes/v1.16.0");
+    for path in below(&recipe)? {
+        let name = path.strip_prefix(&recipe)?.display().to_string();
+        let bytes = [name.as_bytes(), b"\n", &std::fs::read(&path)?].concat();
+        corpus.add("recipe", &name.replace('/', "-"), &bytes)?;
+    }
+    Ok(())
+}
+
+fn below(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).with_context(|| format!("could not list `{}`", directory.display()))? {
+        let path = entry?.path();
+        if path.is_dir() { found.extend(below(&path)?) } else { found.push(path) }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn put(path: &Path, bytes: &[u8]) -> Result<()> {
+    std::fs::create_dir_all(path.parent().context("it lies in a directory")?)?;
+    std::fs::write(path, bytes).with_context(|| format!("could not write `{}`", path.display()))
+}
