@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::diagnostic::Faults;
+use crate::printable::{printable, printable_lines};
 use crate::{fetch, out, pack, pki, plan, recipe};
 
 /// Any failure of a command. The text says what was attempted on what; [`Error::hint`] what to do next.
@@ -55,13 +56,28 @@ pub enum Error {
     #[error(transparent)]
     Out(#[from] out::Error),
     /// A bundle that is not what its manifest says.
-    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
     Verification {
         /// The bundle or the archive.
         path: PathBuf,
         /// Everything that is wrong.
         faults: Vec<String>,
     },
+    /// A path that is there and holds neither a bundle nor an artifact.
+    #[error("`{}`: {why}", path.display())]
+    NotABundle {
+        /// What the user named.
+        path: PathBuf,
+        /// What it lacks.
+        why: String,
+        /// What may have been meant.
+        hint: String,
+        /// Whether it should have been verified or only listed.
+        exit: ExitCode,
+    },
+    /// What was to be verified or listed is not there.
+    #[error("could not read `{}`: no such file or directory", .0.display())]
+    NoSuchPath(PathBuf),
 }
 
 /// Exit codes, as documented in the manual.
@@ -89,6 +105,8 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
+            Self::NotABundle { hint, .. } => return Some(printable(hint).into_owned()),
+            Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } => None,
         };
@@ -106,6 +124,7 @@ impl Error {
             | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
+            Self::NotABundle { exit, .. } => *exit,
             _ => ExitCode::Failed,
         }
     }
@@ -115,11 +134,12 @@ impl Error {
         if let Self::Spec(faults) = self {
             return faults.render(colour);
         }
-        let mut text = format!("error: {self}");
+        let text = self.to_string();
+        let mut text = format!("error: {}", printable_lines(&text));
         let mut cause = std::error::Error::source(self);
         while let Some(why) = cause {
             // Writing to a string can't fail.
-            let _ = write!(text, "\n  caused by: {why}");
+            let _ = write!(text, "\n  caused by: {}", printable_lines(&why.to_string()));
             cause = why.source();
         }
         if let Some(hint) = self.hint() {

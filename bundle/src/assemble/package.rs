@@ -4,6 +4,7 @@
 //! var/lib/kube-bundle/package/   0700
 //!   bundle.conf                  whose package it is, KEY=VALUE; the same as in an archive
 //!   FILES                        mode, sha256 and path of all that belongs to the machine
+//!   SCRIPTS                      sha256 and name of each maintainer script
 //!   TRIGGERS                     unit and path of each file that the unit names
 //! ```
 //!
@@ -63,6 +64,9 @@ pub(super) fn node(
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     let bodies = bodies.map(|(kind, body)| (kind, script(&scripts, body)));
 
+    let digests: String =
+        bodies.iter().map(|(kind, body)| format!("{}  {}\n", Sha256::of(body.as_bytes()), kind.name())).collect();
+
     // Nobody but root looks in: it lists the digests of keys.
     if let Some(parent) = record.parent() {
         tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
@@ -70,6 +74,7 @@ pub(super) fn node(
     for (name, text) in [
         ("bundle.conf", conf(plan, node, window)),
         ("FILES", listing(installed)),
+        ("SCRIPTS", digests),
         ("TRIGGERS", triggers(installed, units)),
     ] {
         let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
