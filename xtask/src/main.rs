@@ -1,9 +1,10 @@
-//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`. One file for each.
+//! The chores of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`, `mutate`. One file for each.
 
 mod bench;
 mod ci;
 mod docs;
 mod e2e;
+mod mutate;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["e2e", ref wanted @ ..] => e2e::run(wanted),
         ["bench", ref wanted @ ..] => bench::run(wanted),
+        ["mutate", ref wanted @ ..] => mutate::run(wanted),
         _ => {
             eprintln!("usage: cargo xtask ci            format, lints, tests, documents: what a change has to pass");
             eprintln!("       cargo xtask docs          write man pages and completions");
@@ -30,6 +32,10 @@ fn main() -> ExitCode {
             );
             eprintln!("       cargo xtask bench [--binaries DIR] [--nfpm PROGRAM] [--quick]");
             eprintln!("                                 measure beside other tools, and write docs/performance.md");
+            eprintln!("       cargo xtask mutate [--count N] [--seed S] [--artifacts]");
+            eprintln!(
+                "                                 change a small bundle, or its artifacts, and see whether verify notices"
+            );
             return ExitCode::from(2);
         }
     };
