@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use crate::diagnostic::Faults;
+use crate::printable::{printable, printable_lines};
 use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
@@ -43,14 +44,29 @@ pub enum Error {
     Pack(#[from] pack::Error),
     #[error(transparent)]
     Out(#[from] out::Error),
-    /// `verify` found errors.
-    #[error("verification of `{}` failed:{}", path.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    /// A bundle that is not what its manifest says.
+    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
     Verification {
         /// The bundle's directory, or one artifact.
         path: PathBuf,
         /// One line for each error.
         faults: Vec<String>,
     },
+    /// A path that is there and holds neither a bundle nor an artifact.
+    #[error("`{}`: {why}", path.display())]
+    NotABundle {
+        /// What the user named.
+        path: PathBuf,
+        /// What it lacks.
+        why: String,
+        /// What may have been meant.
+        hint: String,
+        /// Whether it should have been verified or only listed.
+        exit: ExitCode,
+    },
+    /// What was to be verified or listed is not there.
+    #[error("could not read `{}`: no such file or directory", .0.display())]
+    NoSuchPath(PathBuf),
 }
 
 /// Exit codes of the process, documented in the README and in `--help`. 0 is success.
@@ -78,9 +94,9 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
-            Self::Verification { .. } => Some(
-                "copy it again from where it was built, or build it again; a bundle's directory is `out/<cluster>`, not `out`",
-            ),
+            Self::NotABundle { hint, .. } => return Some(printable(hint).into_owned()),
+            Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
+            Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
         text.map(str::to_owned)
@@ -96,6 +112,7 @@ impl Error {
             | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
+            Self::NotABundle { exit, .. } => *exit,
             _ => ExitCode::Failed,
         }
     }
@@ -105,11 +122,12 @@ impl Error {
         if let Self::Spec(faults) = self {
             return faults.render(colour);
         }
-        let mut text = format!("error: {self}");
+        let text = self.to_string();
+        let mut text = format!("error: {}", printable_lines(&text));
         let mut cause = std::error::Error::source(self);
         while let Some(why) = cause {
             // Writing to a string can't fail.
-            let _ = write!(text, "\n  caused by: {why}");
+            let _ = write!(text, "\n  caused by: {}", printable_lines(&why.to_string()));
             cause = why.source();
         }
         if let Some(hint) = self.hint() {

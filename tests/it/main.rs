@@ -20,6 +20,7 @@ mod demo;
 mod dpkg;
 mod fetch;
 mod given;
+mod hostile;
 mod house;
 mod images;
 mod install;

@@ -313,14 +313,14 @@ fn what_is_added_to_an_initramfs_archive_is_found() {
         workspace.write(image, bytes);
     };
     added("usr/bin/plant.sh", "evil");
-    workspace.run(&["verify", image]).exits(3).says(&["usr/bin/plant.sh: no list in the seed has it"]);
+    workspace.run(&["verify", image]).exits(3).says(&["`usr/bin/plant.sh` lies in no directory of the archive"]);
     added("kube-bundle/seed/user-data", "#cloud-config");
     workspace.run(&["verify", image]).exits(3).says(&["`kube-bundle/seed/user-data` is there twice"]);
     let hook = whole.windows(7).position(|window| window == b"plant()").unwrap();
     let mut other = whole.clone();
     other[hook] = b'P';
     workspace.write(image, other);
-    workspace.run(&["verify", image]).exits(3).says(&["kube-bundle/plant.sh: not as this version"]);
+    workspace.run(&["verify", image]).exits(3).says(&["kube-bundle/plant.sh: expected sha256"]);
 }
 
 /// YAML reads `1` as a number and `no` as false.

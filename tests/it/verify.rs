@@ -74,7 +74,7 @@ fn a_link_or_a_pipe_in_a_files_place_is_a_fault() {
     workspace
         .run(&["verify", "out/small"])
         .exits(3)
-        .says(&["tar.gz: it is no regular file", "ca.pem: it is no regular file"]);
+        .says(&["tar.gz: not a regular file", "ca.pem: not a regular file"]);
 }
 
 #[test]

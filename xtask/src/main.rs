@@ -1,10 +1,11 @@
-//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`, `fuzz`, `skips`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
 
 mod bench;
 mod ci;
 mod docs;
 mod e2e;
 mod fuzz;
+mod mutate;
 mod skips;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,8 @@ usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a chang
                                    feed parsers with changed input, each for N seconds (10), with cargo-fuzz
        cargo xtask fuzz --seed     only write the inputs that this begins with
        cargo xtask fuzz --list     name the targets
+       cargo xtask mutate [--count N] [--seed S] [--artifacts]
+                                   change a small bundle, or its artifacts, and see whether verify notices
 ";
 
 #[expect(clippy::print_stderr, reason = "xtask talks to the developer")]
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         ["e2e", ref rest @ ..] => e2e::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
+        ["mutate", ref rest @ ..] => mutate::run(rest),
         ["skips"] => skips::run(),
         _ => {
             eprint!("{USAGE}");

@@ -19,10 +19,10 @@ use crate::tree::{Content, Entry, Tree};
 /// What user data runs.
 const BOOT: &str = include_str!("boot.sh");
 /// Where the kernel unpacks what cloud-init is to find.
-pub const IN_INITRAMFS: &str = "kube-bundle/seed";
+const IN_INITRAMFS: &str = "kube-bundle/seed";
 /// What makes an initramfs plant it, whether initramfs-tools or dracut made that. No directory here may be a link in any
 /// of them, or the kernel would put an empty one over it; `lib` and `usr/lib/dracut/hooks` are.
-pub const HOOKS: [(&str, Mode, &str); 5] = [
+const HOOKS: [(&str, Mode, &str); 5] = [
     ("kube-bundle/plant.sh", Mode::PUBLIC, include_str!("seed/plant.sh")),
     ("conf/conf.d/zz-kube-bundle", Mode::PUBLIC, include_str!("seed/order.sh")),
     ("scripts/init-bottom/kube-bundle", Mode::EXECUTABLE, include_str!("seed/initramfs-tools.sh")),
@@ -64,7 +64,7 @@ pub(super) fn seed(
     let label = if host.is_some() { "cidata" } else { "kube-bundle" };
     let mut files = match host {
         Some(host) => host.files(of.medium, written)?,
-        None => vec![(SUMS, Entry::text(Mode::PUBLIC, sums(&of.carries, written)?))],
+        None => Vec::new(),
     };
     for path in &of.carries {
         let file = finished(written, path)?;
@@ -85,6 +85,13 @@ pub(super) fn seed(
         let path = path(name);
         insert(directory.as_ref().map_or_else(|| path.clone(), |directory| path.below(directory)), entry)?;
     }
+    if !matches!(of.medium, Medium::Directory | Medium::File) {
+        // It begins like the others' if what all machines share comes before what is private.
+        let mode = if node.is_some() { Mode::SECRET } else { Mode::PUBLIC };
+        let list = directory.map_or_else(|| path(SUMS), |directory| path(SUMS).below(&directory));
+        let entry = Entry::text(mode, sums(&tree));
+        tree.insert(list, entry).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
+    }
     Ok(match of.medium {
         Medium::Directory => ArtifactInput::Directory(tree),
         Medium::Iso => ArtifactInput::Image { kind: ImageKind::Iso, label, tree },
@@ -97,9 +104,10 @@ pub(super) fn seed(
     })
 }
 
-/// What says whether the files that machines share are whole.
-fn sums(carries: &[String], written: &WrittenFiles) -> Result<String, Error> {
-    carries.iter().map(|path| Ok(format!("{}  {}\n", finished(written, path)?.sha256(), last(path)))).collect()
+/// Digest and path of each file in an image, as sha256sum(1) writes them.
+fn sums(tree: &Tree) -> String {
+    let digests = tree.files().filter_map(|(path, entry)| Some((entry.sha256()?, path)));
+    digests.map(|(sha256, path)| format!("{sha256}  {path}\n")).collect()
 }
 
 impl Host {
@@ -117,9 +125,10 @@ impl Host {
 
     /// `#cloud-config` with a script in it. Nothing in it is secret, and nothing is to be changed.
     fn user_data(&self, written: &WrittenFiles) -> Result<String, Error> {
-        let line = |path: &String| Ok(format!("{} {path}", finished(written, path)?.sha256()));
-        let payload = self.payload.iter().map(line).collect::<Result<Vec<_>, Error>>()?.join("\n");
-        let settings = self.settings.iter().cloned().chain([("payload", payload)]).collect::<Vec<_>>();
+        let line = |path: &String| Ok(format!("{}  {path}\n", finished(written, path)?.sha256()));
+        let payload = self.payload.iter().map(line).collect::<Result<String, Error>>()?;
+        // A list between two lines that are nothing else, for the script and for whoever reads user data.
+        let body = format!("payload=$(cat <<'{SUMS}'\n{payload}{SUMS}\n)\n{BOOT}");
         let mut text =
             format!("#cloud-config\n# Made by kube-bundle. Sets up {} once, at its first boot.\n", self.instance);
         if !self.ssh_authorized_keys.is_empty() {
@@ -131,7 +140,7 @@ impl Host {
                  rm -f /var/lib/cloud/instance/sem/config_scripts_user\n";
         text += "runcmd:\n- |\n";
         // Clouds take 16 KiB, so what only people read stays at home. cloud-init adds the first line.
-        let script = script(&settings, BOOT);
+        let script = script(&self.settings, &body);
         let lines = script.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
         lines.for_each(|line| text += &format!("  {line}\n"));
         Ok(text)
@@ -145,7 +154,7 @@ impl Host {
 }
 
 /// What the name of an instance ends with.
-pub fn of_instance(user_data: &str, network_config: &str) -> String {
+fn of_instance(user_data: &str, network_config: &str) -> String {
     let mut digest = Sha256::of(format!("{user_data}{network_config}").as_bytes()).to_string();
     digest.truncate(16);
     digest

@@ -8,6 +8,7 @@ use crate::Error;
 use crate::cli::{Color, Common};
 use crate::clock;
 use crate::diagnostic::Faults;
+use crate::printable::printable;
 use crate::progress::{Bars, Plain, Progress, Quiet};
 
 /// How to speak.
@@ -88,17 +89,32 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Columns as wide as their widest cell, two spaces between; the last one hangs free.
+/// Columns as wide as their widest cell, two spaces between; the last one hangs free. Cells may come from files: what a
+/// terminal would obey is written out.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([header[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..header.len()).map(width).collect();
-    let line = |cells: Vec<&str>| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let header = line(header.to_vec());
-    rows.iter().fold(header, |table, row| table + &line(row.iter().map(String::as_str).collect()))
+    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
+    let rows = rows.iter().map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect());
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
+    let mut widths = Vec::new();
+    for line in &lines {
+        widths.resize(widths.len().max(line.len()), 0);
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut table = String::new();
+    for line in &lines {
+        let mut gap = 0;
+        for (cell, width) in line.iter().zip(&widths) {
+            // `format!` pads to 65535 characters at most, and nobody wants spaces at the end of a line.
+            let length = cell.chars().count();
+            if length > 0 {
+                table.extend(std::iter::repeat_n(' ', std::mem::take(&mut gap)));
+                table.push_str(cell);
+            }
+            gap += width - length + 2;
+        }
+        table.push('\n');
+    }
+    table
 }

@@ -1,67 +1,90 @@
-//! An initramfs archive as the kernel reads it: `newc` headers, one behind the other, and zeros at the end.
+//! An initramfs archive as the kernel reads it (`init/initramfs.c`): `newc` headers, one after the other, and zeros at the
+//! end.
 
-use std::io::{self, BufRead, Read};
+use std::collections::BTreeSet;
+use std::io::{self, Read};
 
-use super::{Contents, broken};
-use crate::target::Mode;
+use super::{Contents, LONGEST_NAME, broken, only_zeros, quoted, rights, utf8};
 
 /// What a header begins with.
 pub(super) const MAGIC: &[u8] = b"070701";
 
 const DIRECTORY: u32 = 0o4;
 const REGULAR: u32 = 0o10;
-const LINK: u32 = 0o12;
-/// `PATH_MAX` of Linux.
-const LONGEST_NAME: u32 = 4096;
+/// The name that ends an archive.
+const TRAILER: &str = "TRAILER!!!";
 
-pub(super) fn read(file: &mut impl BufRead, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+pub(super) fn read(mut file: impl Read, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+    let mut inodes = BTreeSet::new();
+    let mut read = 0;
     loop {
         let mut header = [0; 110];
         file.read_exact(&mut header)?;
         if !header.starts_with(MAGIC) {
             return Err(broken("a header is damaged"));
         }
-        let number = |index: usize| {
-            let digits = std::str::from_utf8(&header[6 + 8 * index..14 + 8 * index]).unwrap_or_default();
-            u32::from_str_radix(digits, 16).map_err(|_| broken("a header is damaged"))
-        };
-        let (mode, size, length) = (number(1)?, number(6)?, number(11)?);
-        if !(2..=LONGEST_NAME).contains(&length) {
-            return Err(broken("a name is damaged"));
-        }
-        let mut name = vec![0; length as usize];
-        file.read_exact(&mut name)?;
-        let name = String::from_utf8_lossy(&name[..name.len() - 1]).into_owned();
-        skip(file, 110 + u64::from(length))?;
-        if name == "TRAILER!!!" {
+        let [inode, mode, uid, gid, links, _, size, .., length, check] = numbers(&header)?;
+        let name = name(&mut file, length)?;
+        skip(&mut file, 110 + u64::from(length))?;
+        read += 110 + u64::from(length).next_multiple_of(4) + u64::from(size).next_multiple_of(4);
+        if name == TRAILER {
+            if size != 0 {
+                return Err(broken("the header that ends the archive is damaged"));
+            }
             break;
         }
-        if number(2)? != 0 || number(3)? != 0 {
+        if check != 0 {
+            return Err(broken("a header is damaged"));
+        }
+        if uid != 0 || gid != 0 {
             contents.foreign.push(name.clone());
         }
-        if contents.entries.contains_key(&name) {
-            return Err(broken(format!("`{name}` is there twice")));
+        // The kernel makes links of files with one number, and lets the last one's content count.
+        if mode >> 12 == REGULAR && (links != 1 || !inodes.insert(inode)) {
+            return Err(broken(format!("{} has more than one link", quoted(&name))));
         }
-        let rights: Mode = format!("{:o}", mode & 0o7777).parse().map_err(io::Error::other)?;
+        if let Some((parent, _)) = name.rsplit_once('/').filter(|(parent, _)| !parent.is_empty())
+            && !parent.starts_with('.')
+            && contents.entries.get(parent).is_none_or(|parent| parent.sha256.is_some())
+        {
+            return Err(broken(format!("{} lies in no directory of the archive", quoted(&name))));
+        }
         match mode >> 12 {
-            DIRECTORY => contents.directory(name, rights),
-            REGULAR => contents.file(name, rights, file.take(size.into()), keep)?,
-            LINK if size <= LONGEST_NAME => {
-                let mut target = String::new();
-                file.take(size.into()).read_to_string(&mut target)?;
-                contents.link(name, rights, target);
-            }
-            _ => return Err(broken(format!("`{name}` is neither a file, a link nor a directory"))),
+            DIRECTORY if size == 0 => contents.directory(name, rights(mode)?)?,
+            REGULAR => contents.file(name, rights(mode)?, size.into(), (&mut file).take(size.into()), keep)?,
+            _ => return Err(broken(format!("{} is neither a file nor a directory", quoted(&name)))),
         }
-        skip(file, size.into())?;
+        skip(&mut file, size.into())?;
     }
-    let mut rest = Vec::new();
-    // Less than the block that archives are filled up to.
-    file.take(513).read_to_end(&mut rest)?;
-    if rest.len() > 512 || rest.iter().any(|byte| *byte != 0) {
-        return Err(broken("something stands behind the archive"));
+    // Filled up to a block; an archive behind it would be another one to the kernel.
+    let mut rest = file.take(513);
+    only_zeros(&mut rest, "the archive")?;
+    if rest.limit() == 0 { Err(broken(format!("trailing data after the archive of {read} bytes"))) } else { Ok(()) }
+}
+
+/// The thirteen fields of a header, eight hexadecimal digits each.
+fn numbers(header: &[u8; 110]) -> io::Result<[u32; 13]> {
+    let mut numbers = [0; 13];
+    for (number, digits) in numbers.iter_mut().zip(header[MAGIC.len()..].chunks_exact(8)) {
+        let digits = std::str::from_utf8(digits).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        *number = digits
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .ok_or_else(|| broken("a header is damaged"))?;
     }
-    Ok(())
+    Ok(numbers)
+}
+
+fn name(file: &mut impl Read, length: u32) -> io::Result<String> {
+    if !(2..=LONGEST_NAME).contains(&u64::from(length)) {
+        return Err(broken("a name is damaged"));
+    }
+    let mut name = vec![0; length as usize];
+    file.read_exact(&mut name)?;
+    // The first zero ends it, to the kernel.
+    match name.iter().position(|byte| *byte == 0) {
+        Some(end) if end + 1 == name.len() => utf8(&name[..end]),
+        _ => Err(broken("a name is damaged")),
+    }
 }
 
 /// To the next multiple of four.

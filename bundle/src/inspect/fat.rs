@@ -1,12 +1,30 @@
-//! A FAT16 volume as the kernel reads it: the root directory with its long names, and the chains of clusters.
+//! A FAT16 volume as the kernel reads it (`fs/fat`): the root directory with its long names, and the chains of clusters.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
-use super::{Contents, broken};
+use super::extent::{Extent, Extents};
+use super::{Contents, broken, quoted};
 use crate::target::Mode;
 
-/// Where a volume of this kind says so, which nobody has to believe.
+/// Where a volume of this kind says so.
 const KIND: std::ops::Range<usize> = 54..62;
+const SECTOR: u64 = 512;
+/// A volume of fewer clusters is FAT12 to the kernel, one of more FAT32, whatever it says.
+const CLUSTERS: std::ops::RangeInclusive<u64> = 4085..=65_524;
+/// The first cluster has this number.
+const FIRST: u64 = 2;
+/// From here on an entry of the table ends a chain.
+const END: u16 = 0xfff8;
+
+const DELETED: u8 = 0xe5;
+const LONG_NAME: u8 = 0x0f;
+const VOLUME_LABEL: u8 = 0x08;
+const DIRECTORY: u8 = 0x10;
+/// Set in the number of a long name's last part, which comes first.
+const LAST_PART: u8 = 0x40;
 
 /// Whether a file that begins like this is one.
 pub(super) fn is_one(begin: &[u8]) -> bool {
@@ -16,95 +34,154 @@ pub(super) fn is_one(begin: &[u8]) -> bool {
 struct Volume {
     /// Bytes.
     cluster: u64,
-    /// Where the first cluster, which has the number 2, begins.
+    /// Where the first cluster begins.
     data: u64,
-    table: Vec<u8>,
+    clusters: u64,
+    table: Vec<u16>,
+    used: BTreeSet<u16>,
 }
 
-pub(super) fn read(file: &mut (impl Read + Seek), keep: &[&str], contents: &mut Contents) -> io::Result<()> {
-    let mut boot = [0; 512];
-    file.read_exact(&mut boot)?;
-    let sector = short(&boot, 11);
-    let (reserved, tables, entries, table) =
-        (short(&boot, 14), u64::from(boot[16]), short(&boot, 17), short(&boot, 22));
-    let cluster = u64::from(boot[13]) * sector;
-    if sector != 512 || cluster == 0 || tables == 0 {
-        return Err(broken("the boot sector is damaged"));
-    }
-    let mut first = vec![0; usize::try_from(table * sector).map_err(io::Error::other)?];
-    file.seek(SeekFrom::Start(reserved * sector))?;
-    file.read_exact(&mut first)?;
-    let root = (reserved + tables * table) * sector;
-    let mut directory = vec![0; usize::try_from(entries * 32).map_err(io::Error::other)?];
-    file.seek(SeekFrom::Start(root))?;
-    file.read_exact(&mut directory)?;
-    let volume = Volume { cluster, data: root + entries * 32, table: first };
-
-    // Chains may be tied into knots, but there is no more than this in all of them.
-    let mut left = file.seek(SeekFrom::End(0))?;
-    let mut long = Vec::new();
-    // 0xe5: deleted.
-    for entry in directory.chunks_exact(32).take_while(|entry| entry[0] != 0).filter(|entry| entry[0] != 0xe5) {
+pub(super) fn read(file: &File, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+    let (mut volume, root) = open(file)?;
+    let mut long = LongName::default();
+    let mut names = BTreeSet::new();
+    for entry in root.chunks_exact(32).take_while(|entry| entry[0] != 0) {
         match entry[11] {
-            // The parts of a long name come last part first.
-            0x0f => {
-                let units = [&entry[1..11], &entry[14..26], &entry[28..32]].concat();
-                let units = units.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
-                long.splice(0..0, units.take_while(|unit| *unit != 0 && *unit != 0xffff));
+            _ if entry[0] == DELETED => long = LongName::default(),
+            LONG_NAME => long.add(entry)?,
+            kind if kind & VOLUME_LABEL != 0 => {
+                if contents.label.is_some() {
+                    return Err(broken("it has two labels"));
+                }
+                contents.label = Some(String::from_utf8_lossy(&entry[..11]).trim_end().to_owned());
             }
-            kind if kind & 0x08 != 0 => {}
-            kind if kind & 0x10 != 0 => return Err(broken("it has a directory in it, and no build writes such")),
+            kind if kind & DIRECTORY != 0 => return Err(broken("it has a directory in it, and no build writes such")),
             _ => {
-                let name = String::from_utf16(&std::mem::take(&mut long)).map_err(io::Error::other)?;
+                let name = std::mem::take(&mut long).finish(entry)?;
+                // Names that differ in case alone are one name.
+                if !names.insert(name.to_lowercase()) {
+                    return Err(broken(format!("{} is there twice", quoted(&name))));
+                }
                 let size = u32::from_le_bytes([entry[28], entry[29], entry[30], entry[31]]);
-                if name.is_empty() || contents.entries.contains_key(&name) {
-                    return Err(broken("a file has no long name, or the name of another"));
-                }
-                left = left.checked_sub(size.into()).ok_or_else(|| broken("its files are larger than it is"))?;
-                let chain = Chain { file, volume: &volume, next: short(entry, 26), left: size.into(), room: 0 };
+                let extents = volume.chain(&name, short(entry, 26), size.into())?;
                 // The kernel gives everything these rights, unless it is told otherwise.
-                contents.file(name.clone(), Mode::EXECUTABLE, chain, keep)?;
-                if contents.entries[&name].size != Some(size.into()) {
-                    return Err(broken(format!("the clusters of `{name}` end before it does")));
-                }
+                contents.file(name, Mode::EXECUTABLE, size.into(), Extents::new(file, extents), keep)?;
             }
         }
     }
     Ok(())
 }
 
-fn short(bytes: &[u8], at: usize) -> u64 {
-    u64::from(u16::from_le_bytes([bytes[at], bytes[at + 1]]))
-}
-
-/// A file's bytes, cluster by cluster. Its length bounds it, so a chain that bites its tail ends all the same.
-struct Chain<'v, F> {
-    file: &'v mut F,
-    volume: &'v Volume,
-    next: u64,
-    left: u64,
-    /// Bytes to the end of the cluster that is being read.
-    room: u64,
-}
-
-impl<F: Read + Seek> Read for Chain<'_, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.left == 0 {
-            return Ok(0);
-        }
-        if self.room == 0 {
-            let entry = usize::try_from(2 * self.next).map_err(io::Error::other)?;
-            if self.next < 2 || self.next >= 0xfff8 || entry + 2 > self.volume.table.len() {
-                return Ok(0);
-            }
-            self.file.seek(SeekFrom::Start(self.volume.data + (self.next - 2) * self.volume.cluster))?;
-            self.next = short(&self.volume.table, entry);
-            self.room = self.volume.cluster;
-        }
-        let most = self.room.min(self.left).min(buffer.len() as u64);
-        let count = self.file.read(&mut buffer[..usize::try_from(most).map_err(io::Error::other)?])?;
-        self.room -= count as u64;
-        self.left -= count as u64;
-        Ok(count)
+/// The volume, and the bytes of its root directory.
+fn open(file: &File) -> io::Result<(Volume, Vec<u8>)> {
+    let mut boot = [0; 512];
+    file.read_exact_at(&mut boot, 0)?;
+    let (reserved, tables, entries) = (u64::from(short(&boot, 14)), u64::from(boot[16]), u64::from(short(&boot, 17)));
+    let table = u64::from(short(&boot, 22));
+    let cluster = u64::from(boot[13]) * SECTOR;
+    let small = u64::from(short(&boot, 19));
+    let total =
+        if small == 0 { u64::from(u32::from_le_bytes([boot[32], boot[33], boot[34], boot[35]])) } else { small };
+    let root = (reserved + tables * table) * SECTOR;
+    let data = root + entries * 32;
+    let clusters = (total * SECTOR).saturating_sub(data).checked_div(cluster).unwrap_or(0);
+    let is_good = u64::from(short(&boot, 11)) == SECTOR
+        && boot[13].is_power_of_two()
+        && (1..=2).contains(&tables)
+        && reserved > 0
+        && data.is_multiple_of(SECTOR)
+        && CLUSTERS.contains(&clusters)
+        && table * SECTOR >= (clusters + FIRST) * 2;
+    if !is_good {
+        return Err(broken("the boot sector is damaged"));
     }
+    if file.metadata()?.len() < total * SECTOR {
+        return Err(broken("the volume is truncated"));
+    }
+    let bytes = |at: u64, length: u64| -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+        file.read_exact_at(&mut bytes, at)?;
+        Ok(bytes)
+    };
+    let first = bytes(reserved * SECTOR, table * SECTOR)?;
+    if tables == 2 && bytes((reserved + table) * SECTOR, table * SECTOR)? != first {
+        return Err(broken("the copies of the file allocation table differ"));
+    }
+    let table = first.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let volume = Volume { cluster, data, clusters, table, used: BTreeSet::new() };
+    let root = bytes(root, entries * 32)?;
+    Ok((volume, root))
+}
+
+impl Volume {
+    /// Where the bytes of a file lie. A cluster belongs to one file, once, so a chain that is tied into a knot ends.
+    fn chain(&mut self, name: &str, first: u16, size: u64) -> io::Result<Vec<Extent>> {
+        let mut extents: Vec<Extent> = Vec::new();
+        let (mut next, mut left) = (first, size);
+        while left > 0 {
+            let number = u64::from(next);
+            if number < FIRST || number >= FIRST + self.clusters {
+                return Err(broken(format!("the clusters of {} end before it does", quoted(name))));
+            }
+            if !self.used.insert(next) {
+                return Err(broken(format!("{} and another file share a cluster", quoted(name))));
+            }
+            let at = self.data + (number - FIRST) * self.cluster;
+            let length = left.min(self.cluster);
+            match extents.last_mut() {
+                Some(last) if last.at + last.length == at => last.length += length,
+                _ => extents.push(Extent { at, length }),
+            }
+            left -= length;
+            next = self.table[usize::from(next)];
+        }
+        let is_over = if size == 0 { first == 0 } else { next >= END };
+        if is_over { Ok(extents) } else { Err(broken(format!("the clusters of {} go on after its end", quoted(name)))) }
+    }
+}
+
+/// A name in parts of 13 characters, the last part first.
+#[derive(Default)]
+struct LongName {
+    units: Vec<u16>,
+    /// The number of the part that was read last; 0 before the first.
+    part: u8,
+    checksum: u8,
+}
+
+impl LongName {
+    fn add(&mut self, entry: &[u8]) -> io::Result<()> {
+        let (number, is_last) = (entry[0] & !LAST_PART, entry[0] & LAST_PART != 0);
+        let follows = if is_last {
+            // A name has 255 characters at most.
+            self.part == 0 && (1..=20).contains(&number)
+        } else {
+            number + 1 == self.part && number > 0 && entry[13] == self.checksum
+        };
+        if !follows {
+            return Err(broken("the parts of a long name do not follow each other"));
+        }
+        let units = [&entry[1..11], &entry[14..26], &entry[28..32]].concat();
+        let units = units.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+        // Filled up, behind its end, in the last part alone.
+        self.units.splice(0..0, units.take_while(|unit| *unit != 0 && !(is_last && *unit == 0xffff)));
+        (self.part, self.checksum) = (number, entry[13]);
+        Ok(())
+    }
+
+    /// The name of the short entry that follows.
+    fn finish(self, short: &[u8]) -> io::Result<String> {
+        if self.part != 1 {
+            return Err(broken("a file has no long name"));
+        }
+        let sum = short[..11].iter().fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
+        if sum != self.checksum {
+            return Err(broken("the checksum of a long name is not that of its file"));
+        }
+        String::from_utf16(&self.units).map_err(|_| broken("a long name is damaged"))
+    }
+}
+
+fn short(bytes: &[u8], at: usize) -> u16 {
+    u16::from_le_bytes([bytes[at], bytes[at + 1]])
 }

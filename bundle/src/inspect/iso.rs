@@ -1,90 +1,127 @@
-//! An ISO 9660 volume as the kernel reads it: the root directory, with Rock Ridge's names and rights.
+//! An ISO 9660 volume as the kernel reads it (`fs/isofs`): the root directory, with Rock Ridge's names and rights.
+//!
+//! What would make another reader see other files is refused: a second directory tree (Joliet), continued or relocated
+//! records, and anything in the area that belongs to other file systems.
 
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
 
-use super::{Contents, broken};
-use crate::target::Mode;
+use super::extent::{Extent, Extents};
+use super::{Contents, broken, quoted, rights, utf8};
 
 const SECTOR: u64 = 2048;
 const DESCRIPTOR: usize = 16 * 2048;
 /// More than any seed has; a damaged length must not fill the memory.
 const LARGEST_DIRECTORY: u32 = 1 << 20;
+/// The type of the descriptor that ends their list.
+const TERMINATOR: &[u8] = b"\xffCD001";
+const IS_DIRECTORY: u8 = 2;
 
 /// Whether a file that begins like this is one.
 pub(super) fn is_one(begin: &[u8]) -> bool {
     begin.get(DESCRIPTOR..DESCRIPTOR + 6) == Some(b"\x01CD001")
 }
 
-pub(super) fn read(file: &mut (impl Read + Seek), keep: &[&str], contents: &mut Contents) -> io::Result<()> {
-    let mut descriptor = [0; 2048];
-    file.seek(SeekFrom::Start(DESCRIPTOR as u64))?;
-    file.read_exact(&mut descriptor)?;
-    let root = &descriptor[156..190];
+pub(super) fn read(file: &File, keep: &[&str], contents: &mut Contents) -> io::Result<()> {
+    let mut head = vec![0; DESCRIPTOR + 2 * 2048];
+    file.read_exact_at(&mut head, 0)?;
+    let (system, descriptors) = head.split_at(DESCRIPTOR);
+    let (volume, second) = descriptors.split_at(2048);
+    if system.iter().any(|byte| *byte != 0) {
+        return Err(broken("the system area is not empty"));
+    }
+    if !second.starts_with(TERMINATOR) {
+        return Err(broken("it has a second volume descriptor, and no build writes such"));
+    }
+    let length = file.metadata()?.len();
+    if u64::from(number(volume, 80)?) * SECTOR > length {
+        return Err(broken("the volume is truncated"));
+    }
+    if volume[128..132] != *b"\x00\x08\x08\x00" {
+        return Err(broken("its blocks are not 2048 bytes large"));
+    }
+    contents.label = Some(String::from_utf8_lossy(&volume[40..72]).trim_end().to_owned());
+    let root = &volume[156..190];
     let (place, size) = (number(root, 2)?, number(root, 10)?);
     if size > LARGEST_DIRECTORY {
         return Err(broken("the root directory's length is damaged"));
     }
     let mut directory = vec![0; size as usize];
-    file.seek(SeekFrom::Start(u64::from(place) * SECTOR))?;
-    file.read_exact(&mut directory)?;
+    file.read_exact_at(&mut directory, u64::from(place) * SECTOR)?;
     // Files may lie over each other, but there is no more than this in all of them.
-    let mut left = file.seek(SeekFrom::End(0))?;
+    let mut left = length;
     for sector in directory.chunks(2048) {
         let mut rest = sector;
         // No record crosses a sector, and zeros fill up what is left of one.
         while let Some(length) = rest.first().map(|length| usize::from(*length)).filter(|length| *length > 0) {
             let record = rest.get(..length).filter(|record| record.len() > 33).ok_or_else(damaged)?;
             rest = &rest[length..];
-            file_of(record, &mut left, file, keep, contents)?;
+            let Some(found) = Record::parse(record)? else { continue };
+            left = left.checked_sub(found.extent.length).ok_or_else(|| broken("its files are larger than it is"))?;
+            if found.is_foreign {
+                contents.foreign.push(found.name.clone());
+            }
+            let bytes = Extents::new(file, vec![found.extent]);
+            contents.file(found.name, rights(found.mode)?, found.extent.length, bytes, keep)?;
+        }
+        if rest.iter().any(|byte| *byte != 0) {
+            return Err(damaged());
         }
     }
     Ok(())
 }
 
-fn file_of(
-    record: &[u8],
-    left: &mut u64,
-    file: &mut (impl Read + Seek),
-    keep: &[&str],
-    contents: &mut Contents,
-) -> io::Result<()> {
-    let length = usize::from(record[32]);
-    // `.` and `..` have names of one byte that is no letter.
-    if length == 1 && record[33] < 2 {
-        return Ok(());
-    }
-    if record[25] & 2 != 0 {
-        return Err(broken("it has a directory in it, and no build writes such"));
-    }
-    let (place, size) = (number(record, 2)?, number(record, 10)?);
-    *left = left.checked_sub(size.into()).ok_or_else(|| broken("its files are larger than it is"))?;
-    let (mut name, mut mode, mut owner) = (Vec::new(), None, 0);
-    let mut fields = record.get((33 + length).next_multiple_of(2)..).unwrap_or_default();
-    while let [first, second, size, _, ..] = *fields {
-        let field = fields.get(..usize::from(size)).filter(|field| field.len() >= 4).ok_or_else(damaged)?;
-        fields = &fields[field.len()..];
-        match &[first, second] {
-            b"NM" => name.extend_from_slice(field.get(5..).unwrap_or_default()),
-            b"PX" => {
-                mode = Some(number(field, 4)?);
-                owner = number(field, 20)? | number(field, 28)?;
-            }
-            _ => {}
+/// A file of the root directory.
+struct Record {
+    name: String,
+    mode: u32,
+    is_foreign: bool,
+    extent: Extent,
+}
+
+impl Record {
+    /// A directory record (ECMA-119, 9.1); none for those of the directory itself and of its parent.
+    fn parse(record: &[u8]) -> io::Result<Option<Self>> {
+        let length = usize::from(record[32]);
+        // `.` and `..` have names of one byte that is no letter.
+        if length == 1 && record[33] < 2 {
+            return Ok(None);
         }
+        if record[25] & IS_DIRECTORY != 0 {
+            return Err(broken("it has a directory in it, and no build writes such"));
+        }
+        // Extended attributes, flags, interleaving.
+        if record[1] != 0 || record[25..28] != [0, 0, 0] {
+            return Err(damaged());
+        }
+        let extent = Extent { at: u64::from(number(record, 2)?) * SECTOR, length: number(record, 10)?.into() };
+        let (mut name, mut mode, mut owner) = (None, None, 0);
+        let mut fields = record.get((33 + length).next_multiple_of(2)..).unwrap_or_default();
+        while let [first, second, size, _, ..] = *fields {
+            let field = fields.get(..usize::from(size)).filter(|field| field.len() >= 4).ok_or_else(damaged)?;
+            fields = &fields[field.len()..];
+            match &[first, second] {
+                // Its flags say that it goes on, or that it is not a name.
+                b"NM" if name.is_none() && field.get(4) == Some(&0) => name = Some(utf8(&field[5..])?),
+                b"PX" if mode.is_none() => {
+                    mode = Some(number(field, 4)?);
+                    owner = number(field, 20)? | number(field, 28)?;
+                }
+                b"TF" => {}
+                // Links, continuations, relocations, compression: other readers would see something else.
+                other => {
+                    return Err(broken(format!(
+                        "a file has the unknown field {}",
+                        quoted(&String::from_utf8_lossy(other))
+                    )));
+                }
+            }
+        }
+        let name = name.ok_or_else(damaged)?;
+        let mode = mode.filter(|mode| mode >> 12 == 0o10).ok_or_else(damaged)?;
+        Ok(Some(Self { name, mode, is_foreign: owner != 0, extent }))
     }
-    let name = String::from_utf8(name).map_err(|_| damaged())?;
-    let mode = mode.filter(|mode| mode >> 12 == 0o10 && !name.is_empty()).ok_or_else(damaged)?;
-    let mode: Mode = format!("{:o}", mode & 0o7777).parse().map_err(io::Error::other)?;
-    if owner != 0 {
-        contents.foreign.push(name.clone());
-    }
-    file.seek(SeekFrom::Start(u64::from(place) * SECTOR))?;
-    let whole = contents.entries.len();
-    contents.file(name.clone(), mode, (&mut *file).take(size.into()), keep)?;
-    if contents.entries.len() == whole || contents.entries[&name].size != Some(size.into()) {
-        return Err(broken(format!("`{name}` is cut off, or is there twice")));
-    }
-    Ok(())
 }
 
 /// A number that is written twice, with its lowest and with its highest byte first.

@@ -186,6 +186,6 @@ mod tests {
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];
         assert_eq!((member.size, member.sha256), (Some(size), Some(sha256)));
-        assert!(contents.kept["control"].contains(&format!("Installed-Size: {}\n", size / 1024 + 3)));
+        assert!(contents.kept["DEBIAN/control"].contains(&format!("Installed-Size: {}\n", size / 1024 + 3)));
     }
 }

@@ -64,7 +64,7 @@ pub fn node(
     date: OffsetDateTime,
 ) -> Result<DebianPackage, Conflict> {
     let scripts = scripts::of_node(about, &files, record);
-    scripts::insert_record(&mut files, record)?;
+    scripts::insert_record(&mut files, record, &scripts)?;
     finish(about, files, scripts, compression, date)
 }
 

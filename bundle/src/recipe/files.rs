@@ -6,6 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Error, Recipe, embedded};
+use crate::regular::{self, Links};
+
+/// Bytes of one text; the largest of ours has a thousandth.
+const LARGEST_TEXT: u64 = 4 << 20;
 
 /// Texts by their path in the directory, such as `units/kube-apiserver.service`.
 #[derive(Debug, Clone, Default)]
@@ -70,7 +74,8 @@ fn collect(directory: &Path, prefix: &str, files: &mut RecipeFiles) -> Result<()
         if path.is_dir() {
             collect(&path, &format!("{inner}/"), files)?;
         } else {
-            let text = std::fs::read_to_string(&path).map_err(failed("read", &path))?;
+            let bytes = regular::read(&path, Links::Follow, LARGEST_TEXT).map_err(failed("read", &path))?;
+            let text = String::from_utf8(bytes).map_err(std::io::Error::other).map_err(failed("read", &path))?;
             files.0.insert(inner, text);
         }
     }

@@ -4,6 +4,7 @@
 //! var/lib/kube-bundle/package/   0700
 //!   bundle.conf                  which machine's package it is, KEY=VALUE; the same as in an archive
 //!   FILES                        mode, sha256 and path of all files that the machine needs, whichever package has them
+//!   SCRIPTS                      sha256 and name of each maintainer script
 //!   TRIGGERS                     unit and path of each file that the unit names
 //! ```
 //!
@@ -89,13 +90,18 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord<'_>) ->
 }
 
 /// Adds what the scripts read. Only root may enter the directory: it lists the digests of keys.
-pub(super) fn insert_record(tree: &mut Tree, record: &NodeRecord<'_>) -> Result<(), Conflict> {
+pub(super) fn insert_record(
+    tree: &mut Tree,
+    record: &NodeRecord<'_>,
+    scripts: &BTreeMap<Script, String>,
+) -> Result<(), Conflict> {
     let path = |text: &str| -> InstallPath { text.parse().unwrap_or_else(|why| unreachable!("a good path: {why}")) };
     let directory = path(RECORD);
     if let Some(parent) = directory.parent() {
         tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
     }
-    for (name, text) in &record.files {
+    let digests = scripts.iter().map(|(kind, body)| format!("{}  {}\n", Sha256::of(body.as_bytes()), kind.name()));
+    for (name, text) in record.files.iter().chain([&("SCRIPTS", digests.collect())]) {
         tree.insert(path(name).below(&directory), Entry::text(Mode::PUBLIC, text))?;
     }
     Ok(())

@@ -1,0 +1,47 @@
+//! Text from files, made safe for a terminal: a name in an archive may hold what moves the cursor or forges a line.
+
+use std::borrow::Cow;
+
+/// One line of text with control characters, ends of lines and what changes the direction of writing as `\u{1b}`.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    escape(text, is_unsafe)
+}
+
+/// The same for text of several lines, which may be indented by tabs.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    escape(text, |c| is_unsafe(c) && !matches!(c, '\n' | '\t'))
+}
+
+fn escape(text: &str, is_unsafe: fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = text.chars().map(|c| if is_unsafe(c) { c.escape_default().to_string() } else { c.to_string() });
+    Cow::Owned(escaped.collect())
+}
+
+fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            // Direction of writing: marks, embeddings, overrides, isolates.
+            '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            // Separators of lines and paragraphs.
+            | '\u{2028}' | '\u{2029}'
+            // No width, so two names look the same.
+            | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_written_out() {
+        assert_eq!(
+            printable("a\u{1b}[31m\r\nb\u{9b}2J\u{202e}c\u{2028}"),
+            "a\\u{1b}[31m\\r\\nb\\u{9b}2J\\u{202e}c\\u{2028}"
+        );
+        assert_eq!(printable_lines("a\n\tb\u{7f}"), "a\n\tb\\u{7f}");
+        assert!(matches!(printable("etc/kubernetes/Straße.yaml"), Cow::Borrowed(_)));
+    }
+}

@@ -1,0 +1,67 @@
+//! A node's archive: one directory, in it `SHA256SUMS` over all files and `FILES` with the modes of what is installed.
+
+use super::expected::{Content, Entries, Expected, compare, records, sums};
+use super::{FILES, Report, kept};
+use crate::inspect::Contents;
+use crate::manifest::SUMS;
+use crate::target::Mode;
+
+/// Where what is installed lies.
+const ROOT: &str = "root";
+
+pub(super) fn check(report: &mut Report, contents: &Contents) {
+    // The one directory that has the lists; what lies beside it is in none of them.
+    let mut tops = contents.kept.keys().filter_map(|path| path.strip_suffix(SUMS)?.strip_suffix('/'));
+    let top = tops.find(|top| !top.contains('/')).unwrap_or_default();
+    let list = |name: &str| kept(contents, &format!("{top}/{name}"));
+    let (Some(sums_text), Some(files_text)) = (list(SUMS), list(FILES)) else {
+        return report.fault(format!("it has no {SUMS} and {FILES} in one directory: not a node's archive"));
+    };
+    let digests = sums(report, SUMS, sums_text);
+    let files = records(report, FILES, files_text);
+    if !sums_text.ends_with('\n') || sums_text.contains('\r') {
+        report.fault(format!("{SUMS}: without an end of its last line"));
+    }
+
+    let mut expected = Entries::new();
+    // Only its owner may look into the unpacked directory.
+    expected.insert(top.to_owned(), Expected::directory(Some(Mode::PRIVATE)));
+    expected.insert(format!("{top}/{ROOT}"), Expected::directory(Some(Mode::EXECUTABLE)));
+    expected.insert(format!("{top}/{SUMS}"), Expected::file(Some(Mode::PUBLIC), None));
+    for (path, sha256) in &digests {
+        let mode = if path.rsplit_once('.').is_some_and(|(_, ending)| ending == "sh") {
+            Mode::EXECUTABLE
+        } else {
+            Mode::PUBLIC
+        };
+        let installed = path.strip_prefix("root/");
+        let mode = match installed.map(|path| files.get(path)) {
+            Some(Some(Expected { mode, .. })) => *mode,
+            Some(None) => {
+                report.fault(format!("{path}: not in {FILES}"));
+                None
+            }
+            None => Some(mode),
+        };
+        expected.insert(format!("{top}/{path}"), Expected::file(mode, Some(*sha256)));
+    }
+    for (path, entry) in files {
+        let name = format!("{ROOT}/{path}");
+        match &entry.content {
+            Content::Directory | Content::Link(_) => {
+                expected.insert(format!("{top}/{name}"), entry);
+            }
+            Content::File { sha256, .. } if digests.get(name.as_str()).copied() == *sha256 => {}
+            Content::File { .. } => report.fault(format!("{name}: {SUMS} and {FILES} disagree about it")),
+        }
+    }
+    let before = report.faults.len();
+    compare(report, &expected, contents, SUMS);
+    // What everything lies in says nothing.
+    let prefix = format!("{top}/");
+    for fault in &mut report.faults[before..] {
+        if let Some(short) = fault.strip_prefix(&prefix) {
+            *fault = short.to_owned();
+        }
+    }
+}

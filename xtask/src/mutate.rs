@@ -1,0 +1,337 @@
+//! `cargo xtask mutate`: whether `verify` and `inspect` survive damaged files, and notice the damage.
+//!
+//! A small bundle is built with stand-ins. Each case is one change of it, the same for the same seed and number. The library
+//! judges every case, the program itself some of them, so that exit codes and memory are seen.
+#![expect(clippy::disallowed_methods, reason = "chores run programs, touch files, and this one has a watch")]
+
+mod archive;
+mod random;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use kube_bundle::manifest::Member;
+use kube_bundle::recipe::embedded;
+use kube_bundle::{inspect, verify};
+
+use random::{Random, damage, damage_text};
+
+/// One case of so many is judged by the program as well.
+const SAMPLE: u64 = 100;
+const CLUSTER: &str = "[cluster]\nname = \"small\"\nrecipe = \"./recipe\"\nendpoint = \"https://192.0.2.1:6443\"\n\
+    pod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n[etcd]\nendpoints = [\"https://192.0.2.1:2379\"]\n\
+    [[nodes]]\nname = \"only\"\naddress = \"192.0.2.1\"\nroles = [\"master\"]\n[pki]\nkey = \"ecdsa-p256\"\n\
+    [output.mirror]\nurl = \"http://192.0.2.9/small/\"\n";
+/// Directory, and how it is built.
+const BUILDS: [(&str, &[&str]); 4] = [
+    ("out", &["--format", "tarball,deb,nocloud,initrd,user-data"]),
+    ("zstd", &["--format", "deb", "--deb-compression", "zstd"]),
+    ("xz", &["--format", "deb", "--deb-compression", "xz"]),
+    ("vfat", &["--format", "nocloud,initrd", "--seed-image", "vfat", "--seed", "split"]),
+];
+
+/// Reads the arguments, and mutates artifacts one by one or a whole bundle.
+pub(crate) fn run(arguments: &[&str]) -> Result<()> {
+    let (mut count, mut seed, mut artifacts) = (1000, 1, false);
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut value =
+            || words.next().and_then(|text| text.parse().ok()).with_context(|| format!("`{word}` wants a number"));
+        match *word {
+            "--count" => count = value()?,
+            "--seed" => seed = value()?,
+            "--artifacts" => artifacts = true,
+            _ => bail!("there is no `{word}`: --count N --seed S [--artifacts]"),
+        }
+    }
+    let ground = Ground::prepare()?;
+    // A panic is counted; its text would only be in the way.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut tally = Tally::default();
+    if artifacts {
+        ground.artifacts(count, seed, &mut tally)?;
+    } else {
+        ground.bundles(count, seed, &mut tally)?;
+    }
+    tally.report(if artifacts { "artifacts" } else { "bundles" }, count, seed)
+}
+
+/// What the cases did.
+#[derive(Default)]
+struct Tally {
+    panics: Vec<String>,
+    /// Exit codes of the program that it has not.
+    exits: Vec<String>,
+    /// Changes that were not noticed, though what is listed differs.
+    unnoticed: Vec<String>,
+    /// By subject: cases, changes without a fault, and those of them that are only in what the report calls not compared.
+    accepted: BTreeMap<String, [u64; 3]>,
+    slowest: (f64, String),
+    /// KiB of the largest process.
+    memory: u64,
+}
+
+impl Tally {
+    #[expect(clippy::print_stdout, reason = "the figures are the result")]
+    fn report(&self, what: &str, count: u64, seed: u64) -> Result<()> {
+        println!("{count} mutations of {what}, seed {seed}");
+        for (subject, [cases, accepted, apart]) in &self.accepted {
+            println!("  {subject}: {cases} cases, {accepted} without a fault, {apart} of them in what is not compared");
+        }
+        println!("panics: {}, exits other than 0, 1, 3: {}", self.panics.len(), self.exits.len());
+        println!("not noticed, with another listing: {}", self.unnoticed.len());
+        println!("slowest: {:.2} s ({}), most memory: {} MB", self.slowest.0, self.slowest.1, self.memory >> 10);
+        let bad: Vec<_> = [&self.panics, &self.exits, &self.unnoticed].into_iter().flatten().take(20).collect();
+        ensure!(bad.is_empty(), "found:\n  {}", bad.iter().map(|case| case.as_str()).collect::<Vec<_>>().join("\n  "));
+        Ok(())
+    }
+
+    /// Runs something that may panic.
+    fn attempt<T>(&mut self, case: &str, of: impl FnOnce() -> T + std::panic::UnwindSafe) -> Option<T> {
+        let begin = Instant::now();
+        let done = catch_unwind(of);
+        let seconds = begin.elapsed().as_secs_f64();
+        if seconds > self.slowest.0 {
+            self.slowest = (seconds, case.to_owned());
+        }
+        if done.is_err() {
+            self.panics.push(case.to_owned());
+        }
+        done.ok()
+    }
+
+    /// Runs the program, for its exit code and its memory.
+    fn program(&mut self, ground: &Ground, case: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new("/usr/bin/time");
+        command.args(["--quiet", "--format", "%M"]).arg(&ground.program).args(arguments).stdout(Stdio::null());
+        let output = command.output().context("could not run /usr/bin/time")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        let memory = said.lines().last().and_then(|line| line.parse().ok()).unwrap_or(0);
+        self.memory = self.memory.max(memory);
+        if !matches!(output.status.code(), Some(0 | 1 | 3)) {
+            self.exits.push(format!("{case}: {:?} {arguments:?}", output.status));
+        }
+        Ok(())
+    }
+}
+
+/// An artifact, and what it holds.
+struct Subject {
+    name: String,
+    bytes: Vec<u8>,
+    entries: BTreeMap<String, Member>,
+}
+
+/// Where bundles are built and changed.
+struct Ground {
+    work: tempfile::TempDir,
+    program: PathBuf,
+}
+
+impl Ground {
+    fn prepare() -> Result<Self> {
+        ensure!(Path::new("/usr/bin/time").exists(), "`/usr/bin/time` is missing; its package is `time`");
+        crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle"])?;
+        let program = fs::canonicalize(crate::root().join("target/release/kube-bundle"))?;
+        // Where no disk is worn.
+        let place = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
+        let work = tempfile::Builder::new().prefix("kube-bundle-mutate-").tempdir_in(place)?;
+        let ground = Self { work, program };
+        fs::create_dir(ground.path("files"))?;
+        for name in embedded::load("v1.16.0")?.release.components.into_keys() {
+            fs::write(ground.path("files").join(&name), stand_in(&name))?;
+        }
+        fs::write(ground.path("cluster.toml"), CLUSTER)?;
+        ground.build(&["recipe", "export", "v1.16.0", "recipe"])?;
+        ground.build(&["recipe", "pin", "recipe", "--from", "files"])?;
+        for (directory, more) in BUILDS {
+            ground.build(&[&["build", "--offline", "--from", "files", "-q", "-o", directory], more].concat())?;
+        }
+        Ok(ground)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.work.path().join(name)
+    }
+
+    fn build(&self, arguments: &[&str]) -> Result<()> {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).current_dir(self.work.path()).env("XDG_CACHE_HOME", self.path("cache"));
+        let output = command.stdin(Stdio::null()).output().context("could not run kube-bundle")?;
+        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
+    }
+
+    /// Every file of the builds that has a reader.
+    fn subjects(&self) -> Result<Vec<Subject>> {
+        let mut subjects = Vec::new();
+        for (directory, _) in BUILDS {
+            for name in files(&self.path(directory))? {
+                let path = self.path(directory).join(&name);
+                let Ok(contents) = inspect::read(&path, &[]) else { continue };
+                // One program's package is like another's.
+                if name.contains("kube-bundle-") && !name.contains("kubectl") {
+                    continue;
+                }
+                let report = verify::file(&path)?;
+                ensure!(report.faults.is_empty(), "{}: {:?}", path.display(), report.faults);
+                let (name, bytes) = (format!("{directory}/{name}"), fs::read(&path)?);
+                subjects.push(Subject { name, bytes, entries: contents.entries });
+            }
+        }
+        Ok(subjects)
+    }
+
+    fn artifacts(&self, count: u64, seed: u64, tally: &mut Tally) -> Result<()> {
+        let subjects = self.subjects()?;
+        let path = self.path("case");
+        for case in 0..count {
+            let mut random = Random::of_case(seed, case);
+            let subject = random.pick(&subjects);
+            let changed = mutate(&mut random, &subject.name, &subject.bytes)?;
+            if changed == subject.bytes {
+                continue;
+            }
+            fs::write(&path, &changed)?;
+            let name = format!("case {case}, {}", subject.name);
+            let found = tally.attempt(&name, || (verify::file(&path), inspect::read(&path, &[])));
+            let figures = tally.accepted.entry(subject.name.clone()).or_default();
+            figures[0] += 1;
+            if let Some((Ok(report), listed)) = found
+                && report.faults.is_empty()
+            {
+                figures[1] += 1;
+                let mut entries = listed.map(|contents| contents.entries).unwrap_or_default();
+                if entries != subject.entries {
+                    for path in &report.not_compared {
+                        entries.extend(subject.entries.get(path).map(|member| (path.clone(), member.clone())));
+                    }
+                    if entries == subject.entries { figures[2] += 1 } else { tally.unnoticed.push(name.clone()) }
+                }
+            }
+            if case % SAMPLE == 0 {
+                for command in ["verify", "inspect"] {
+                    tally.program(self, &name, &[command, &path.display().to_string()])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bundles(&self, count: u64, seed: u64, tally: &mut Tally) -> Result<()> {
+        let out = self.path("out");
+        let all = files(&out)?;
+        for case in 0..count {
+            let mut random = Random::of_case(seed, case);
+            let name = match case % 3 {
+                0 => "manifest.json".to_owned(),
+                1 => "SHA256SUMS".to_owned(),
+                _ => random.pick(&all).clone(),
+            };
+            let path = out.join(&name);
+            let whole = fs::read(&path)?;
+            let Some(undo) = change(&mut random, &out, &path, &whole)? else { continue };
+            let deep = case / 3 % 3 == 0;
+            let label = format!("case {case}, {name}");
+            let found = tally.attempt(&label, || verify::directory(&out, deep));
+            let figures = tally
+                .accepted
+                .entry(["manifest.json", "SHA256SUMS", "any file"][(case % 3) as usize].to_owned())
+                .or_default();
+            figures[0] += 1;
+            if matches!(&found, Some(Ok(report)) if report.faults.is_empty()) {
+                figures[1] += 1;
+                tally.unnoticed.push(label.clone());
+            }
+            if case % SAMPLE == 0 {
+                let out = out.display().to_string();
+                tally.program(self, &label, &["verify", &out, "--deep"])?;
+                tally.program(self, &label, &["inspect", &out])?;
+            }
+            if undo != path {
+                if undo.is_dir() { fs::remove_dir(&undo)? } else { fs::remove_file(&undo)? }
+            }
+            if path.is_dir() {
+                fs::remove_dir(&path)?;
+            } else if path.is_symlink() {
+                fs::remove_file(&path)?;
+            }
+            fs::write(&path, &whole)?;
+        }
+        Ok(())
+    }
+}
+
+/// Changes a bundle in one place. Returns what is to be removed afterwards, besides the file itself; nothing if nothing is
+/// changed.
+fn change(random: &mut Random, out: &Path, path: &Path, whole: &[u8]) -> Result<Option<PathBuf>> {
+    let mut bytes = whole.to_vec();
+    match random.below(12) {
+        0 => fs::remove_file(path)?,
+        1 => {
+            fs::remove_file(path)?;
+            fs::create_dir(path)?;
+        }
+        2 => {
+            fs::remove_file(path)?;
+            std::os::unix::fs::symlink("/etc/hostname", path)?;
+        }
+        3 => {
+            let added = out.join("added");
+            fs::write(&added, "x")?;
+            return Ok(Some(added));
+        }
+        4 => {
+            let added = path.with_extension("d");
+            fs::create_dir(&added)?;
+            return Ok(Some(added));
+        }
+        5..=7 if path.extension().is_none_or(|ending| ending == "json") => damage_text(random, &mut bytes),
+        _ => damage(random, &mut bytes),
+    }
+    if path.is_file() && !path.is_symlink() {
+        if bytes == whole {
+            return Ok(None);
+        }
+        fs::write(path, bytes)?;
+    }
+    Ok(Some(path.to_owned()))
+}
+
+/// Changes an artifact: its bytes, or what they mean.
+fn mutate(random: &mut Random, name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    if random.below(3) == 0 {
+        let mut changed = bytes.to_vec();
+        damage(random, &mut changed);
+        return Ok(changed);
+    }
+    match name.rsplit('.').next().unwrap_or_default() {
+        "gz" => archive::compressed_tar(random, bytes, "gz"),
+        "deb" => archive::deb(random, bytes),
+        "cpio" => Ok(archive::cpio(random, bytes)),
+        _ => Ok(archive::image(random, bytes)),
+    }
+}
+
+/// Files below a directory, by their path in it.
+fn files(directory: &Path) -> Result<Vec<String>> {
+    let mut found = kube_bundle::out::list(directory)?;
+    found.sort();
+    Ok(found)
+}
+
+/// A file that passes for a program of x86-64, and is hard to compress.
+fn stand_in(name: &str) -> Vec<u8> {
+    let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1];
+    bytes.resize(18, 0);
+    bytes.extend([62, 0]);
+    bytes.extend(name.bytes());
+    let mut random = Random::of_case(0, bytes.iter().map(|byte| u64::from(*byte)).sum());
+    bytes.resize_with(3000, || random.byte());
+    bytes
+}
