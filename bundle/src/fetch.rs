@@ -12,6 +12,8 @@ mod extract;
 mod http;
 pub mod mirror;
 mod part;
+mod policy;
+mod resume;
 pub mod store;
 
 use std::collections::BTreeMap;
@@ -23,8 +25,8 @@ use crate::progress::{Progress, Task, bytes};
 use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
-pub use http::Policy;
 use mirror::{Mirror, Place};
+pub use policy::Policy;
 pub use store::{Blob, Damaged, Store};
 
 /// How to get at files.
@@ -217,7 +219,7 @@ fn stream(
 ) -> Result<Found, (Fault, bool)> {
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
-    let mut body = Body::new(http::Resumable::new(connected, url, part, download.size, task), download, task);
+    let mut body = Body::new(resume::Resumable::new(connected, url, part, download.size, task), download, task);
     let outcome = take(download, &mut body, store, Destination::Part);
     let spliced = body.source().is_spliced();
     match outcome {
@@ -248,7 +250,7 @@ fn take<R: std::io::Read>(
         Content::Binary(member) => {
             let kept = match landing {
                 Destination::Part => body.drain().map(|()| store.finished_part(&download.pin)),
-                Destination::Temporary => store.keep(body),
+                Destination::Temporary => store.stage(body),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
             let Pin::Sha256(sha256) = body.verify()? else {

@@ -29,6 +29,8 @@ mod recipes;
 mod repository;
 mod secrets;
 mod seeds;
+mod sharing;
+mod slow;
 mod spec;
 mod tarball;
 mod verify;
