@@ -62,9 +62,9 @@ pub fn fetch(
 ) -> Result<Blobs, Error> {
     let mut blobs = Blobs::default();
     let mut missing = Vec::new();
-    let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress));
-    for (download, found) in downloads.iter().zip(present.into_iter().flatten()) {
-        match found? {
+    let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
+    for (download, found) in downloads.iter().zip(present) {
+        match found {
             Some(found) => blobs.0.extend(found),
             None => missing.push(download),
         }
@@ -98,10 +98,10 @@ fn fetch_all(
 ) -> Result<Vec<Found>, Error> {
     let client = http::Client::lazy(sources.policy.clone());
     let outcomes =
-        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress));
+        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress))?;
     let (mut fetched, mut failed) = (Vec::new(), Vec::new());
-    for outcome in outcomes.into_iter().flatten() {
-        match outcome? {
+    for outcome in outcomes {
+        match outcome {
             Ok(found) => fetched.push(found),
             Err(file) => failed.push(file),
         }

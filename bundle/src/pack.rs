@@ -6,7 +6,6 @@ pub mod codec;
 pub mod compress;
 pub mod cpio;
 pub mod deb;
-pub mod deflate;
 pub mod fat;
 pub mod iso;
 pub mod pieces;
@@ -179,8 +178,7 @@ impl PackContext<'_> {
             Job::Output(output) => self.write(output, packed),
             Job::Operator => self.write_loose("operator", &self.trees.operator()?),
         });
-        let written: Vec<_> = written.into_iter().flatten().collect::<Result<_, _>>()?;
-        Ok(written.into_iter().flatten().collect())
+        Ok(written?.into_iter().flatten().collect())
     }
 
     fn write(&self, output: &Output, packed: &BTreeMap<String, WrittenFile>) -> Result<Vec<(String, Written)>, Error> {

@@ -64,8 +64,8 @@ fn md5sums(package: &Package, cache: &CompressedCache) -> io::Result<String> {
     for (path, entry) in package.tree.files().filter(|(path, _)| !is_conffile(path)) {
         let digest = match &entry.content {
             Content::Directory | Content::Secret(_) => continue,
-            Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_owned(),
+            Content::Bytes(bytes) => crate::hash::Md5::from(Md5::new_with_prefix(bytes)).to_string(),
+            Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_string(),
             Content::WrittenFile(_) => return Err(io::Error::other("a package carries no artifact")),
         };
         lines += &format!("{digest}  {path}\n");

@@ -49,11 +49,10 @@ pub(super) fn keys(
 type Made = (CertId, Key, &'static str);
 
 fn generate(wanted: &[(&CertId, &'static str)], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<Made>, Error> {
-    let made = workers::each(jobs, wanted, |(id, reason)| {
+    workers::each(jobs, wanted, |(id, reason)| {
         let key = Key::generate(algorithm).map(|key| ((*id).clone(), key, *reason));
         key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why })
-    });
-    made.into_iter().flatten().collect()
+    })
 }
 
 /// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is a loss and
