@@ -1,5 +1,7 @@
 //! The one place that reads the clock and the environment.
 
+use std::time::Instant;
+
 use time::OffsetDateTime;
 
 /// The present time in UTC, truncated to whole seconds: certificates and manifests store no fractions.
@@ -7,6 +9,12 @@ use time::OffsetDateTime;
 pub fn now() -> OffsetDateTime {
     let now = OffsetDateTime::now_utc();
     now.replace_nanosecond(0).unwrap_or(now)
+}
+
+/// A point in time that only differences are taken of; it goes on whatever becomes of the machine's date.
+#[expect(clippy::disallowed_methods, reason = "the one clock")]
+pub fn monotonic() -> Instant {
+    Instant::now()
 }
 
 /// An environment variable. `None` if it is unset, empty, or not UTF-8.

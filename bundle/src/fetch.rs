@@ -12,6 +12,8 @@ mod extract;
 mod http;
 pub mod mirror;
 mod part;
+mod policy;
+mod resume;
 pub mod store;
 
 use std::collections::BTreeMap;
@@ -24,8 +26,8 @@ use crate::recipe::component::Kind;
 use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
-pub use http::Policy;
 use mirror::{Mirror, Place};
+pub use policy::Policy;
 pub use store::{Blob, Damaged, Store};
 
 /// How to get at files.
@@ -61,9 +63,9 @@ pub fn fetch(
 ) -> Result<Blobs, Error> {
     let mut blobs = Blobs::default();
     let mut missing = Vec::new();
-    let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress));
-    for (download, found) in downloads.iter().zip(present.into_iter().flatten()) {
-        match found? {
+    let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
+    for (download, found) in downloads.iter().zip(present) {
+        match found {
             Some(found) => blobs.0.extend(found),
             None => missing.push(download),
         }
@@ -97,10 +99,10 @@ fn fetch_all(
 ) -> Result<Vec<Found>, Error> {
     let client = http::Client::lazy(sources.policy.clone());
     let outcomes =
-        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress));
+        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress))?;
     let (mut fetched, mut failed) = (Vec::new(), Vec::new());
-    for outcome in outcomes.into_iter().flatten() {
-        match outcome? {
+    for outcome in outcomes {
+        match outcome {
             Ok(found) => fetched.push(found),
             Err(file) => failed.push(file),
         }
@@ -220,7 +222,7 @@ fn stream(
 ) -> Result<Found, (Fault, bool)> {
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
-    let mut body = Body::new(http::Resumable::new(connected, url, part, download.size, task), download, task);
+    let mut body = Body::new(resume::Resumable::new(connected, url, part, download.size, task), download, task);
     let outcome = take(download, &mut body, store, Destination::Part);
     let spliced = body.source().is_spliced();
     match outcome {
@@ -251,7 +253,7 @@ fn take<R: std::io::Read>(
         Content::Binary(member) => {
             let kept = match landing {
                 Destination::Part => body.drain().map(|()| store.finished_part(&download.pin)),
-                Destination::Temporary => store.keep(body),
+                Destination::Temporary => store.stage(body),
             };
             let kept = kept.map_err(|why| body.fault(why))?;
             let sha256 = match body.verify()? {

@@ -24,6 +24,8 @@ pub struct Digest<const N: usize>([u8; N]);
 
 /// A SHA-256 digest (FIPS 180-4).
 pub type Sha256 = Digest<32>;
+/// An MD5 digest (RFC 1321), which Debian's `md5sums` lists; it protects against nobody.
+pub type Md5 = Digest<16>;
 /// A SHA-512 digest (FIPS 180-4).
 pub type Sha512 = Digest<64>;
 
@@ -50,9 +52,15 @@ impl Sha256 {
 }
 
 impl<const N: usize> Digest<N> {
-    /// The digest itself.
+    /// Without any encoding.
     pub fn as_bytes(&self) -> &[u8; N] {
         &self.0
+    }
+}
+
+impl From<md5::Md5> for Md5 {
+    fn from(hasher: md5::Md5) -> Self {
+        Self(hasher.finalize().into())
     }
 }
 

@@ -135,8 +135,7 @@ impl Contents {
             self.kept.insert(name.clone(), text);
         }
         if let Some(md5) = md5 {
-            let digest = md5.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            self.md5.insert(name.clone(), digest);
+            self.md5.insert(name.clone(), crate::hash::Md5::from(md5).to_string());
         }
         self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256), link: None });
         Ok(())

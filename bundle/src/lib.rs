@@ -99,9 +99,7 @@ pub fn build(
             let input = assemble::assemble(output, from, &written)?;
             Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
         });
-        for files in files.into_iter().flatten() {
-            written.extend(files?);
-        }
+        written.extend(files?.into_iter().flatten());
     }
     let manifest = Manifest::new(&plan, pki.window(), &mut written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.

@@ -6,7 +6,6 @@ pub mod codec;
 pub mod compress;
 pub mod cpio;
 pub mod deb;
-pub mod deflate;
 pub mod fat;
 pub mod iso;
 pub mod pieces;

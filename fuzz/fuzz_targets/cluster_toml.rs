@@ -1,10 +1,17 @@
-//! `cluster.toml`: it is taken, or its faults can be shown.
+//! `cluster.toml`: it is accepted, or its errors can be shown.
 #![no_main]
 
-use kube_bundle::spec::ClusterSpec;
+use std::sync::LazyLock;
+
+use kube_bundle::recipe::embedded;
+use kube_bundle::spec::{ClusterSpec, RoleCatalog};
+
+static ROLES: LazyLock<RoleCatalog> =
+    LazyLock::new(|| embedded::load("v1.16.0").expect("an embedded recipe loads").role_catalog());
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
-    match ClusterSpec::parse("cluster.toml", text) {
+    let _ = ClusterSpec::recipe_of(text);
+    match ClusterSpec::parse("cluster.toml", text, &ROLES) {
         Ok((spec, warnings)) => {
             assert!(!spec.nodes.is_empty());
             warnings.render(false);

@@ -1,7 +1,5 @@
 //! Whatever a server does, the store ends with the right bytes or with none.
 
-use std::time::Duration;
-
 use kube_bundle::hash::Sha256;
 
 use crate::harness::{COMPONENTS, Run, Workspace, component, program};
@@ -10,7 +8,7 @@ use crate::server::{Reply, Request, Server, dead_address, tls_config};
 pub(crate) const SIZE: usize = 300_000;
 
 /// Serves the right files, except that `kubectl` is answered by `kubectl`.
-fn server(kubectl: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> Server {
+pub(crate) fn server(kubectl: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) -> Server {
     Server::start(move |request| {
         let name = request.path.trim_start_matches('/');
         let body = program(name, SIZE);
@@ -19,7 +17,7 @@ fn server(kubectl: impl Fn(&Request, &[u8]) -> Reply + Send + Sync + 'static) ->
 }
 
 /// A user whose recipe points at `url` and nowhere else.
-fn user(url: &str) -> Workspace {
+pub(crate) fn user(url: &str) -> Workspace {
     let workspace = Workspace::small(SIZE);
     let components: Vec<_> = COMPONENTS.iter().map(|name| component(name, url, &program(name, SIZE))).collect();
     workspace.recipe(&components.concat());
@@ -147,17 +145,6 @@ fn a_range_that_lies_is_not_believed() {
     });
     let workspace = user(&server.url());
     fetch(&workspace).success();
-    assert_whole(&workspace);
-}
-
-#[test]
-fn a_server_that_falls_silent_is_left_and_tried_again() {
-    let server = server(|request, body| match request.before {
-        0 => Reply { stall: Duration::from_secs(3), ..Reply::file(request, body, "\"same\"").cut(1000) },
-        _ => Reply::file(request, body, "\"same\""),
-    });
-    let workspace = user(&server.url());
-    fetch(&workspace).success().says(&["nothing arrived in time"]);
     assert_whole(&workspace);
 }
 

@@ -1,6 +1,6 @@
 //! `kill -9` at any moment costs time and nothing else.
 
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use kube_bundle::hash::Sha256;
@@ -9,6 +9,13 @@ use crate::harness::{COMPONENTS, Workspace, component, files, program};
 use crate::server::{Reply, Server};
 
 const SIZE: usize = 400_000;
+
+/// Waits until a child has come as far as `so_far` says, however busy the machine is, or has ended.
+fn wait_until(child: &mut Child, so_far: impl Fn() -> bool) {
+    while !so_far() && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
 
 #[test]
 fn a_fetch_killed_again_and_again_ends_in_the_right_bytes() {
@@ -22,7 +29,12 @@ fn a_fetch_killed_again_and_again_ends_in_the_right_bytes() {
     workspace.recipe(&components.concat());
     for round in 0..12 {
         let mut child = workspace.command(&["fetch"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(20 + 17 * round));
+        // The first ones are killed while they start, the others once bytes of a file are there.
+        let partial = workspace.path("cache/kube-bundle/partial");
+        let has_bytes =
+            || files(&partial).iter().any(|(name, (_, bytes))| name.ends_with(".part") && !bytes.is_empty());
+        wait_until(&mut child, || round < 2 || has_bytes());
+        std::thread::sleep(Duration::from_millis(17 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         // What stands under a digest's name is what the name says, at every moment.
@@ -48,6 +60,7 @@ fn a_build_killed_at_any_moment_leaves_the_old_output_and_the_next_one_goes_on()
         workspace.write("recipe/roles/master/manifests/kubelet-bootstrap.yaml", format!("# round {round}\n"));
         let mut child =
             workspace.command(&["build", "--offline"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        wait_until(&mut child, || round < 2 || workspace.path("out/.small.building").exists());
         std::thread::sleep(Duration::from_millis(5 + 9 * round));
         child.kill().unwrap();
         let done = child.wait().unwrap().success();
@@ -78,7 +91,7 @@ fn a_pki_killed_while_it_is_made_is_completed_by_the_next_build() {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(60 + 120 * round));
+        wait_until(&mut child, || files(&workspace.path("pki")).len() >= 2 * round);
         child.kill().unwrap();
         child.wait().unwrap();
     }

@@ -35,6 +35,8 @@ mod repository;
 mod restarts;
 mod secrets;
 mod seeds;
+mod sharing;
+mod slow;
 mod spec;
 mod tarball;
 mod verify;

@@ -31,6 +31,8 @@ pub(crate) struct Reply {
     pub(crate) endless: bool,
     /// Bytes between two short pauses, to be slow.
     pub(crate) drip: Option<usize>,
+    /// How long such a pause is.
+    pub(crate) pause: Duration,
 }
 
 impl Reply {
@@ -44,6 +46,7 @@ impl Reply {
             stall: Duration::ZERO,
             endless: false,
             drip: None,
+            pause: Duration::from_millis(5),
         }
     }
 
@@ -154,7 +157,7 @@ fn answer(mut stream: impl Read + Write, handler: &Handler, log: &Mutex<Vec<Requ
                 return;
             }
             if reply.drip.is_some() {
-                std::thread::sleep(Duration::from_millis(5));
+                std::thread::sleep(reply.pause);
             }
         }
         if !reply.endless {

@@ -120,6 +120,7 @@ pub(super) fn jobs(asked: Option<u16>) -> usize {
 }
 
 /// Where files come from, as the arguments say.
+#[expect(clippy::disallowed_methods, reason = "a command looks at the directories that it is given")]
 pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
     use crate::fetch::mirror::Mirror;
     if args.offline && args.from.iter().any(|mirror| matches!(mirror, Mirror::Url(_))) {

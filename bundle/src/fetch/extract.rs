@@ -33,7 +33,7 @@ pub(super) fn members(
             return Err(io::Error::other(format!("`{path}` unpacks to more than any release holds")));
         }
         let mut reader = HashingReader::new(&mut entry);
-        let file = store.keep(&mut reader)?;
+        let file = store.stage(&mut reader)?;
         let (sha256, _) = reader.finish();
         if found.insert(path.clone(), (file, sha256)).is_some() {
             return Err(io::Error::other(format!("`{path}` is in the archive twice")));

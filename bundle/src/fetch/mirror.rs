@@ -92,7 +92,8 @@ fn upstream_paths(urls: &[String]) -> impl Iterator<Item = &str> {
     urls.iter().filter_map(|url| url.split_once("://")?.1.split_once('/').map(|(_, path)| path))
 }
 
-/// A file below `directory`: by its name, or where upstream has it.
+/// A file below `directory`: by its name, or at the path of one of the URLs.
+#[expect(clippy::disallowed_methods, reason = "this module looks for files in mirror directories")]
 pub fn find_local(directory: &Path, file: &str, urls: &[String]) -> Option<PathBuf> {
     [file].into_iter().chain(upstream_paths(urls)).map(|path| directory.join(path)).find(|path| path.is_file())
 }

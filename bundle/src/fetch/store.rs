@@ -3,16 +3,17 @@
 //! ```text
 //! blobs/sha256/ab/abcdef…     a verified file; its name is its digest
 //! archives/sha512-….json      which files came out of a verified archive, by their path in it
-//! partial/….                  bytes that arrived of a file; `fetch::part` says how they look
-//! pieces/….                   compressed blobs; `pack::pieces` says how they look
+//! partial/….                  incomplete downloads; see `fetch::part`
+//! pieces/….                   compressed blobs; see `pack::pieces`
 //! tmp/                        files being written; leftovers of a killed run are removed when the store opens
 //! ```
 //!
-//! Nothing appears under `blobs/` except by a rename of a complete, verified, synced file, so a kill at any
-//! moment leaves either the whole or nothing.
+//! A file appears under `blobs/` only by the rename of a complete, verified, synced file, so after a kill at any moment a
+//! blob is either there and right, or not there.
 //!
-//! A blob is dated 1970 when its digest was right. Whoever writes to it dates it anew, so one of that date is not read
-//! only to be hashed again; whoever reads it for its bytes hashes them, and reports what a disk forgot.
+//! The modification time of a blob whose digest was right is set to 1970. Writing to it changes that, so a blob still dated
+//! 1970 need not be hashed at every start. Bytes that changed without a write (a failing disk) are found by the code that
+//! uses them: it hashes what it reads.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -28,7 +29,7 @@ use crate::hash::{Pin, Sha256};
 use crate::out;
 use crate::target::Mode;
 
-/// What a blob was last changed at, once it was verified.
+/// Modification time of a verified blob.
 const VERIFIED: SystemTime = SystemTime::UNIX_EPOCH;
 
 /// The store's directory.
@@ -37,12 +38,12 @@ pub struct Store {
     root: PathBuf,
     /// Locked shared as long as any store of any process is open; see [`Store::open`].
     _open: Arc<File>,
-    /// Whether a date is enough to know that a blob is whole.
+    /// Whether a blob dated [`VERIFIED`] is taken to be right without hashing it.
     trusts_dates: bool,
 }
 
-/// A file whose bytes hashed to its digest, and that nobody has written to since. Only this module makes one, and whoever
-/// uses the bytes hashes them.
+/// A file of the store whose bytes hashed to its digest, and that nobody has written to since. Only this module makes one.
+/// Code that uses the bytes hashes them again, and reports [`Blob::damaged`] if they changed.
 #[derive(Debug, Clone)]
 pub struct Blob {
     path: PathBuf,
@@ -51,12 +52,12 @@ pub struct Blob {
 }
 
 impl Blob {
-    /// Length in bytes.
+    /// Bytes.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// Digest.
+    /// Of all its bytes; also its name in the store.
     pub fn sha256(&self) -> Sha256 {
         self.sha256
     }
@@ -72,20 +73,21 @@ impl Blob {
         Self { path, size, sha256 }
     }
 
-    /// Opens it for reading.
+    /// For reading.
     #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
     pub fn open(&self) -> io::Result<File> {
         File::open(&self.path)
     }
 
-    /// What to say when its bytes turn out to be others. It is dated anew, so the next run hashes it, and fetches it again.
+    /// The error for bytes that no longer match the digest. Takes the date [`VERIFIED`] away, so that the next run hashes the
+    /// file and fetches it again.
     pub fn damaged(&self) -> io::Error {
         let dated = self.open().and_then(|file| file.set_modified(VERIFIED + Duration::from_secs(1)));
         io::Error::other(Damaged { path: self.path.clone(), is_dated: dated.is_ok() })
     }
 }
 
-/// A stored file whose bytes are others than its digest says.
+/// A blob whose bytes no longer match its digest.
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` is damaged", path.display())]
 pub struct Damaged {
@@ -104,7 +106,7 @@ impl Damaged {
     }
 }
 
-/// A temporary file of the store, complete but not yet verified. The last copy that goes removes it.
+/// A complete file of the store that is not verified yet. A temporary one is removed with the last clone of this.
 #[derive(Debug, Clone)]
 pub(super) enum StagedFile {
     Temporary(Arc<NamedTempFile>),
@@ -130,7 +132,7 @@ impl StagedFile {
         })
     }
 
-    /// The first bytes.
+    /// The first bytes: as many as an ELF header needs.
     #[expect(clippy::disallowed_methods, reason = "the store reads its own files")]
     pub(super) fn head(&self) -> io::Result<Vec<u8>> {
         let mut head = Vec::new();
@@ -139,25 +141,29 @@ impl StagedFile {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the room that touches the store's disk")]
+#[expect(clippy::disallowed_methods, reason = "this module writes the store")]
 impl Store {
-    /// Opens the store at `root`, making it if need be. Whoever finds nobody else in it removes the temporary
-    /// files of killed runs.
+    /// Opens the store at `root`, making it if need be. If no other process has it open, temporary files of killed runs are
+    /// removed.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = root.into();
         for directory in ["blobs/sha256", "archives", "partial", "tmp"] {
             let path = root.join(directory);
-            std::fs::create_dir_all(&path).map_err(|source| Error::Store { verb: "create", path, source })?;
+            out::make_directory(&path, Mode::EXECUTABLE).map_err(|source| Error::Store {
+                verb: "create",
+                path,
+                source,
+            })?;
         }
         let path = root.join("tmp.lock");
         let failed = |verb| {
             let path = path.clone();
             move |source| Error::Store { verb, path, source }
         };
-        let lock = File::create(&path).map_err(failed("create"))?;
+        let lock = out::open_lock_file(&path).map_err(failed("create"))?;
         if lock.try_lock().is_ok() {
             for entry in std::fs::read_dir(root.join("tmp")).into_iter().flatten().flatten() {
-                // What can't be removed now is tried again next time.
+                // One that can't be removed is tried again the next time.
                 let _ = std::fs::remove_file(entry.path());
             }
             lock.unlock().map_err(failed("unlock"))?;
@@ -166,13 +172,13 @@ impl Store {
         Ok(Self { root, _open: Arc::new(lock), trusts_dates: true })
     }
 
-    /// The same store, in which every file is hashed before it is taken for whole.
+    /// The same store, with every blob hashed when it is looked up.
     #[must_use]
     pub fn verify_all(self) -> Self {
         Self { trusts_dates: false, ..self }
     }
 
-    /// Its directory.
+    /// The store's directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -182,13 +188,13 @@ impl Store {
         self.root.join("pieces")
     }
 
-    /// Where one of them is.
+    /// Path of one compressed blob; `how` names the codec, its settings and its version.
     pub fn pieces(&self, how: &str, sha256: Sha256) -> PathBuf {
         let name = sha256.to_string();
         self.compressed_directory().join(how).join(&name[..2]).join(&name)
     }
 
-    /// A file that will be put somewhere in the store, or goes.
+    /// A new file on the store's file system, removed when dropped unless it is renamed.
     pub fn temporary(&self) -> io::Result<NamedTempFile> {
         NamedTempFile::new_in(self.root.join("tmp"))
     }
@@ -198,7 +204,7 @@ impl Store {
         self.root.join("blobs/sha256").join(&name[..2]).join(&name)
     }
 
-    /// A verified file, if it is there and still what its name says. A damaged one is reported.
+    /// Looks up a blob. For a damaged one, `damaged` is called with a message, and the answer is `None`.
     pub(super) fn blob(&self, sha256: Sha256, damaged: impl FnOnce(&str)) -> Result<Option<Blob>, Error> {
         let path = self.blob_path(sha256);
         let file = match File::open(&path) {
@@ -219,7 +225,7 @@ impl Store {
                 }
                 Ok(Some(Blob { path, size, sha256 }))
             }
-            // It stays: whoever fetches it again puts the right one in its place.
+            // It stays until a new download replaces it.
             Ok(_) => {
                 damaged(&format!("`{}` is damaged", path.display()));
                 Ok(None)
@@ -228,7 +234,7 @@ impl Store {
         }
     }
 
-    /// What a verified archive was found to hold.
+    /// Digests of the members that were extracted from an archive earlier, by their path in it.
     pub(super) fn archive(&self, pin: &Pin) -> Option<BTreeMap<String, Sha256>> {
         let text = std::fs::read(self.archive_path(pin)).ok()?;
         serde_json::from_slice(&text).ok()
@@ -246,8 +252,8 @@ impl Store {
         self.root.join("archives").join(format!("{}.json", pin.file_stem()))
     }
 
-    /// Copies `reader` to a temporary file. An error of the disk carries a [`Fault`].
-    pub(super) fn keep(&self, reader: &mut impl Read) -> io::Result<StagedFile> {
+    /// Copies `reader` to a temporary file. An error of the disk carries a [`Fault`], so it can be told from one of `reader`.
+    pub(super) fn stage(&self, reader: &mut impl Read) -> io::Result<StagedFile> {
         let failed = |source: io::Error| {
             let kind = source.kind();
             io::Error::new(kind, Fault::Disk { verb: "write to", path: self.root.join("tmp"), source })
@@ -263,7 +269,7 @@ impl Store {
                     file.write_all(&buffer[..count]).map_err(failed)?;
                     written += count as u64;
                     if written - started >= 4 << 20 {
-                        out::start_writing(file.as_file(), started, written - started);
+                        out::start_writeback(file.as_file(), started, written - started);
                         started = written;
                     }
                 }
@@ -273,7 +279,7 @@ impl Store {
         }
     }
 
-    /// Makes a verified file a blob: synced, then renamed to its digest.
+    /// Turns a file whose digest was checked into a blob: synced, then renamed to its digest.
     pub(super) fn admit(&self, file: &StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
         let path = self.blob_path(sha256);
         let failed = |verb| {
@@ -281,9 +287,7 @@ impl Store {
             move |source| Fault::Disk { verb, path, source }
         };
         let size = std::fs::metadata(file.path()).map_err(failed("look at"))?.len();
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(failed("create the directory of"))?;
-        }
+        out::make_parent(&path).map_err(failed("create the directory of"))?;
         File::open(file.path())
             .and_then(|file| file.set_modified(VERIFIED).and_then(|()| file.sync_all()))
             .map_err(failed("sync"))?;

@@ -72,8 +72,8 @@ fn md5sums(package: &DebianPackage, cache: &CompressedCache) -> io::Result<Strin
     for (path, entry) in package.tree.files().filter(|(path, entry)| !is_conffile(path, entry)) {
         let digest = match &entry.content {
             Content::Directory | Content::Link(_) | Content::Secret(_) => continue,
-            Content::Bytes(bytes) => Md5::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
-            Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_owned(),
+            Content::Bytes(bytes) => crate::hash::Md5::from(Md5::new_with_prefix(bytes)).to_string(),
+            Content::Blob(blob) => cache.get(blob, package.compression)?.md5().to_string(),
             Content::WrittenFile(_) => return Err(io::Error::other("a package carries no artifact")),
         };
         lines += &format!("{digest}  {path}\n");

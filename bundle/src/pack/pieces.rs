@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use md5::{Digest as _, Md5};
+use md5::Digest as _;
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
@@ -23,7 +23,7 @@ use tempfile::NamedTempFile;
 use super::codec::{self, Record};
 use super::prune::{CACHE_LIMIT, prune};
 use crate::fetch::{Blob, Store};
-use crate::hash::{Hasher, Sha256};
+use crate::hash::{Hasher, Md5, Sha256};
 use crate::out;
 use crate::progress::{Progress, Task};
 use crate::spec::Compression;
@@ -42,15 +42,15 @@ pub struct Pieces {
 /// What is known of a blob once it was compressed.
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
-    /// MD5 of the content, which packages list, in hexadecimal digits.
-    md5: String,
+    /// Of the content; packages list it.
+    md5: Md5,
     records: Vec<Record>,
 }
 
 impl Pieces {
-    /// MD5 of the content, in hexadecimal digits.
-    pub fn md5(&self) -> &str {
-        &self.index.md5
+    /// MD5 of the content.
+    pub fn md5(&self) -> Md5 {
+        self.index.md5
     }
 
     /// What a decoder is told of each.
@@ -94,8 +94,7 @@ pub fn ensure_compressed(
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
     let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
-    let found = workers::each(threads, &wanted, |one| read(&place(one), one.0.size(), progress));
-    let found = found.into_iter().flatten().collect::<io::Result<Vec<_>>>()?;
+    let found = workers::each(threads, &wanted, |one| read(&place(one), one.0.size(), progress))?;
 
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
     let jobs = missing.map(|(one, _)| Ok(CompressionJob::new(&one.0, one.1, place(one), store.temporary()?)));
@@ -117,10 +116,8 @@ fn work(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io:
     let total = jobs.iter().map(|job| job.blob.size()).sum();
     let task = progress.task("compressing", Some(total));
     let blocks: Vec<_> = jobs.iter().flat_map(|job| (0..job.blocks()).map(move |block| (job, block))).collect();
-    let done = workers::each(threads, &blocks, |(job, block)| job.compress(*block, task.as_ref()));
-    done.into_iter().flatten().collect::<io::Result<Vec<()>>>()?;
-    let done = workers::each(threads, jobs, CompressionJob::finish);
-    done.into_iter().flatten().collect()
+    workers::each(threads, &blocks, |(job, block)| job.compress(*block, task.as_ref()))?;
+    workers::each(threads, jobs, CompressionJob::finish)
 }
 
 /// Where one blob is compressed.
@@ -139,7 +136,7 @@ struct OrderedWriter {
     sha256: Hasher,
     /// Of the content, as it was compressed: other bytes must not become pieces under the blob's name.
     content: Hasher,
-    md5: Md5,
+    md5: md5::Md5,
     records: Vec<Record>,
     /// Pieces whose turn has not come.
     early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
@@ -151,7 +148,7 @@ impl CompressionJob {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
             content: Hasher::default(),
-            md5: Md5::new(),
+            md5: md5::Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
         };
@@ -190,7 +187,7 @@ impl CompressionJob {
     /// Puts the pieces where others will look for them.
     fn finish(&self) -> io::Result<(Name, Pieces)> {
         let mut writer = self.writer().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
-        let md5 = std::mem::take(&mut writer.md5).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5 = Md5::from(std::mem::take(&mut writer.md5));
         let index = Index { md5, records: std::mem::take(&mut writer.records) };
         let text = serde_json::to_vec(&index)?;
         writer.write(&text)?;

@@ -84,6 +84,11 @@ impl PkiDir {
         self.path(&format!("{id}-key.pem"))
     }
 
+    /// Whether there is a file of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
     pub(super) fn has_certificate(&self, id: &str) -> bool {
         self.certificate_path(id).exists()
     }

@@ -104,7 +104,7 @@ impl Run<'_> {
     /// The key for encryption at rest, `None` if none was drawn yet. etcd holds what was encrypted with it, so it is
     /// drawn once and never again.
     pub(super) fn existing_encryption_key(&self) -> Result<Option<Secret>, Error> {
-        if !self.directory.path(ENCRYPTION_KEY).exists()
+        if !self.directory.has(ENCRYPTION_KEY)
             && let Some(leaf) = self.dependent(ENCRYPTION_KEY)
         {
             return Err(Error::Lost { id: ENCRYPTION_KEY.to_owned(), leaf });
@@ -115,9 +115,8 @@ impl Run<'_> {
 }
 
 fn generate(wanted: &[Wanted<'_>], algorithm: KeyAlgorithm, jobs: usize) -> Result<Vec<(CertId, HeldKey)>, Error> {
-    let made = workers::each(jobs, wanted, |(id, replaced)| {
+    workers::each(jobs, wanted, |(id, replaced)| {
         let key = Key::generate(algorithm).map(|key| ((*id).clone(), HeldKey { key, replaced: *replaced }));
         key.map_err(|why| Error::Crypto { verb: "make a key for", id: (*id).clone(), why })
-    });
-    made.into_iter().flatten().collect()
+    })
 }

@@ -246,22 +246,12 @@ impl<'a> Table<'a> {
 
 /// The known key with the smallest edit distance to `name`, if that is at most 2.
 fn nearest<'k>(name: &str, known: &BTreeSet<&'k str>) -> Option<&'k str> {
-    known.iter().map(|key| (edits(name, key), *key)).filter(|(distance, _)| *distance <= 2).min().map(|(_, key)| key)
-}
-
-/// Levenshtein distance.
-fn edits(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.iter().enumerate() {
-            let cost = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
+    known
+        .iter()
+        .map(|key| (strsim::levenshtein(name, key), *key))
+        .filter(|(distance, _)| *distance <= 2)
+        .min()
+        .map(|(_, key)| key)
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ fn compare_entry(report: &mut Report, path: &str, expected: &Expected, found: &M
         (Content::Link(target), None) if found.link.as_ref() == Some(target) => {}
         (Content::Directory, _) => report.fault(format!("{path}: expected a directory, got {}", kind(found))),
         (Content::Link(target), _) => {
-            report.fault(format!("{path}: expected a link to `{target}`, got {}", kind(found)))
+            report.fault(format!("{path}: expected a link to `{target}`, got {}", kind(found)));
         }
         (Content::File { .. }, None) => report.fault(format!("{path}: expected a file, got {}", kind(found))),
         (Content::File { sha256, md5 }, Some((got, size))) => {

@@ -67,6 +67,5 @@ pub(super) fn pass(binaries: &Path) -> Result<()> {
     let blocks: Vec<_> = programs.iter().flat_map(|program| program.chunks(codec::block(how))).collect();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let done = kube_bundle::workers::each(processors, &blocks, |content| codec::piece(how, content));
-    done.into_iter().flatten().collect::<std::io::Result<Vec<_>>>().context("could not compress")?;
-    Ok(())
+    done.map(drop).context("could not compress")
 }

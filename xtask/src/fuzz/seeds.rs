@@ -42,10 +42,7 @@ pub(super) fn write(corpus: &Path) -> Result<()> {
     texts(corpus)?;
     corpus.add("iso", "tiny", &volumes::iso()[16 * 2048..])?;
     corpus.add("fat", "tiny", &volumes::fat())?;
-    corpus.add("cpio", "tiny", &volumes::cpio())?;
-    corpus.add("deflate", "text", b"\x05to be or not to be, that is the question")?;
-    corpus.add("deflate", "zeros", &[1; 5000])?;
-    corpus.add("deflate", "stored", b"\x00\x01\x02\x00\xfd\xff\x07\x08\x03\x00")
+    corpus.add("cpio", "tiny", &volumes::cpio())
 }
 
 /// Adds every artifact of a build with programs of 64 bytes.

@@ -1,0 +1,209 @@
+//! An output directory that is replaced as a whole.
+//!
+//! It is built beside its place and exchanged with what was there, so a failed or killed run leaves the old one untouched.
+//! Beside an output `roc` these may be seen while a build runs, or after it was killed:
+//!
+//! ```text
+//! .roc.lock       held by the build that writes there; two at a time would mix their files
+//! .roc.building   the new directory
+//! .roc.old        the old one, on file systems that can't exchange two names in one step
+//! ```
+#![expect(clippy::disallowed_methods, reason = "this module replaces output directories")]
+
+use std::collections::BTreeSet;
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
+use super::{list, make_directory, open_lock_file, parent_of, set_mode, sync_parent};
+use crate::target::Mode;
+
+/// Why an output directory can't be written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The operating system refused.
+    #[error("could not {verb} `{}`", path.display())]
+    Io {
+        /// What was attempted.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The output path exists, and no build wrote it.
+    #[error("`{}` exists and is no bundle", .0.display())]
+    Foreign(PathBuf),
+    /// The bundle at the output path holds files that its manifest doesn't list.
+    #[error("`{}` holds files that no build wrote:{}", path.display(), files.iter().map(|file| format!("\n  {file}")).collect::<String>())]
+    Extra {
+        /// The bundle.
+        path: PathBuf,
+        /// Which files.
+        files: Vec<String>,
+    },
+    /// Another build holds the lock of this output path.
+    #[error("another build is writing `{}`", .0.display())]
+    Busy(PathBuf),
+    /// Somebody put a symbolic link where the lock file belongs.
+    #[error("could not lock `{}`: it is a symbolic link, and no build makes one there", .0.display())]
+    LockIsLink(PathBuf),
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Foreign(_) => Some("choose another directory with `-o`, or move this one away"),
+            Self::Extra { .. } => Some("move them elsewhere, or choose another directory with `-o`"),
+            Self::Busy(_) => Some("wait for it, or choose another directory with `-o`"),
+            Self::LockIsLink(_) => Some("remove the link, or choose another directory with `-o`"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { verb, path, source }
+}
+
+/// Which files of a directory an earlier build wrote; `None` if no build wrote it.
+pub type Own = fn(&Path) -> Option<BTreeSet<String>>;
+
+/// An output directory that is being built. Dropped before [`Staging::finish`], it leaves the old output as it was.
+#[derive(Debug)]
+pub struct Staging {
+    target: PathBuf,
+    building: PathBuf,
+    own: Own,
+    _lock: File,
+}
+
+impl Staging {
+    /// Makes an empty directory beside `target`, after checking that `target` may be replaced. If `target` is a symbolic
+    /// link, the directory that it leads to is replaced.
+    pub fn begin(target: &Path, own: Own) -> Result<Self, Error> {
+        let target = resolve(target)?;
+        let parent = parent_of(&target);
+        make(parent, Mode::EXECUTABLE)?;
+        let lock = lock(&beside(&target, "lock"), &target)?;
+        recover(&target)?;
+        may_be_replaced(&target, own)?;
+        let building = beside(&target, "building");
+        remove(&building)?;
+        DirBuilder::new().create(&building).map_err(failed("create", &building))?;
+        // Whatever the umask: private files and directories inside have modes of their own.
+        set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
+        Ok(Self { target, building, own, _lock: lock })
+    }
+
+    /// Where to write the file that will be `path` in the output. Its directories are made with `directory_mode`, so those
+    /// for keys are 0700 before anything is in them.
+    pub fn place(&self, path: &str, directory_mode: Mode) -> Result<PathBuf, Error> {
+        let full = self.building.join(path);
+        if let Some(parent) = full.parent().filter(|parent| *parent != self.building) {
+            make(parent, directory_mode)?;
+        }
+        Ok(full)
+    }
+
+    /// Puts the directory in its place and removes the old one, unless somebody has put files of their own into that since
+    /// the build began.
+    pub fn finish(self) -> Result<(), Error> {
+        let (building, target) = (&self.building, &self.target);
+        may_be_replaced(target, self.own)?;
+        if !target.exists() {
+            std::fs::rename(building, target).map_err(failed("rename to", target))?;
+        } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
+            remove(building)?;
+        } else {
+            // A file system without exchange: for a moment neither is in place, and both exist.
+            let old = beside(target, "old");
+            std::fs::rename(target, &old).map_err(failed("move aside", target))?;
+            std::fs::rename(building, target).map_err(failed("rename to", target))?;
+            remove(&old)?;
+        }
+        sync_parent(target).map_err(failed("sync the directory of", target))
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a success there is nothing left; after a failure the next run would remove it as well.
+        let _ = remove(&self.building);
+        let _ = std::fs::remove_file(beside(&self.target, "lock"));
+    }
+}
+
+/// A hidden name beside an output directory; they are listed above.
+fn beside(target: &Path, ending: &str) -> PathBuf {
+    target.with_file_name(format!(".{}.{ending}", target.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+fn resolve(target: &Path) -> Result<PathBuf, Error> {
+    match std::fs::symlink_metadata(target) {
+        Ok(there) if there.is_symlink() => std::fs::canonicalize(target).map_err(failed("follow the link", target)),
+        _ if target.file_name().is_none() => Err(Error::Foreign(target.to_owned())),
+        _ => Ok(target.to_owned()),
+    }
+}
+
+/// After a kill between the two renames of a file system without exchange, the old output is the only one.
+fn recover(target: &Path) -> Result<(), Error> {
+    let old = beside(target, "old");
+    match (old.exists(), target.exists()) {
+        (true, false) => std::fs::rename(&old, target).map_err(failed("put back", target)),
+        (true, true) => remove(&old),
+        _ => Ok(()),
+    }
+}
+
+/// Takes the lock at `path`. Its holder removes the file, which may happen between opening and locking it here; then the
+/// lock is of a file that nobody else will find, and a new one is made.
+fn lock(path: &Path, target: &Path) -> Result<File, Error> {
+    loop {
+        let file = open_lock_file(path).map_err(|why| match why.raw_os_error() {
+            Some(code) if code == Errno::LOOP.raw_os_error() => Error::LockIsLink(path.to_owned()),
+            _ => failed("lock", path)(why),
+        })?;
+        file.try_lock().map_err(|why| match why {
+            TryLockError::WouldBlock => Error::Busy(target.to_owned()),
+            TryLockError::Error(why) => failed("lock", path)(why),
+        })?;
+        let held = file.metadata().map_err(failed("look at", path))?.ino();
+        if std::fs::metadata(path).is_ok_and(|there| there.ino() == held) {
+            return Ok(file);
+        }
+    }
+}
+
+fn make(path: &Path, mode: Mode) -> Result<(), Error> {
+    make_directory(path, mode).map_err(failed("create", path))
+}
+
+fn remove(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_dir_all(path) {
+        Err(why) if why.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(why)),
+        _ => Ok(()),
+    }
+}
+
+/// Only a complete bundle without other files is replaced, so that nothing a person put there is lost.
+fn may_be_replaced(target: &Path, own: Own) -> Result<(), Error> {
+    let files = match list(target) {
+        Ok(files) => files,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => return Err(failed("list", target)(why)),
+    };
+    if files.is_empty() {
+        return Ok(());
+    }
+    let Some(own) = own(target) else { return Err(Error::Foreign(target.to_owned())) };
+    let extra: Vec<_> = files.into_iter().filter(|file| !own.contains(file)).collect();
+    if extra.is_empty() { Ok(()) } else { Err(Error::Extra { path: target.to_owned(), files: extra }) }
+}
