@@ -80,7 +80,7 @@ impl Error {
     }
 }
 
-/// What a damaged blob made fail is not the fault of what was written then.
+/// Reports a damaged blob as such, not as an error of what was being written.
 fn failed(why: io::Error, other: impl FnOnce(io::Error) -> Error) -> Error {
     why.downcast().map_or_else(other, Error::Damaged)
 }
