@@ -1,9 +1,8 @@
 //! From planned downloads to verified files.
 //!
-//! A [`Blob`] comes out of here and nowhere else, after its length, its digest and its ELF header were right; those of a
-//! stored one were so when it was stored.
-//! Sources are tried in order; a wrong one is named and left, and nothing of it is kept. Offline, the network
-//! is not even configured.
+//! Only this module makes a [`Blob`], after its length, digest and ELF header were right; for one from the store, they were
+//! checked when it was stored. Sources are tried in order. One that serves wrong bytes is reported, nothing of it is kept,
+//! and the next one is tried. Offline, no network client is configured at all.
 
 mod body;
 mod elf;
@@ -30,14 +29,14 @@ use mirror::{Mirror, Place};
 pub use policy::Policy;
 pub use store::{Blob, Damaged, Store};
 
-/// How to get at files.
+/// Where files may come from, and how they are fetched.
 #[derive(Debug)]
 pub struct Sources {
     /// Tried before the recipe's own URLs, in this order.
     pub mirrors: Vec<Mirror>,
     /// Never touch the network.
     pub offline: bool,
-    /// How many downloads at a time.
+    /// Downloads at a time.
     pub jobs: usize,
     /// Timeouts and retries.
     pub policy: Policy,
@@ -54,7 +53,7 @@ impl Blobs {
     }
 }
 
-/// Makes sure that every component of the plan is in the store.
+/// Makes sure that every component of the plan is in the store. The error names every file that could not be had.
 pub fn fetch(
     downloads: &[Download],
     store: &Store,
@@ -90,7 +89,7 @@ fn describe(download: &Download) -> String {
 
 type Found = Vec<(String, Blob)>;
 
-/// Fetches on several threads. One file that can't be had doesn't keep the others from being fetched.
+/// Fetches on several threads. After one file failed, the others are still fetched.
 fn fetch_all(
     downloads: &[&Download],
     store: &Store,
@@ -110,7 +109,7 @@ fn fetch_all(
     if failed.is_empty() { Ok(fetched) } else { Err(Error::Failed { failed }) }
 }
 
-/// One file, or every place that did not have it; the error is one that concerns all files.
+/// One file. The inner error is about this file and lists all places tried; the outer one ends the whole fetch.
 fn fetch_one(
     download: &Download,
     store: &Store,
@@ -120,7 +119,7 @@ fn fetch_one(
 ) -> Result<Result<Found, FailedDownload>, Error> {
     let _lock = store
         .lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {}", download.file)))?;
-    // Whoever held the lock may have fetched it.
+    // Another process that held the lock may have fetched it.
     if let Some(found) = present(download, store, progress)? {
         return Ok(Ok(found));
     }
@@ -140,16 +139,16 @@ fn fetch_one(
         if !matches!(fault, Fault::Absent(_)) {
             progress.warn(&format!("{place}: {fault}"));
         }
-        let hopeless = matches!(fault, Fault::Disk { .. });
+        let is_disk = matches!(fault, Fault::Disk { .. });
         tried.push((place.to_string(), fault));
-        if hopeless {
+        if is_disk {
             break;
         }
     }
     Ok(Err(FailedDownload { file: download.file.clone(), pin: download.pin, tried }))
 }
 
-/// What the store has already, if it has all of it.
+/// The components of a download, if the store has all of them.
 fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Found>, Error> {
     let known = match (&download.content, &download.pin) {
         (Content::Binary(member), Pin::Sha256(sha256)) => Some(vec![(member, *sha256)]),
@@ -199,7 +198,7 @@ fn obtain(
         Place::File(path) => {
             let (file, length) = store::open_local(path)?;
             task.expect(length);
-            take(download, &mut Body::new(file, download, task), store, Destination::Temporary)
+            receive(download, &mut Body::new(file, download, task), store, Destination::Temporary)
         }
         Place::Url(url) => {
             let resumed = match stream(download, url, store, client, task) {
@@ -211,8 +210,8 @@ fn obtain(
     }
 }
 
-/// One pass over a URL. The flag says whether the bytes came in more than one piece: those may not fit
-/// together, and deserve a fresh try.
+/// Downloads from one URL. The flag of the error says whether bytes of several answers were put together: if their digest
+/// is wrong, they may be of different versions of the file, and a download from the start may succeed.
 fn stream(
     download: &Download,
     url: &str,
@@ -223,7 +222,7 @@ fn stream(
     let part = store.part(&download.pin).map_err(|fault| (fault, false))?;
     let connected = client.get().map_err(|fault| (fault, false))?;
     let mut body = Body::new(resume::Resumable::new(connected, url, part, download.size, task), download, task);
-    let outcome = take(download, &mut body, store, Destination::Part);
+    let outcome = receive(download, &mut body, store, Destination::Part);
     let spliced = body.source().is_spliced();
     match outcome {
         Err(Fault::Wrong(_)) => store.forget_part(&download.pin),
@@ -233,39 +232,39 @@ fn stream(
     outcome.map_err(|fault| (fault, spliced))
 }
 
-/// Where a body's bytes come to lie while they are read.
+/// Where the bytes of a body are stored while they are read.
 #[derive(Clone, Copy)]
 enum Destination {
-    /// In the part file, by the source's own doing.
+    /// In the part file, to which [`resume::Resumable`] has written them.
     Part,
-    /// In a temporary file, which has to be written.
+    /// In a temporary file, written by [`receive`].
     Temporary,
 }
 
-/// Reads a whole body, checks it, and admits what it yields.
-fn take<R: std::io::Read>(
+/// Reads a whole body, checks it, and adds the components in it to the store.
+fn receive<R: std::io::Read>(
     download: &Download,
     body: &mut Body<'_, R>,
     store: &Store,
-    landing: Destination,
+    destination: Destination,
 ) -> Result<Found, Fault> {
     match &download.content {
         Content::Binary(member) => {
-            let kept = match landing {
+            let staged = match destination {
                 Destination::Part => body.drain().map(|()| store.finished_part(&download.pin)),
                 Destination::Temporary => store.stage(body),
             };
-            let kept = kept.map_err(|why| body.fault(why))?;
+            let staged = staged.map_err(|why| body.fault(why))?;
             let sha256 = match body.verify()? {
                 Pin::Sha256(sha256) => sha256,
                 // The store names files by their SHA-256, and remembers which file another digest stands for.
                 pin @ Pin::Sha512(_) => {
-                    let sha256 = kept.sha256()?;
+                    let sha256 = staged.sha256()?;
                     store.remember_archive(&pin, &BTreeMap::from([(member.path.clone(), sha256)]))?;
                     sha256
                 }
             };
-            let blob = admit(member, store, &kept, sha256)?;
+            let blob = admit(member, store, &staged, sha256)?;
             Ok(vec![(member.component.clone(), blob)])
         }
         Content::Archive(members) => {
@@ -279,7 +278,7 @@ fn take<R: std::io::Read>(
             if !missing.is_empty() {
                 return Err(Fault::Wrong(format!("the archive has no `{}`", missing.join("`, `"))));
             }
-            // A file is admitted once, whatever number of components it serves.
+            // A file becomes one blob, even if several components are made of it.
             let mut index = store.archive(&pin).unwrap_or_default();
             let mut found = Found::new();
             for (path, (file, sha256)) in extracted {

@@ -1,7 +1,7 @@
 //! Digests as types, and readers that hash what passes through them.
 //!
-//! A digest is parsed once, at the edge, and travels as bytes from there. Short, long, upper-case or
-//! non-hexadecimal text never becomes a [`Sha256`].
+//! A digest is parsed once, where it enters the program. Text that is too short, too long, in upper case or not hexadecimal
+//! never becomes a [`Sha256`].
 
 use std::fmt;
 use std::io::{self, Read};
@@ -24,13 +24,13 @@ pub struct Digest<const N: usize>([u8; N]);
 
 /// A SHA-256 digest (FIPS 180-4).
 pub type Sha256 = Digest<32>;
-/// An MD5 digest (RFC 1321), which Debian's `md5sums` lists; it protects against nobody.
+/// An MD5 digest (RFC 1321), which Debian's `md5sums` lists. It detects accidents, not attacks.
 pub type Md5 = Digest<16>;
 /// A SHA-512 digest (FIPS 180-4).
 pub type Sha512 = Digest<64>;
 
 impl Sha256 {
-    /// The digest of bytes that are in memory already.
+    /// Of bytes in memory.
     pub fn of(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
@@ -38,7 +38,7 @@ impl Sha256 {
     /// The digest and the length of everything `reader` yields.
     pub fn of_reader(mut reader: impl Read) -> io::Result<(Self, u64)> {
         let mut hasher = Hasher::default();
-        // `io::copy` takes 8 KiB at a time, and the calls cost a tenth of the hashing.
+        // Reads of 8 KiB, as `io::copy` does them, would add a tenth to the time of hashing.
         let mut buffer = vec![0; 128 << 10];
         loop {
             match reader.read(&mut buffer) {
@@ -183,7 +183,7 @@ impl PinHasher {
     }
 }
 
-/// Hashes and counts.
+/// A SHA-256 digest in the making, with the number of bytes.
 #[derive(Default)]
 pub struct Hasher {
     hasher: sha2::Sha256,
@@ -208,14 +208,14 @@ impl Hasher {
     }
 }
 
-/// Hashes and counts what is read through it.
+/// A reader that passes on what it reads, and hashes it.
 pub struct HashingReader<R> {
     inner: R,
     hasher: Hasher,
 }
 
 impl<R: Read> HashingReader<R> {
-    /// Starts at zero bytes.
+    /// Nothing is read yet.
     pub fn new(inner: R) -> Self {
         Self { inner, hasher: Hasher::default() }
     }

@@ -72,7 +72,7 @@ impl Error {
     }
 }
 
-/// Reports a corrupt blob as such, not as a write error.
+/// Reports a damaged blob as such, not as an error of what was being written.
 fn failed(why: io::Error, other: impl FnOnce(io::Error) -> Error) -> Error {
     why.downcast().map_or_else(other, Error::Damaged)
 }

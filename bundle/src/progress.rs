@@ -1,35 +1,35 @@
-//! What people see of long work: bars on a terminal, lines elsewhere, nothing when quiet. Always on stderr.
+//! Progress on stderr: bars on a terminal, lines elsewhere, only warnings with `--quiet`.
 
 use std::fmt;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-/// Where a stage says how far it is. One value serves all threads.
+/// Receives messages and progress of a stage, from any thread.
 pub trait Progress: Sync {
-    /// Something that happened.
+    /// A message that `--quiet` suppresses.
     fn note(&self, text: &str);
-    /// Something that should not have happened, and is survived.
+    /// A problem that does not end the work; always shown.
     fn warn(&self, text: &str);
-    /// Work that is measured in bytes.
+    /// Begins a task of `size` bytes, if that is known.
     fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task>;
 }
 
-/// One piece of work. Its bar goes when it is dropped; whoever ends the work says how it ended.
+/// One task. Dropping it clears its progress bar; the caller reports the outcome.
 pub trait Task: Send + Sync {
-    /// The total became known.
+    /// Sets the total in bytes, when it becomes known.
     fn expect(&self, _size: u64) {}
-    /// More bytes are done.
+    /// Adds bytes that are done.
     fn advance(&self, _bytes: u64) {}
-    /// Something that happened on the way.
+    /// A message that `--quiet` suppresses.
     fn note(&self, _text: &str) {}
 }
 
-/// Bytes for people: `52.9 MB`.
+/// A number of bytes in decimal units: `52.9 MB`.
 pub fn bytes(count: u64) -> impl fmt::Display {
     indicatif::DecimalBytes(count)
 }
 
-/// Says nothing but warnings.
+/// Shows warnings only.
 #[derive(Debug, Default)]
 pub struct Quiet;
 

@@ -298,19 +298,6 @@ fn a_damaged_blob_is_noticed_and_fetched_again() {
 }
 
 #[test]
-fn two_users_of_one_store_fetch_each_file_once() {
-    let server = server(|request, body| Reply { drip: Some(20_000), ..Reply::file(request, body, "\"same\"") });
-    let workspace = user(&server.url());
-    let both: Vec<_> =
-        (0..2).map(|_| workspace.command(&["fetch"]).stdout(std::process::Stdio::null()).spawn().unwrap()).collect();
-    for mut child in both {
-        assert!(child.wait().unwrap().success());
-    }
-    assert_whole(&workspace);
-    assert_eq!(server.requests().len(), 4);
-}
-
-#[test]
 fn a_certificate_of_the_systems_store_is_trusted_and_a_step_down_to_http_is_not() {
     let (config, ca) = tls_config();
     let plain = server(|request, body| Reply::file(request, body, "\"same\""));

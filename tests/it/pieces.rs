@@ -1,4 +1,4 @@
-//! Programs are compressed once, and what is made of the pieces is what everybody reads, whatever became of the store.
+//! Programs are compressed once, every reader reads what is put together of the pieces, and a damaged cache changes nothing.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ proptest! {
 }
 
 #[test]
-fn what_moves_pieces_to_a_border_is_read_as_nothing() {
+fn padding_between_pieces_is_read_as_nothing() {
     for how in [Compression::Gzip, Compression::Zstd] {
         for at in 0..4096usize {
             let filler = codec::filler(how, at as u64, 4096);
@@ -97,7 +97,7 @@ fn pieces_lie_where_a_file_system_can_share_them() {
             files.keys().filter(|name| [".gz", ".deb", ".iso"].iter().any(|end| name.ends_with(end))).collect();
         let (mut found, mut in_images) = (0, 0);
         for pieces in
-            shelf(&workspace).iter().map(|path| std::fs::read(path).unwrap()).filter(|pieces| pieces.len() > 70_000)
+            cached(&workspace).iter().map(|path| std::fs::read(path).unwrap()).filter(|pieces| pieces.len() > 70_000)
         {
             for name in &packed {
                 let bytes = workspace.read(&format!("{how}/{name}"));
@@ -176,17 +176,17 @@ fn every_reader_finds_the_programs_whole() {
     }
 }
 
-fn shelf(workspace: &Workspace) -> Vec<PathBuf> {
+fn cached(workspace: &Workspace) -> Vec<PathBuf> {
     let root = workspace.path("cache/kube-bundle/pieces");
     files(&root).into_keys().map(|name| root.join(name)).collect()
 }
 
 #[test]
-fn the_shelf_heals_itself_and_changes_nothing_but_time() {
+fn a_damaged_cache_is_made_again_and_changes_nothing_but_time() {
     let workspace = workspace();
     build(&workspace, "first", &["--format", "tarball,deb", "-j", "1"]);
     let first = files(&workspace.path("first"));
-    let all = shelf(&workspace);
+    let all = cached(&workspace);
     assert_eq!(all.len(), COMPONENTS.len(), "gzip serves archives and packages: {all:?}");
     let whole: Vec<_> = all.iter().map(|path| std::fs::read(path).unwrap()).collect();
     for (path, bytes) in all.iter().zip(&whole) {
@@ -216,7 +216,7 @@ fn the_shelf_heals_itself_and_changes_nothing_but_time() {
     std::fs::remove_dir_all(workspace.path("cache/kube-bundle/pieces")).unwrap();
     build(&workspace, "again", &["--format", "tarball,deb", "-j", "3"]);
     assert_eq!(first, files(&workspace.path("again")));
-    assert_eq!(whole, shelf(&workspace).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
+    assert_eq!(whole, cached(&workspace).iter().map(|path| std::fs::read(path).unwrap()).collect::<Vec<_>>());
 }
 
 /// Changes a byte of a stored file as a disk does it: no date tells.
@@ -269,17 +269,17 @@ fn what_no_build_used_lately_can_be_removed() {
     let workspace = workspace();
     build(&workspace, "out", &["--format", "deb"]);
     workspace.run(&["store", "prune"]).success();
-    assert_eq!(shelf(&workspace).len(), 4, "today's stay");
-    let old = std::fs::File::options().write(true).open(&shelf(&workspace)[0]).unwrap();
+    assert_eq!(cached(&workspace).len(), 4, "today's stay");
+    let old = std::fs::File::options().write(true).open(&cached(&workspace)[0]).unwrap();
     old.set_modified(std::time::SystemTime::now() - std::time::Duration::from_hours(40 * 24)).unwrap();
     let run = workspace.run(&["store", "prune"]).success();
     assert!(run.stdout.starts_with("Removed 1 files, "), "{}", run.stdout);
-    assert_eq!(shelf(&workspace).len(), 3);
+    assert_eq!(cached(&workspace).len(), 3);
     build(&workspace, "out", &["--format", "deb"]);
-    assert_eq!(shelf(&workspace).len(), 4, "and are made again");
+    assert_eq!(cached(&workspace).len(), 4, "and are made again");
     let run = workspace.run(&["store", "prune", "--days", "0", "--json"]).success();
     let json: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
-    assert_eq!((json["files"].as_u64(), shelf(&workspace).len()), (Some(4), 0));
+    assert_eq!((json["files"].as_u64(), cached(&workspace).len()), (Some(4), 0));
 }
 
 /// Pieces of another version of a library are others, so its version is in their name.

@@ -1,9 +1,9 @@
-//! Where other users may write, they can neither change what a build reads nor turn its writes against others.
+//! Several users and builds beside each other: none can change what another reads, or have it write where it should not.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::fetch::{server, user};
+use crate::fetch::{assert_whole, server, user};
 use crate::harness::{Run, Workspace, directories, files};
 use crate::server::Reply;
 
@@ -58,4 +58,16 @@ fn a_file_in_place_of_the_lock_of_a_build_is_not_emptied() {
     std::fs::hard_link(workspace.path("victim"), workspace.path("out/.small.lock")).unwrap();
     workspace.build().success();
     assert_eq!(workspace.text("victim"), "of somebody else");
+}
+
+#[test]
+fn two_users_of_one_store_fetch_each_file_once() {
+    let server = server(|request, body| Reply { drip: Some(20_000), ..Reply::file(request, body, "\"same\"") });
+    let workspace = user(&server.url());
+    let both: Vec<_> = (0..2).map(|_| workspace.command(&["fetch"]).stdout(Stdio::null()).spawn().unwrap()).collect();
+    for mut child in both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_whole(&workspace);
+    assert_eq!(server.requests().len(), 4);
 }

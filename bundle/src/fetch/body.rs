@@ -1,4 +1,4 @@
-//! The bytes of one download on their way: counted, bounded, hashed, looked at.
+//! The body of one download: a reader that counts, limits and hashes what passes, and refuses HTML pages.
 
 use std::io::{self, Read};
 
@@ -7,10 +7,10 @@ use crate::hash::{Pin, PinHasher};
 use crate::plan::Download;
 use crate::progress::Task;
 
-/// No release file comes near this; a body without end stops here.
+/// Limit in bytes for a file of unknown size. No release file comes near it.
 const LONGEST: u64 = 4 << 30;
 
-/// Reads through to the source, and knows at the end whether it was the right file.
+/// Reads from `source`; [`Body::verify`] says at the end whether it was the right file.
 pub(super) struct Body<'a, R> {
     source: R,
     hasher: Option<PinHasher>,
@@ -18,7 +18,7 @@ pub(super) struct Body<'a, R> {
     length: u64,
     size: Option<u64>,
     task: &'a dyn Task,
-    /// Set when this type or the source refused, since readers in between swallow the reason.
+    /// Why reading failed. Kept here, since readers built on this one (gzip, tar) replace the error by their own.
     refused: Option<Fault>,
 }
 
@@ -38,7 +38,7 @@ impl<'a, R: Read> Body<'a, R> {
         io::Error::other(text)
     }
 
-    /// Reads to the end, for the sake of the digest.
+    /// Reads the rest, which is part of the digest.
     pub(super) fn drain(&mut self) -> io::Result<()> {
         io::copy(self, &mut io::sink()).map(drop)
     }
@@ -51,7 +51,7 @@ impl<'a, R: Read> Body<'a, R> {
         }
     }
 
-    /// The digest, if it is the expected one. Reads what is left first.
+    /// Reads the rest, and returns the digest if length and digest are the expected ones.
     pub(super) fn verify(&mut self) -> Result<Pin, Fault> {
         self.drain().map_err(|why| self.fault(why))?;
         if let Some(size) = self.size.filter(|size| *size != self.length) {
@@ -96,7 +96,7 @@ impl<R: Read> Read for Body<'_, R> {
     }
 }
 
-/// Captive portals and error pages answer with 200.
+/// Captive portals and some error pages answer with status 200.
 fn looks_like_html(bytes: &[u8]) -> bool {
     let head = bytes[..bytes.len().min(64)].trim_ascii_start().to_ascii_lowercase();
     head.starts_with(b"<!doctype html") || head.starts_with(b"<html")

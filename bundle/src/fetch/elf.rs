@@ -1,6 +1,6 @@
-//! Whether bytes begin an x86-64 program: the architecture comes from the file, never from a folder's name.
+//! Whether a file is an x86-64 program, by its ELF header: the name of the file proves nothing.
 
-/// How many bytes [`check`] looks at.
+/// Bytes that [`check`] needs.
 pub(super) const HEAD: usize = 20;
 
 /// Reads an ELF header (`elf(5)`): magic, 64-bit class, little endian, `e_machine` 62.

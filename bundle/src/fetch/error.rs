@@ -1,13 +1,13 @@
-//! Why a file could not be had, place by place.
+//! Errors of fetching, with everything that was tried for each file.
 
 use std::path::PathBuf;
 
 use crate::hash::{Pin, Sha256};
 
-/// Files that could not be had.
+/// Why not all files are in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store's directory is out of order.
+    /// The store can't be read or written.
     #[error("could not {verb} `{}`", path.display())]
     Store {
         /// What was attempted.
@@ -17,10 +17,10 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
-    /// Offline, and not everything is there.
+    /// Files are missing, and the network is forbidden.
     #[error("{} not in the store, and `--offline` forbids the network:{}", count(missing.len()), list(missing))]
     Offline {
-        /// Name and size of each.
+        /// Name, size and digest of each.
         missing: Vec<String>,
     },
     /// No source had the right bytes.
@@ -29,16 +29,16 @@ pub enum Error {
         /// Each file with what was tried.
         failed: Vec<FailedDownload>,
     },
-    /// What an archive holds is not what somebody published.
+    /// A component from a verified archive has another digest than the recipe says of it.
     #[error("`{component}` from `{file}` is not the published one: expected sha256 {expected}, got {got}")]
     Contradiction {
         /// The component.
         component: String,
         /// The archive.
         file: String,
-        /// Published.
+        /// The one in the recipe.
         expected: Sha256,
-        /// In the archive.
+        /// Of the file in the archive.
         got: Sha256,
     },
 }
@@ -84,7 +84,7 @@ impl Error {
     }
 }
 
-/// One file that no source had.
+/// A file that no place had, with the fault of each.
 #[derive(Debug)]
 pub struct FailedDownload {
     pub(super) file: String,
@@ -113,22 +113,22 @@ impl std::fmt::Display for FailedDownload {
     }
 }
 
-/// Why one place gave nothing.
+/// Why one place failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
-    /// It isn't there: the next place may have it.
+    /// The place does not have the file (404).
     #[error("{0}")]
     Absent(String),
-    /// The way there is broken, now or for good.
+    /// No connection, an error status, or too slow. What arrived is kept.
     #[error("{0}")]
     Unreachable(String),
-    /// Something else answered in the file's place; what arrived before may still be right.
+    /// A web page came instead, as from a captive portal. What arrived before may be right, and is kept.
     #[error("{0}")]
     Page(String),
-    /// Bytes came, and they are the wrong ones.
+    /// The bytes are wrong, and none are kept.
     #[error("{0}")]
     Wrong(String),
-    /// The store can't take it.
+    /// A local file can't be read or written.
     #[error("could not {verb} `{}`: {source}", path.display())]
     Disk {
         /// What was attempted.

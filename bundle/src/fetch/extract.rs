@@ -1,4 +1,4 @@
-//! Components out of a release tarball while it streams by; nothing else of it touches the disk as a file.
+//! Extracts components from a release tarball while it is downloaded; other members are not written to the disk.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -9,11 +9,12 @@ use super::store::{StagedFile, Store};
 use crate::hash::{HashingReader, Sha256};
 use crate::plan::downloads::Member;
 
-/// What all members together may unpack to: the digest is known only at the end, so until then nothing is trusted.
+/// Limit in bytes for all extracted members together. The digest is checked only at the end, so a hostile archive could
+/// fill the disk before.
 const LONGEST: u64 = 4 << 30;
 
-/// Copies the wanted members into the store's temporary files. They become blobs only after the archive's own
-/// digest was right, which is the caller's to check.
+/// Copies the wanted members into temporary files of the store. The caller must check the digest of the archive before it
+/// makes blobs of them.
 pub(super) fn members(
     body: impl Read,
     wanted: &[Member],
@@ -39,7 +40,7 @@ pub(super) fn members(
             return Err(io::Error::other(format!("`{path}` is in the archive twice")));
         }
     }
-    // The end of the archive is not the end of the file, and the digest is over the file.
+    // The file may go on behind the end of the archive, and its digest covers all of it.
     io::copy(&mut archive.into_inner(), &mut io::sink())?;
     Ok(found)
 }

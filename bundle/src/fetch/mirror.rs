@@ -55,11 +55,11 @@ impl fmt::Display for Place {
     }
 }
 
-/// A URL fit for the screen: `https://user:password@host` loses its password.
+/// A URL for messages, without user and password.
 pub(super) fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
-            // A password may hold a slash that somebody forgot to encode; better to show too little.
+            // A password may have a slash that should have been encoded; then part of the URL is left out as well.
             let userinfo = rest.find('@').filter(|at| rest[..*at].contains(':') || !rest[..*at].contains('/'));
             let host = userinfo.map_or(rest, |_| rest.rsplit_once('@').map_or(rest, |(_, host)| host));
             format!("{scheme}://{host}")
@@ -68,7 +68,7 @@ pub(super) fn without_password(url: &str) -> String {
     }
 }
 
-/// Every place that may have the file, best first.
+/// Every place that may have the file, in the order of trying.
 pub(super) fn places(download: &Download, mirrors: &[Mirror], offline: bool) -> Vec<Place> {
     let mut places = Vec::new();
     for mirror in mirrors {
@@ -98,7 +98,7 @@ pub fn find_local(directory: &Path, file: &str, urls: &[String]) -> Option<PathB
     [file].into_iter().chain(upstream_paths(urls)).map(|path| directory.join(path)).find(|path| path.is_file())
 }
 
-/// Digest and length of a binary the user holds, if it is one for this architecture.
+/// Digest and length in bytes of a local program. It is an error if it is not one for x86-64.
 pub fn digest_binary(path: &Path) -> Result<(Sha256, u64), String> {
     let (file, _) = store::open_local(path).map_err(|fault| fault.to_string())?;
     let mut head = Vec::new();
@@ -108,7 +108,7 @@ pub fn digest_binary(path: &Path) -> Result<(Sha256, u64), String> {
     Ok(digest)
 }
 
-/// Remembers the first bytes that pass.
+/// Keeps a copy of the first bytes that are read.
 struct HeadReader<'a, R> {
     inner: R,
     head: &'a mut Vec<u8>,

@@ -9,8 +9,8 @@ pub struct Policy {
     pub idle: Duration,
     /// For how long a connection may take.
     pub connect: Duration,
-    /// Bytes a second that have to arrive on average. The default is below what a telephone line carried, so nobody
-    /// with a slow line is turned away, and a server that sends a byte now and then doesn't hold up a build.
+    /// Bytes a second that have to arrive on average. The default is below what a telephone line carried, so slow
+    /// lines are not turned away, and a server that sends a byte now and then doesn't hold up a build.
     pub slowest: u64,
     /// For how long one file may take from one place, pauses included. What arrived until then is kept and resumed.
     pub longest: Duration,

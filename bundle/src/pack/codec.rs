@@ -1,8 +1,12 @@
-//! Compression in pieces that can stand behind each other: one gzip member, one zstd frame or one xz stream is a head, the
-//! pieces of its content in their order, and a tail. Never several joined: dpkg stops after the first.
+//! Compression in pieces that can be put together in any combination.
 //!
-//! A piece knows nothing of what comes before it, so it is the same wherever it stands, and whoever makes it.
-#![expect(clippy::cast_possible_truncation, reason = "formats want some lengths modulo, and the others are small")]
+//! A gzip member, a zstd frame or an xz stream is written as a head, compressed pieces, and a tail. No piece refers to bytes
+//! before it, so the compressed form of a program is the same in every archive, and is made once. The pieces always become
+//! one member, frame or stream: several joined are legal, but dpkg silently stops after the first.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "formats store some lengths modulo 2^32, and the others are small"
+)]
 
 use std::io::{self, Write};
 
@@ -16,29 +20,30 @@ use crate::spec::Compression;
 
 /// The default of gzip(1). On release binaries 9 takes 2.7 times as long, and saves 2.7 %.
 const GZIP: u32 = 6;
-/// dpkg-deb's own default for zstd, and the window that goes with it.
+/// The default level of zstd(1), and the base-2 logarithm of its window in bytes.
 const ZSTD: i32 = 3;
 const ZSTD_WINDOW: u32 = 21;
-/// The default of xz and of dpkg-deb, with a smaller dictionary: it takes twelve times its size in memory on each thread.
+/// The default level of xz(1) and dpkg-deb(1), with a dictionary of 1.5 MiB instead of 8: each thread needs twelve times
+/// its size in memory.
 const XZ: u32 = 6;
 const XZ_DICTIONARY: u32 = 3 << 19;
 
-/// The versions of what compresses: with others the same input may give other bytes.
+/// The compressing libraries: another version may give other bytes for the same input. Part of the names in the cache.
 pub const LIBRARIES: [(&str, &str); 3] =
     [("zlib-rs", "0.6.8"), ("zstd-sys", "2.1.3+zstd.1.5.7"), ("liblzma-sys", "0.4.9")];
 
-/// What a decoder is told about content, besides the compressed bytes.
+/// What the tail of a stream has to say about one piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Bytes of content.
+    /// Bytes before compression.
     pub plain: u64,
-    /// Bytes that it became.
+    /// Bytes after compression.
     pub packed: u64,
-    /// What else the end of the whole says of it: its CRC-32 with gzip, the unpadded size of its block with xz.
+    /// gzip: CRC-32 of the content. xz: unpadded size of the block, in bytes. zstd: 0.
     pub check: u64,
 }
 
-/// How content is cut and compressed, as a name for files.
+/// A directory name in the cache: codec, settings, block size, library and its version.
 pub fn name(how: Compression) -> String {
     let (which, level) = match how {
         Compression::Gzip => (0, format!("gzip-{GZIP}")),
@@ -49,7 +54,7 @@ pub fn name(how: Compression) -> String {
     format!("{level}-{}-{library}-{version}", block(how))
 }
 
-/// Bytes of content in each piece but the last: enough that threads have work, and few enough that it fits in memory.
+/// Bytes of content in each piece but the last. Larger pieces compress better; each thread holds one in memory.
 pub fn block(how: Compression) -> usize {
     match how {
         Compression::Gzip => 1 << 20,
@@ -57,7 +62,7 @@ pub fn block(how: Compression) -> usize {
     }
 }
 
-/// One piece.
+/// Compresses `content`, at most [`block`] bytes, into one piece.
 pub fn piece(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
     let (packed, check) = match how {
         Compression::Gzip => (deflate_blocks(content)?, u64::from(crc32fast::hash(content))),
@@ -68,45 +73,47 @@ pub fn piece(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> 
     Ok((packed, record))
 }
 
-/// What comes before all pieces.
+/// The bytes of a stream before its first piece.
 pub fn head(how: Compression) -> Vec<u8> {
     match how {
-        // RFC 1952: deflate, no name, no time, nothing on the level, an unknown system.
+        // RFC 1952: method deflate, no flags, no time, no extra flags, operating system unknown.
         Compression::Gzip => vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255],
-        // RFC 8878, 3.1.1: the magic number, neither size nor checksum, and the window.
+        // RFC 8878, 3.1.1: magic number, no content size, no checksum, window size.
         Compression::Zstd => vec![0x28, 0xb5, 0x2f, 0xfd, 0, ((ZSTD_WINDOW - 10) << 3) as u8],
-        // The .xz file format, 2.1.1: the magic number, and CRC32 as the check of blocks.
+        // The .xz file format, 2.1.1: magic number, and CRC32 as the check of blocks.
         Compression::Xz => [&b"\xfd7zXZ\0"[..], &XZ_FLAGS, &crc32fast::hash(&XZ_FLAGS).to_le_bytes()].concat(),
     }
 }
 
-/// What stands for nothing, and makes `at` a multiple of `border`. With xz there is no such thing.
-pub fn filler(how: Compression, at: u64, border: usize) -> Vec<u8> {
+/// Empty blocks that pad offset `at` to a multiple of `alignment`; a decoder reads no content from them. xz has no such
+/// blocks, so its pieces are not aligned.
+pub fn filler(how: Compression, at: u64, alignment: usize) -> Vec<u8> {
+    // Any length is a sum of these two, if it is long enough: `long` has one byte more than `short`.
     let (short, long): (&[u8], &[u8]) = match how {
-        // A stored block of no bytes, alone and behind a block of fixed codes that holds nothing (RFC 1951, 3.2.4, 3.2.6).
+        // An empty stored block; an empty block of fixed codes, then the same (RFC 1951, 3.2.4 and 3.2.6).
         Compression::Gzip => (&[0, 0, 0, 0xff, 0xff], &[2, 0, 0, 0, 0xff, 0xff]),
-        // A raw block of no bytes, and one that repeats a byte as often (RFC 8878, 3.1.1.2).
+        // A raw block of no bytes; a byte repeated no times (RFC 8878, 3.1.1.2).
         Compression::Zstd => (&[0, 0, 0], &[2, 0, 0, 0]),
         Compression::Xz => return Vec::new(),
     };
-    let mut count = (border - (at % border as u64) as usize) % border;
+    let mut count = (alignment - (at % alignment as u64) as usize) % alignment;
     let longs = |count: usize| count % short.len();
     while count < longs(count) * long.len() {
-        count += border;
+        count += alignment;
     }
     let longs = longs(count);
     let shorts = (count - longs * long.len()) / short.len();
     [long.repeat(longs), short.repeat(shorts)].concat()
 }
 
-/// What comes behind all pieces.
+/// The bytes of a stream after its last piece, which `records` describe in their order.
 pub fn tail(how: Compression, records: &[Record]) -> Vec<u8> {
     match how {
         Compression::Gzip => {
             let mut crc = crc32fast::Hasher::new();
             let mut length = 0u64;
             for record in records {
-                // It was made from 32 bits.
+                // With gzip it is a CRC-32.
                 crc.combine(&crc32fast::Hasher::new_with_initial_len(record.check as u32, record.plain));
                 length += record.plain;
             }
@@ -128,8 +135,8 @@ fn deflate_blocks(content: &[u8]) -> io::Result<Vec<u8>> {
     Ok(std::mem::take(encoder.get_mut()))
 }
 
-/// Blocks that refer to nothing before them. libzstd makes such for every job but the first when it works with several,
-/// so the first one gets a byte that nobody wants.
+/// Blocks that refer to nothing before them. libzstd's multi-threaded encoder makes every job but the first independent of
+/// what came before, so one byte goes into a first job, whose output is dropped.
 fn zstd_blocks(content: &[u8]) -> io::Result<Vec<u8>> {
     let mut encoder = zstd::Encoder::new(Vec::new(), ZSTD)?;
     for parameter in [
@@ -144,31 +151,31 @@ fn zstd_blocks(content: &[u8]) -> io::Result<Vec<u8>> {
     }
     encoder.write_all(&[0])?;
     encoder.flush()?;
-    let unwanted = encoder.get_ref().len();
+    let first_job = encoder.get_ref().len();
     encoder.write_all(content)?;
     encoder.flush()?;
-    Ok(encoder.get_ref()[unwanted..].to_vec())
+    Ok(encoder.get_ref()[first_job..].to_vec())
 }
 
 /// Stream flags: CRC32.
 const XZ_FLAGS: [u8; 2] = [0, 1];
-/// Bytes of a stream's header, and of its footer.
+/// Bytes of a stream header, and of a stream footer.
 const XZ_END: usize = 12;
 
-/// The one block of a stream, and its unpadded size, which the index of that stream has.
+/// Takes the only block out of a stream that liblzma made, and its unpadded size out of the index of that stream.
 fn xz_block(content: &[u8]) -> io::Result<(Vec<u8>, u64)> {
     if content.is_empty() {
         return Ok((Vec::new(), 0));
     }
     let mut options = LzmaOptions::new_preset(XZ)?;
-    // Memory is taken for what is told here, and cleared.
+    // liblzma allocates and clears as much as is said here, so it is no more than the content needs.
     let length = u32::try_from(content.len()).map_err(io::Error::other)?;
     options.dict_size(length.next_power_of_two().clamp(4096, XZ_DICTIONARY));
     let stream = Stream::new_stream_encoder(Filters::new().lzma2(&options), Check::Crc32)?;
     let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
     encoder.write_all(content)?;
     let mut bytes = encoder.finish()?;
-    let broken = || io::Error::other("liblzma wrote a stream that is none");
+    let broken = || io::Error::other("liblzma wrote a malformed stream");
     let footer = bytes.len().checked_sub(XZ_END).ok_or_else(broken)?;
     let backward = bytes[footer + 4..footer + 8].try_into().map_err(io::Error::other)?;
     let index = footer.checked_sub((u32::from_le_bytes(backward) as usize + 1) * 4).ok_or_else(broken)?;
@@ -197,7 +204,7 @@ fn xz_tail(records: &[Record]) -> Vec<u8> {
     index
 }
 
-/// Seven bits a byte, the lowest first (the .xz file format, 1.2).
+/// A variable-length integer: seven bits in each byte, the lowest first (the .xz file format, 1.2).
 fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);

@@ -1,4 +1,4 @@
-//! Compression of segments into segments: small bytes are compressed here, a file's pieces come from the cache.
+//! Compression of segments into segments: bytes in memory are compressed here, those of blobs come from the cache.
 
 use std::io;
 
@@ -9,11 +9,11 @@ use crate::out::BLOCK_ALIGNMENT;
 use crate::secret::Secret;
 use crate::spec::Compression;
 
-/// Pieces of fewer bytes are not worth the filler before them.
+/// Pieces of fewer bytes are not aligned: sharing their blocks would save less than the padding costs.
 const MIN_ALIGNED_SIZE: u64 = 16 * BLOCK_ALIGNMENT as u64;
 
-/// One gzip member, zstd frame or xz stream of all that `plain` holds. It will stand at that place in its file, in bytes:
-/// pieces come to lie where a file system can share them with other files.
+/// One gzip member, zstd frame or xz stream with the content of `plain`. `at` is its offset in the file that it will be
+/// written to, in bytes; pieces are aligned there, so that a file system can share their blocks with other files.
 pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &CompressedCache) -> io::Result<Vec<Segment>> {
     let mut stream = StreamBuilder { how, at, records: Vec::new(), packed: Vec::new() };
     stream.push(Segment::Bytes(codec::head(how)));
@@ -36,7 +36,7 @@ pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &Compress
                 stream.push(Segment::Pieces(pieces.clone()));
             }
             Segment::Pieces(_) | Segment::WrittenFile(_) => {
-                return Err(io::Error::other("what is compressed already is not compressed again"));
+                return Err(io::Error::other("a compressed segment can't be compressed again"));
             }
         }
     }
@@ -45,7 +45,7 @@ pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &Compress
     Ok(stream.packed)
 }
 
-/// What is small, up to the next file.
+/// Consecutive segments that are in memory, up to the next blob.
 #[derive(Default)]
 struct Run {
     bytes: zeroize::Zeroizing<Vec<u8>>,
@@ -54,7 +54,7 @@ struct Run {
 
 struct StreamBuilder {
     how: Compression,
-    /// Where the next segment will be.
+    /// Offset of the next segment in the file.
     at: u64,
     records: Vec<Record>,
     packed: Vec<Segment>,

@@ -1,7 +1,7 @@
-//! Files as a FAT16 volume without partitions, all of them in its root, written from front to back (Microsoft's "FAT:
-//! General Overview of On-Disk Format", 1.03). What is not a file's is zeros.
+//! Files in the root of a FAT16 volume without partitions (Microsoft's "FAT: General Overview of On-Disk Format", 1.03).
+//! The same files give the same bytes; unused space is zeros.
 //!
-//! FAT16 reaches from 2 MB to 2 GiB, which FAT32 does not at its lower end and FAT12 not at its upper one.
+//! FAT16 spans the sizes needed here, 2 MB to 2 GiB: FAT32 volumes begin at 33 MB, and FAT12 ones end at 128 MiB.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "every number is checked against its field before, or is small by construction"
@@ -16,14 +16,16 @@ use crate::hash::Sha256;
 use crate::tree::{Entry, Tree};
 
 const SECTOR: u64 = 512;
-/// Entries of the root directory, 32 bytes each.
+/// Number of root directory entries, of 32 bytes each.
 const ENTRIES: u64 = 512;
-/// Fewer clusters make a volume FAT12, more make it FAT32; some distance is kept from both.
+/// Readers tell FAT12, FAT16 and FAT32 apart by the number of clusters: 4085 to 65,524 are FAT16. A margin of 16 is kept, as
+/// the document advises.
 const FEWEST: u64 = 4085 + 16;
 const MOST: u64 = 65_525 - 16;
-/// Sectors of a track, which mtools wants a whole number of.
+/// Sectors per track; mtools refuses a volume that is not a whole number of tracks.
 const TRACK: u64 = 32;
-/// Sectors of a cluster: pages, if that leaves enough clusters, and never more than every reader takes.
+/// Sectors per cluster: 4 KiB, which lets a file system share blocks, unless the volume is too small or too large for it;
+/// at most 32 KiB, the largest that every reader takes.
 const PAGE: u64 = 8;
 const LARGEST: u64 = 64;
 
@@ -31,7 +33,7 @@ const VOLUME_LABEL: u8 = 0x08;
 const LONG_NAME: u8 = 0x0f;
 const ARCHIVE: u8 = 0x20;
 
-/// Where things lie, in sectors.
+/// Sizes in sectors: of a cluster, of the reserved area, of one allocation table, of the volume.
 struct Layout {
     cluster: u64,
     reserved: u64,
@@ -39,7 +41,7 @@ struct Layout {
     total: u64,
 }
 
-/// The whole volume. `label` is its name, of 11 characters at most; every file is dated `mtime` (seconds since 1970).
+/// The whole volume. `label` has at most 11 characters; every file is dated `mtime` (seconds since 1970).
 pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>> {
     let date = OffsetDateTime::from_unix_timestamp(mtime).map_err(io::Error::other)?;
     let files = files_of_root(tree)?;
@@ -49,7 +51,7 @@ pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>
     let mut directory = entry_of(&short_label(label), VOLUME_LABEL, date, 0, 0);
     for (number, (name, entry)) in files.iter().enumerate() {
         let count = entry.size().div_ceil(bytes_of_cluster);
-        // The layout has room for all of them.
+        // `layout` has checked that all clusters have 16-bit numbers.
         let first = if count == 0 { 0 } else { table.len() as u16 };
         table.extend((1..count).map(|next| first + next as u16));
         table.extend((count > 0).then_some(0xffff));
@@ -59,7 +61,7 @@ pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>
         directory.extend(entry_of(&short, ARCHIVE, date, first, size));
     }
     if directory.len() as u64 > ENTRIES * 32 {
-        return Err(io::Error::other("there are more files than a root directory takes"));
+        return Err(io::Error::other("there are more files than the root directory has entries"));
     }
     directory.resize((ENTRIES * 32) as usize, 0);
     let mut table: Vec<u8> = table.iter().flat_map(|cluster| cluster.to_le_bytes()).collect();
@@ -71,10 +73,10 @@ pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>
     let mut written = head.len() as u64;
     let mut segments = vec![Segment::Bytes(head)];
     for (_, entry) in &files {
-        let room = entry.size().next_multiple_of(bytes_of_cluster);
+        let padded = entry.size().next_multiple_of(bytes_of_cluster);
         segments.extend(Segment::of(entry));
-        segments.push(Segment::zeros((room - entry.size()) as usize));
-        written += room;
+        segments.push(Segment::zeros((padded - entry.size()) as usize));
+        written += padded;
     }
     segments.push(Segment::zeros((layout.total * SECTOR - written) as usize));
     Ok(segments)
@@ -93,16 +95,16 @@ fn layout(files: &[(&str, &Entry)]) -> io::Result<Layout> {
     if count > MOST {
         return Err(io::Error::other("a FAT16 volume holds 2 GiB at most; an ISO image holds more"));
     }
-    // Two entries have a meaning of their own, and rounding up to a track adds a few clusters.
+    // The first two entries are reserved, and rounding up to a track adds up to 32 clusters.
     let table = ((count + 2 + TRACK) * 2).div_ceil(SECTOR);
     let fixed = 2 * table + ENTRIES * 32 / SECTOR;
-    // Files begin where a page does.
+    // Files begin at a multiple of 4 KiB.
     let reserved = (fixed + 1).next_multiple_of(PAGE) - fixed;
     let total = (reserved + fixed + count * cluster).next_multiple_of(TRACK);
     Ok(Layout { cluster, reserved, table, total })
 }
 
-/// What tells this volume from another one.
+/// The volume serial number, derived from names and digests, so that volumes with other files have another one.
 fn serial(files: &[(&str, &Entry)]) -> [u8; 4] {
     let text: String = files.iter().map(|(name, entry)| format!("{name} {:?}\n", entry.sha256())).collect();
     let digest = Sha256::of(text.as_bytes()).to_string();
@@ -121,15 +123,15 @@ fn boot_sector(layout: &Layout, label: &str, serial: [u8; 4]) -> Vec<u8> {
         &[2],
         &(ENTRIES as u16).to_le_bytes(),
         &small.to_le_bytes(),
-        // A fixed disk.
+        // Media: fixed disk.
         &[0xf8],
         &(layout.table as u16).to_le_bytes(),
         &(TRACK as u16).to_le_bytes(),
-        // Heads, and sectors before the volume.
+        // Number of heads; hidden sectors before the volume.
         &[64, 0],
         &[0; 4],
         &large.to_le_bytes(),
-        // The first fixed disk; then, that the next three are there.
+        // Drive number of the first fixed disk; signature of the three fields that follow.
         &[0x80, 0],
         &[0x29],
         &serial,
@@ -146,7 +148,7 @@ fn short_label(label: &str) -> [u8; 11] {
     name
 }
 
-/// A name that DOS takes; whoever reads long names never sees it.
+/// A unique 8.3 name. Readers show the long name instead.
 fn short_name(number: usize) -> [u8; 11] {
     short_label(&format!("FILE{number:04}"))
 }
@@ -170,7 +172,7 @@ fn entry_of(name: &[u8; 11], attributes: u8, date: OffsetDateTime, cluster: u16,
     parts.concat()
 }
 
-/// The entries that come before a file's own, the end of its long name first.
+/// The entries for the long name of a file, which come before its own entry, last part of the name first.
 fn long_names(name: &str, short: &[u8; 11]) -> io::Result<Vec<u8>> {
     let mut units: Vec<u16> = name.encode_utf16().collect();
     if units.len() > 255 {

@@ -1,8 +1,9 @@
-//! Files as an ISO 9660 volume (ECMA-119) with Rock Ridge (IEEE P1282), all of them in its root. It is written from front
-//! to back, holds nothing but what it was given, and is the same for the same files.
+//! Files in the root of an ISO 9660 volume (ECMA-119) with Rock Ridge names and modes (IEEE P1282). The same files give the
+//! same bytes.
 //!
-//! Names that ECMA-119 allows are of no use to anybody here, so they are numbers; every reader that matters knows Rock
-//! Ridge. Files begin at multiples of 4096 bytes, where a file system can share them.
+//! ECMA-119 names are eight upper-case letters and digits, so here they are just numbers; Linux and cloud-init read the
+//! Rock Ridge ones. Files begin at multiples of 4096 bytes, so that a file system can share their blocks. Section numbers
+//! in comments are those of ECMA-119.
 #![expect(
     clippy::cast_possible_truncation,
     reason = "every number is checked against its field before, or is small by construction"
@@ -16,20 +17,21 @@ use super::segment::{Segment, files_of_root};
 use crate::tree::{Entry, Tree};
 
 const SECTOR: usize = 2048;
-/// Sectors: 0 to 15 belong to the system.
+/// Numbers of sectors. Sectors 0 to 15 are left to the system.
 const VOLUME: u32 = 16;
 const PATHS_LITTLE: u32 = 18;
 const PATHS_BIG: u32 = 19;
-/// The root directory; behind it, since some read a volume as a stream, what did not fit into its first record.
+/// The root directory. Behind it is the extension record, which does not fit into the first directory record; it comes
+/// before all files, since some programs read a volume as a stream.
 const ROOT: u32 = 20;
 
 const IS_DIRECTORY: u8 = 2;
 
-/// The whole volume. `label` is its name, every file is dated `mtime` (seconds since 1970) and root's.
+/// The whole volume. `label` is its volume identifier; every file is dated `mtime` (seconds since 1970) and owned by root.
 pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>> {
     let date = OffsetDateTime::from_unix_timestamp(mtime).map_err(io::Error::other)?;
     let files = files_of_root(tree)?;
-    // How many sectors the directory takes does not depend on where files lie.
+    // The size of the directory does not depend on where the files are, so it is computed without that first.
     let size = directory(&files, &vec![0; files.len()], 0, date)?.len();
     let mut next = aligned(ROOT + sectors(size as u64)? + 1);
     let first = next;
@@ -53,14 +55,14 @@ pub fn segments(tree: &Tree, label: &str, mtime: i64) -> io::Result<Vec<Segment>
     for (index, (_, entry)) in files.iter().enumerate() {
         segments.extend(Segment::of(entry));
         let end = places.get(index + 1).unwrap_or(&next);
-        let room = u64::from(end - places[index]) * SECTOR as u64;
-        segments.push(Segment::zeros(usize::try_from(room - entry.size()).map_err(io::Error::other)?));
+        let padded = u64::from(end - places[index]) * SECTOR as u64;
+        segments.push(Segment::zeros(usize::try_from(padded - entry.size()).map_err(io::Error::other)?));
     }
     Ok(segments)
 }
 
 fn sectors(bytes: u64) -> io::Result<u32> {
-    // A file's length stands in 32 bits.
+    // The length of a file is a 32-bit field.
     let bytes = u32::try_from(bytes).map_err(io::Error::other)?;
     Ok(bytes.div_ceil(SECTOR as u32))
 }
@@ -75,7 +77,7 @@ fn sector(parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The primary volume descriptor (ECMA-119, 8.4).
+/// The primary volume descriptor (8.4).
 fn volume(label: &str, sectors: u32, directory_size: usize, date: OffsetDateTime) -> Vec<u8> {
     let text = |text: &str, length: usize| format!("{text:length$}").into_bytes();
     let stamp = format!(
@@ -145,9 +147,9 @@ fn directory(files: &[(&str, &Entry)], places: &[u32], size: usize, date: Offset
     Ok(records)
 }
 
-/// A directory record (ECMA-119, 9.1).
+/// A directory record (9.1).
 fn record(name: &[u8], place: u32, size: u32, flags: u8, date: OffsetDateTime, system_use: &[u8]) -> Vec<u8> {
-    // A name is twelve bytes here at most.
+    // A name has at most twelve bytes here, so its length fits into one.
     let mut bytes = vec![0, 0];
     bytes.extend(both32(place));
     bytes.extend(both32(size));
@@ -159,23 +161,24 @@ fn record(name: &[u8], place: u32, size: u32, flags: u8, date: OffsetDateTime, s
     bytes.resize(bytes.len().next_multiple_of(2), 0);
     bytes.extend(system_use);
     bytes.resize(bytes.len().next_multiple_of(2), 0);
-    // A record that is too long is refused by the caller.
+    // The caller refuses a record of more than 255 bytes.
     bytes[0] = bytes.len() as u8;
     bytes
 }
 
-/// Years since 1900, and so on to the seconds, in UTC (9.1.5).
+/// A date of seven bytes, from years since 1900 to seconds, and the offset from UTC, which is 0 (9.1.5).
 fn stamp(date: OffsetDateTime) -> [u8; 7] {
     let year = u8::try_from(date.year() - 1900).unwrap_or_default();
     [year, u8::from(date.month()), date.day(), date.hour(), date.minute(), date.second(), 0]
 }
 
-/// Rock Ridge `PX` with 36 bytes: with 44, readers take the same serial number for the same file.
+/// Rock Ridge `PX` (mode, links, user, group) in its form of 36 bytes. The one of 44 has a serial number too, and readers
+/// take files with equal ones for hard links.
 fn posix(mode: u32, links: u32) -> Vec<u8> {
     [b"PX\x24\x01", &both32(mode)[..], &both32(links), &both32(0), &both32(0)].concat()
 }
 
-/// Rock Ridge `TF` with the time of the last change alone.
+/// Rock Ridge `TF` (times) with the modification time only.
 fn modified(date: OffsetDateTime) -> Vec<u8> {
     [b"TF\x0c\x01\x02", &stamp(date)[..]].concat()
 }
@@ -187,7 +190,7 @@ fn continued(directory_size: usize) -> Vec<u8> {
     [b"CE\x1c\x01", &both32(place)[..], &both32(0), &both32(length)].concat()
 }
 
-/// System Use Sharing Protocol `ER`: that Rock Ridge is meant, in the words that it prescribes.
+/// System Use Sharing Protocol `ER`: declares Rock Ridge with the texts that its standard prescribes.
 fn extension() -> Vec<u8> {
     let id = "RRIP_1991A";
     let about = "THE ROCK RIDGE INTERCHANGE PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS";

@@ -1,12 +1,12 @@
-//! Programs are compressed once: cut into blocks, on all threads, and kept in the store for every artifact that comes
-//! after, in this build or in another.
+//! Each blob is compressed once, in blocks on all threads, and the pieces are cached in the store for every later artifact,
+//! of this build or another.
 //!
 //! ```text
-//! pieces/<how>/ab/abcdef…     the pieces of the blob of that digest, one behind the other; then, as JSON, what
-//!                             is known of them; the length of that in 8 bytes; the sha256 of all before it
+//! pieces/<how>/ab/abcdef…     the pieces of the blob with that digest, in their order; an index as JSON; the length
+//!                             of the index in 8 bytes, little endian; the SHA-256 of everything before it
 //! ```
 //!
-//! Nothing is taken from a file whose sha256 is another, and deleting it costs time alone.
+//! A file is used only if its SHA-256 is right. Deleting one costs the time to compress the blob again, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -33,13 +33,13 @@ use crate::workers;
 /// The compressed bytes of a blob, checked. Only this module makes one.
 #[derive(Debug, Clone)]
 pub struct Pieces {
-    /// Open, so that it stays what was checked, though somebody removes it.
+    /// Stays open, so that what was checked can be read even if somebody removes the file.
     file: Arc<File>,
     packed: u64,
     index: Arc<Index>,
 }
 
-/// What is known of a blob once it was compressed.
+/// The index behind the pieces of a blob.
 #[derive(Debug, Serialize, Deserialize)]
 struct Index {
     /// Of the content; packages list it.
@@ -53,38 +53,38 @@ impl Pieces {
         self.index.md5
     }
 
-    /// What a decoder is told of each.
+    /// One for each piece.
     pub fn records(&self) -> &[Record] {
         &self.index.records
     }
 
-    /// Bytes of all of them.
+    /// Bytes after compression, all pieces together.
     pub fn size(&self) -> u64 {
         self.packed
     }
 
-    /// The file that begins with all of them, one behind the other.
+    /// The cached file; its first [`Pieces::size`] bytes are the pieces.
     pub fn file(&self) -> &File {
         &self.file
     }
 }
 
-/// Which blob, and how it is compressed.
+/// Digest of a blob, and [`codec::name`] of the way it is compressed.
 type Name = (Sha256, String);
 
-/// What has been compressed for a build.
+/// The pieces that a build needs, looked up or made before anything is packed.
 #[derive(Debug, Default)]
 pub struct CompressedCache(BTreeMap<Name, Pieces>);
 
 impl CompressedCache {
-    /// The pieces of a blob.
+    /// It is an error if the blob was not among those given to [`ensure_compressed`].
     pub fn get(&self, blob: &Blob, how: Compression) -> io::Result<&Pieces> {
         let pieces = self.0.get(&(blob.sha256(), codec::name(how)));
         pieces.ok_or_else(|| io::Error::other(format!("`{}` was not compressed before", blob.path().display())))
     }
 }
 
-/// Looks up what the store has, and compresses the rest, on up to `threads` threads at a time.
+/// Looks up pieces in the store, and compresses the blobs that have none, on up to `threads` threads.
 pub fn ensure_compressed(
     wanted: &[(Blob, Compression)],
     store: &Store,
@@ -99,17 +99,17 @@ pub fn ensure_compressed(
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
     let jobs = missing.map(|(one, _)| Ok(CompressionJob::new(&one.0, one.1, place(one), store.temporary()?)));
     let jobs = jobs.collect::<io::Result<Vec<_>>>()?;
-    let made = work(&jobs, threads, progress)?;
+    let made = run(&jobs, threads, progress)?;
     let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
     let known = known.map(|((blob, how), pieces)| ((blob.sha256(), codec::name(*how)), pieces));
     let cache = CompressedCache(known.chain(made).collect());
-    // What can't be removed now is tried again next time.
+    // What can't be removed is tried again by the next build.
     let _ = prune(&store.compressed_directory(), SystemTime::UNIX_EPOCH, CACHE_LIMIT);
     Ok(cache)
 }
 
-/// Compresses everything, block by block, whichever file it belongs to.
-fn work(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io::Result<Vec<(Name, Pieces)>> {
+/// Compresses the blocks of all jobs. Threads take block after block, so a large blob occupies them all.
+fn run(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io::Result<Vec<(Name, Pieces)>> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
@@ -120,25 +120,25 @@ fn work(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io:
     workers::each(threads, jobs, CompressionJob::finish)
 }
 
-/// Where one blob is compressed.
+/// One blob that is being compressed.
 struct CompressionJob {
     blob: Blob,
     how: Compression,
     place: PathBuf,
-    /// Nothing any more, once it is finished.
+    /// `None` once it is finished.
     writer: Mutex<Option<OrderedWriter>>,
 }
 
-/// Pieces in their order, whoever is ready first.
+/// Writes pieces in their order, whichever is ready first.
 struct OrderedWriter {
     file: BufWriter<NamedTempFile>,
-    /// Of the file.
+    /// Of the file that is written.
     sha256: Hasher,
-    /// Of the content, as it was compressed: other bytes must not become pieces under the blob's name.
+    /// Of the content that was compressed: if the blob was damaged, its pieces must not be cached.
     content: Hasher,
     md5: md5::Md5,
     records: Vec<Record>,
-    /// Pieces whose turn has not come.
+    /// By number of the block: content, piece and record of blocks that were ready before an earlier one.
     early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
 }
 
@@ -184,9 +184,9 @@ impl CompressionJob {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the pieces where others will look for them.
+    /// Writes index and digest, and puts the file into the cache.
     fn finish(&self) -> io::Result<(Name, Pieces)> {
-        let mut writer = self.writer().take().ok_or_else(|| io::Error::other("the pieces are finished already"))?;
+        let mut writer = self.writer().take().ok_or_else(|| io::Error::other("a blob was finished twice"))?;
         let md5 = Md5::from(std::mem::take(&mut writer.md5));
         let index = Index { md5, records: std::mem::take(&mut writer.records) };
         let text = serde_json::to_vec(&index)?;
@@ -227,10 +227,10 @@ impl OrderedWriter {
 
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
 
-/// Digest, and length of the index.
+/// Bytes behind the index: its length, and the digest of the file.
 const END: u64 = 32 + 8;
 
-/// Pieces that are there and whole; what is there and is not is said, and made again.
+/// Looks up a cached file of a blob of `plain` bytes. For a damaged one there is a warning, and the answer is `None`.
 #[expect(clippy::disallowed_methods, reason = "the cache reads its own files")]
 fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<Pieces>> {
     let file = match File::open(path) {
@@ -238,10 +238,10 @@ fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<P
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(why) => return Err(why),
     };
-    // What was used lately is kept longest; a store that can't be written is read all the same.
+    // Pruning removes the least recently used first. In a store that can't be written, this fails without harm.
     let now = Timestamps { last_access: NOW, last_modification: NOW };
     let _ = rustix::fs::futimens(&file, &now);
-    // What can't be read is as good as damaged.
+    // One that can't be read is treated like a damaged one.
     let pieces = parse(&file, plain).unwrap_or_default();
     let pieces = pieces.map(|(packed, index)| Pieces { file: Arc::new(file), packed, index: Arc::new(index) });
     if pieces.is_none() {

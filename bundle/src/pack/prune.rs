@@ -1,4 +1,4 @@
-//! The cache is bounded: what was not used for longest goes first.
+//! Limits the size of the cache of compressed blobs: the least recently used are removed first.
 
 use std::io;
 use std::path::Path;
@@ -6,22 +6,22 @@ use std::time::SystemTime;
 
 use crate::out;
 
-/// How many bytes a build leaves on the cache: a dozen releases, each in three ways.
+/// Bytes that a build leaves in the cache: enough for a dozen releases in all three formats.
 pub const CACHE_LIMIT: u64 = 8 << 30;
 
 /// What was removed.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pruned {
-    /// Files.
+    /// Number of files.
     pub files: usize,
-    /// Their bytes.
+    /// Bytes in these files.
     pub bytes: u64,
 }
 
-/// Removes compressed blobs below `cache` that were last used before `since`, and further ones, the oldest first, until
-/// no more than `room` bytes are left. Builds at work have theirs open, and don't notice.
+/// Removes compressed blobs below `cache` that were last used before `since`, and then the least recently used until at most
+/// `limit` bytes are left. A running build keeps the files that it needs open, so it is not disturbed.
 #[expect(clippy::disallowed_methods, reason = "the cache removes its own files")]
-pub fn prune(cache: &Path, since: SystemTime, room: u64) -> io::Result<Pruned> {
+pub fn prune(cache: &Path, since: SystemTime, limit: u64) -> io::Result<Pruned> {
     let names = match out::list(cache) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Pruned::default()),
         names => names?,
@@ -36,7 +36,7 @@ pub fn prune(cache: &Path, since: SystemTime, room: u64) -> io::Result<Pruned> {
     let mut left: u64 = files.iter().map(|(_, _, size)| size).sum();
     let mut pruned = Pruned::default();
     for (modified, path, size) in files {
-        if (modified < since || left > room) && std::fs::remove_file(&path).is_ok() {
+        if (modified < since || left > limit) && std::fs::remove_file(&path).is_ok() {
             left -= size;
             pruned.files += 1;
             pruned.bytes += size;

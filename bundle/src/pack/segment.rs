@@ -1,5 +1,6 @@
-//! An artifact as a list of runs: small bytes, and whole files by reference. Nothing large is in memory, and whoever
-//! compresses can treat a file's bytes as a run of their own.
+//! An artifact as a list of segments: short runs of bytes in memory, and whole files by reference.
+//!
+//! Programs never are in memory as a whole, and compression can replace the segment of a program by its cached pieces.
 
 use std::io::{self, Write as _};
 
@@ -12,22 +13,22 @@ use crate::secret::Secret;
 use crate::target::InstallPath;
 use crate::tree::{Content, Entry, Tree};
 
-/// One run of bytes.
+/// Consecutive bytes of an artifact.
 pub enum Segment {
     /// Headers, padding, public text.
     Bytes(Vec<u8>),
-    /// A file that only its owner may read.
+    /// Content of a file with a secret; zeroed in memory when dropped.
     Secret(Secret),
-    /// A file of the store; its length is as promised or the packing fails.
+    /// A file of the store. If its bytes no longer match its digest, writing fails.
     Blob(Blob),
-    /// A file of the store, compressed.
+    /// A file of the store in compressed form.
     Pieces(Pieces),
-    /// An artifact that another one carries.
+    /// An artifact packed earlier, which this one carries.
     WrittenFile(WrittenFile),
 }
 
 impl Segment {
-    /// What is in an entry; nothing for a directory or a link.
+    /// The content of an entry; `None` for a directory or a link.
     pub fn of(entry: &Entry) -> Option<Self> {
         match &entry.content {
             Content::Directory | Content::Link(_) => None,
@@ -38,7 +39,7 @@ impl Segment {
         }
     }
 
-    /// Length in bytes.
+    /// Bytes.
     pub fn size(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
@@ -49,25 +50,25 @@ impl Segment {
         }
     }
 
-    /// Zeros.
+    /// Padding of `count` zero bytes.
     pub fn zeros(count: usize) -> Self {
         Self::Bytes(vec![0; count])
     }
 }
 
-/// The files of a tree that has no directory, as a volume with nothing but a root wants them.
+/// The files of a tree for a volume that has a root directory only. It is an error if the tree has directories.
 pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
-    let is_elsewhere = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
     if let Some((path, _)) = tree.iter().find(|(_, entry)| entry.link_target().is_some()) {
         return Err(io::Error::other(format!("`{path}` is a symbolic link, and the volume holds none")));
     }
-    match tree.iter().find(is_elsewhere) {
+    let is_below_root = |(path, entry): &(&InstallPath, &Entry)| entry.is_directory() || path.parent().is_some();
+    match tree.iter().find(is_below_root) {
         Some((path, _)) => Err(io::Error::other(format!("`{path}` does not lie in the root of the volume"))),
         None => Ok(tree.iter().map(|(path, entry)| (path.as_str(), entry)).collect()),
     }
 }
 
-/// Writes all of them, one behind the other.
+/// Writes the segments in their order. An error of [`Blob::damaged`] means that the store is damaged, and not the output.
 pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Task) -> io::Result<()> {
     let put = |bytes: &[u8], to: &mut AtomicFileWriter| {
         task.advance(bytes.len() as u64);
@@ -80,13 +81,13 @@ pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Tas
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
                 io::copy(&mut reader, to)?;
-                // The header with the length is written already; a file with other bytes would corrupt the archive.
+                // The archive's header, with the length, is written already, and the manifest will have the digest.
                 if reader.finish() != (blob.sha256(), blob.size()) {
                     return Err(blob.damaged());
                 }
                 task.advance(blob.size());
             }
-            // These were hashed a moment ago, and nobody else writes there.
+            // These were hashed when they were written or opened by this process.
             Segment::Pieces(pieces) => to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?,
             Segment::WrittenFile(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
         }

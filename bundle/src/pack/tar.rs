@@ -10,7 +10,7 @@ use crate::tree::{Content, Entry, Tree};
 
 const BLOCK: usize = 512;
 
-/// How entries are named.
+/// Whether the names of entries begin with `./`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
     /// `usr/bin/kubectl`.
@@ -36,7 +36,7 @@ pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment
             segments.extend([content, Segment::Bytes(padding(entry.size()))]);
         }
     }
-    // Two blocks of zeros end an archive.
+    // Two zero blocks mark the end of the archive.
     segments.push(Segment::Bytes(vec![0; 2 * BLOCK]));
     Ok(segments)
 }
@@ -51,7 +51,7 @@ fn header(name: &str, entry: &Entry, mtime: u64) -> io::Result<Vec<u8>> {
     if let Some(target) = entry.link_target() {
         header.set_link_name_literal(target)?;
     }
-    // Readers take a longer name from the entry before; its first 100 bytes are for those that don't.
+    // A longer name is in an entry of its own before this one. Readers that don't know such see the first 100 bytes.
     let mut bytes = if set_name(&mut header, name) { Vec::new() } else { long_name(name, mtime)? };
     header.set_cksum();
     bytes.extend_from_slice(header.as_bytes());
