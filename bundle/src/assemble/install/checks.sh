@@ -2,6 +2,7 @@
 
 # What is checked has to be what is installed, so nobody else may be able to change it in between.
 check_source() {
+  faults_before=$faults
   directories_fix="unpack the archive again, as root, in /root or in a directory that mktemp -d made"
   sticky_parents=true
   check_directories_to "$here"
@@ -13,13 +14,13 @@ check_source() {
   done <"$here/FILES"
   check_source_path "$here/SHA256SUMS"
   check_source_path "$here/root"
-  give_up_on_faults
+  [ "$faults" -eq "$faults_before" ] || give_up_on_faults
   directories_fix='' sticky_parents=false checked_directories=''
 }
 
 # check_source_path PATH: one fault is enough to say that somebody else had a hand in it.
 check_source_path() {
-  if [ "$faults" -ne 0 ] || [ ! -e "$1" ]; then return 0; fi
+  if [ "$faults" -ne "$faults_before" ] || [ ! -e "$1" ]; then return 0; fi
   read_rights "$1"
   [ "$uid" -eq 0 ] || fault "$1 belongs to user $uid, who could change what is installed" "$directories_fix"
   [ -z "$writers" ] || fault "$writers may write to $1, and so change what is installed" "$directories_fix"
