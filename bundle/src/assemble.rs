@@ -6,7 +6,9 @@ mod installer;
 pub mod kubeconfig;
 mod manifests;
 pub mod package;
+mod restarts;
 pub mod seed;
+mod shell;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;

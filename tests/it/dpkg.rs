@@ -236,7 +236,7 @@ fn a_full_disk_or_a_damaged_file_is_taken_back() {
     let Some(machine) = Machine::with_dpkg() else { return };
     let before = machine.owned_files();
     machine
-        .run("mount -t tmpfs -o size=12k none /var/lib/kubernetes 2>/dev/null || { mkdir /var/lib/kubernetes; mount -t tmpfs -o size=12k none /var/lib/kubernetes; }; dpkg -i /one/*.deb; code=$?; umount -l /var/lib/kubernetes; exit $code")
+        .run("mount -t tmpfs -o mode=755,size=12k none /var/lib/kubernetes 2>/dev/null || { mkdir /var/lib/kubernetes; mount -t tmpfs -o mode=755,size=12k none /var/lib/kubernetes; }; dpkg -i /one/*.deb; code=$?; umount -l /var/lib/kubernetes; exit $code")
         .exits(1)
         .says(&["No space left on device"]);
     assert!(machine.calls().iter().all(|call| !call.contains("start")));
@@ -285,4 +285,36 @@ fn an_installation_killed_at_any_moment_is_completed() {
         machine.run("dpkg --purge small-only $(dpkg-query -W -f '${Package} ' 'kube-bundle-kube*')").success();
         assert_eq!(machine.owned_files(), before, "round {round}");
     }
+}
+
+#[test]
+fn a_directory_that_others_may_write_to_is_refused_before_anything_is_unpacked() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    let before = machine.owned_files();
+    for (change, undo, package, text) in [
+        (
+            "mkdir -m 777 /etc/kubernetes",
+            "rmdir /etc/kubernetes",
+            "small-only",
+            "everybody may write to /etc/kubernetes",
+        ),
+        ("chown 1234 /var/lib", "chown 0 /var/lib", "small-only", "/var/lib belongs to user 1234"),
+        ("chmod 777 /usr/bin", "chmod 755 /usr/bin", "kube-bundle-kubectl", "everybody may write to /usr/bin"),
+    ] {
+        let script = format!("{change}; dpkg -i /one/{package}_*.deb; code=$?; {undo}; exit $code");
+        machine.run(&script).exits(1).says(&[text, "  fix: look at what is in it, then: ch", "Nothing was changed."]);
+        assert_eq!(machine.owned_files(), before, "{change}");
+    }
+}
+
+/// What a later version writes down, an earlier one did not.
+#[test]
+fn a_machine_of_an_earlier_version_is_upgraded() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    machine.run(INSTALL).success();
+    machine.run("sed -i '/^data=/d; /^users=/d; /^commands=/d' /var/lib/kube-bundle/package/bundle.conf").success();
+    machine.calls();
+    machine.run(INSTALL).success();
+    let calls = machine.calls();
+    assert!(calls.iter().all(|call| !call.contains("start")), "{calls:?}");
 }

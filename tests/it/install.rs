@@ -147,7 +147,7 @@ fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
         .says(&["no interface of this machine has the address 192.0.2.1"]);
     machine.run("python3 -c 'import socket,subprocess,sys; s=socket.create_server((\"127.0.0.1\",10259)); sys.exit(subprocess.call(\"/one/install.sh\"))'").exits(1).says(&["port 10259 is in use"]);
     machine
-        .run("mount -t tmpfs -o size=16k none /usr/local; /one/install.sh")
+        .run("mount -t tmpfs -o mode=755,size=16k none /usr/local; /one/install.sh")
         .exits(1)
         .says(&["MB are needed", "fix: make room there"]);
     machine.run("export CDPATH=.:/; cd /; sh one/install.sh --dry-run").success();
@@ -160,7 +160,7 @@ fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
     std::fs::set_permissions(machine.path("var/lib/kubernetes"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
     machine
-        .run("mount -t tmpfs -o size=40m,nr_inodes=3 none /usr/local; mkdir /usr/local/bin; /one/install.sh")
+        .run("mount -t tmpfs -o mode=755,size=40m,nr_inodes=3 none /usr/local; mkdir /usr/local/bin; /one/install.sh")
         .exits(1)
         .says(&["the files could not be placed", "Nothing was changed."]);
     let mode = std::fs::metadata(machine.path("var/lib/kubernetes")).unwrap().permissions();
@@ -184,4 +184,114 @@ fn the_bundle_of_another_node_is_refused() {
         "this machine is another of cluster small, and the bundle is for only of cluster small",
         "install.sh --uninstall first",
     ]);
+}
+
+/// Whoever may write to what is installed, to where it lies, or to where it goes, could be root after it.
+#[test]
+fn what_others_could_change_is_not_installed() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    let refused = |change: &str, undo: &str, texts: &[&str]| {
+        machine
+            .run(&format!("{change}; /one/install.sh --no-start; code=$?; {undo}; exit $code"))
+            .exits(1)
+            .says(texts)
+            .says(&["  fix: ", "Nothing was changed."]);
+        assert_eq!(machine.files(), before, "{change}");
+    };
+    let unpack = "unpack the archive again, as root, in /root or in a directory that mktemp -d made";
+    let program = "/one/root/usr/local/bin/kubectl";
+    refused(
+        &format!("chown 1234 {program}"),
+        &format!("chown 0 {program}"),
+        &[&format!("{program} belongs to user 1234, who could change what is installed"), unpack],
+    );
+    refused("chown 1234 /one", "chown 0 /one", &["/one belongs to user 1234", unpack]);
+    refused("chmod 777 /one/root/usr", "chmod 755 /one/root/usr", &["everybody may write to /one/root/usr"]);
+    refused("chmod 1777 /one", "chmod 755 /one", &["everybody may write to /one"]);
+    refused("chmod 666 /one/FILES", "chmod 644 /one/FILES", &["everybody may write to /one/FILES"]);
+    refused(
+        "chgrp 1000 /one/install.sh; chmod 775 /one/install.sh",
+        "chgrp 0 /one/install.sh; chmod 755 /one/install.sh",
+        &["group 1000 may write to /one/install.sh"],
+    );
+    refused("chmod 777 /var", "chmod 755 /var", &["everybody may write to /var", "then: chmod go-w /var"]);
+    refused("chmod 1777 /var/lib", "chmod 755 /var/lib", &["everybody may write to /var/lib"]);
+    refused("mkdir -m 777 /etc/kubernetes", "rmdir /etc/kubernetes", &["everybody may write to /etc/kubernetes"]);
+    refused(
+        "mkdir /etc/kubernetes; chown 1234 /etc/kubernetes",
+        "rmdir /etc/kubernetes",
+        &["/etc/kubernetes belongs to user 1234", "then: chown root:root /etc/kubernetes"],
+    );
+    refused(
+        "mkdir -p /opt/a/b; chmod 777 /opt/a; ln -s /opt/a/b /etc/kubernetes",
+        "rm -r /etc/kubernetes /opt/a",
+        &["everybody may write to /opt/a,"],
+    );
+    // Between the check and the copy.
+    machine.write(
+        "fake/install",
+        "#!/bin/sh\n/usr/bin/install \"$@\" || exit\nfor last; do :; done\necho worm >>\"$last\"\n",
+    );
+    refused("chmod 755 /fake/install", "rm /fake/install", &["has changed since it was checked"]);
+    // Debian's /usr/local is staff's, and in /tmp nobody touches what is root's.
+    machine.run("chgrp 50 /usr/local; chmod 2775 /usr/local; /one/install.sh --dry-run").success();
+    machine.run("chmod 1777 /tmp; cp -a /one /tmp/here; /tmp/here/install.sh --dry-run").success();
+    machine
+        .run("chmod 777 /tmp; /tmp/here/install.sh --dry-run")
+        .exits(1)
+        .says(&["everybody may write to /tmp,", unpack]);
+    machine.run("mkdir /evil; printf '#!/bin/sh\\ntouch /pwned\\n' >/evil/stat; chmod 755 /evil/stat").success();
+    machine.run("PATH=/evil:$PATH /one/install.sh --dry-run; test ! -e /pwned").success();
+}
+
+/// Whoever waits for a clock or an address asks for an exit status of its own; everybody else gets 1.
+#[test]
+fn only_a_fault_that_may_pass_by_itself_has_the_status_that_was_asked_for() {
+    let Some(machine) = machine() else { return };
+    let waits = "export KUBE_BUNDLE_TEMPORARY_STATUS=3;";
+    let check = "/one/install.sh --dry-run";
+    let away = "ip address del 192.0.2.1/32 dev lo;";
+    machine.write("run/clock-is-off-by", "-200000");
+    machine.run(check).exits(1);
+    machine.run(&format!("{waits} {check}")).exits(3);
+    machine.run(&format!("{waits} {away} {check}")).exits(3);
+    machine.run(&format!("{waits} mkdir /usr/local/bin/kubectl; {check}")).exits(1);
+    machine.write("run/clock-is-off-by", "0");
+    machine.run(&format!("{waits} {check}")).exits(1);
+    machine.run(&format!("rmdir /usr/local/bin/kubectl; {waits} {check}")).success();
+}
+
+/// What a later version writes down, an earlier one did not.
+#[test]
+fn a_machine_of_an_earlier_version_is_upgraded() {
+    let Some(machine) = machine() else { return };
+    machine.carry("two", |workspace| workspace.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.run("/one/install.sh").success();
+    let installed = machine.files();
+    machine
+        .run("cd /var/lib/kube-bundle/installed; rm TRIGGERS; sed -i '/^data=/d; /^users=/d; /^commands=/d' bundle.conf; rm -f ../data")
+        .success();
+    machine.calls();
+    machine.run("/two/install.sh").success();
+    assert!(machine.calls().contains(&"restart --no-block kube-scheduler.service".to_owned()));
+    machine.run("/one/install.sh").success();
+    let again = machine.files();
+    for (name, file) in installed.iter().filter(|(name, _)| !name.starts_with("var/lib/kube-bundle/previous")) {
+        assert_eq!(again.get(name), Some(file), "{name}");
+    }
+    machine.run("/one/install.sh --purge").success();
+    assert!(machine.files().keys().all(|name| !name.contains("kube")));
+}
+
+#[test]
+fn the_smallest_shell_installs_and_removes() {
+    let Some(machine) = machine() else { return };
+    if !crate::harness::has("busybox") {
+        return;
+    }
+    let before = machine.files();
+    machine.run("busybox sh /one/install.sh --dry-run && busybox sh /one/install.sh").success();
+    machine.run("busybox sh /one/install.sh --uninstall").success();
+    assert_eq!(machine.files(), before);
 }

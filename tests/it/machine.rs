@@ -150,9 +150,11 @@ impl Machine {
         ] {
             fs::create_dir_all(machine.path(directory)).unwrap();
         }
-        for link in ["bin", "sbin", "lib", "lib64"] {
+        for link in ["bin", "lib", "lib64"] {
             std::os::unix::fs::symlink(format!("usr/{link}"), machine.path(link)).unwrap();
         }
+        // Scripts set their own PATH, which begins with it.
+        std::os::unix::fs::symlink("fake", machine.path("sbin")).unwrap();
         for (name, script) in [
             ("systemctl", SYSTEMCTL),
             ("listen", LISTEN),

@@ -123,7 +123,7 @@ check_room() {
 }
 
 # dpkg compares the places of files only while it unpacks, and then it is late for the packages before.
-check_owners() {
+check_file_conflicts() {
   ours=
   for file in $files; do
     name=${file##*/}
@@ -143,12 +143,14 @@ check_owners() {
   done
 }
 
-# patiently COMMAND...: a clock that is still being set, and an address that is still on its way, are waited for.
-patiently() {
+# retry_checks COMMAND...: a clock that is still being set, and an address that is still on its way, are waited for.
+retry_checks() {
   deadline=$(($(cut -d. -f1 /proc/uptime) + 60))
-  until "$@" >"$work/said" 2>&1 </dev/null; do
-    if ! grep -Eq "this machine's clock says|no interface of this machine has" "$work/said" ||
-      [ "$(cut -d. -f1 /proc/uptime)" -ge "$deadline" ]; then
+  while :; do
+    checked=0
+    KUBE_BUNDLE_TEMPORARY_STATUS=3 "$@" >"$work/said" 2>&1 </dev/null || checked=$?
+    [ "$checked" -ne 0 ] || return 0
+    if [ "$checked" -ne 3 ] || [ "$(cut -d. -f1 /proc/uptime)" -ge "$deadline" ]; then
       grep -v '^Nothing was changed' "$work/said" || true
       return 1
     fi
@@ -157,7 +159,7 @@ patiently() {
 }
 
 # What dpkg would ask each package, asked before any is unpacked, so that all of them are refused or none.
-check_packages() {
+check_before_dpkg() {
   command -v dpkg >/dev/null || {
     fault "this system has no dpkg" "build with \`payload = \"tarball\"\` in [output.seed]"
     give_up_on_faults
@@ -171,22 +173,26 @@ check_packages() {
     *) verb=upgrade ;;
     esac
     dpkg-deb --ctrl-tarfile "$file" | tar -xOf - ./preinst >"$work/preinst"
-    patiently sh "$work/preinst" "$verb" || faults=$((faults + 1))
+    retry_checks sh "$work/preinst" "$verb" || faults=$((faults + 1))
   done
-  check_owners
+  check_file_conflicts
   give_up_on_faults
 }
 
-# The image's own updates may hold dpkg's lock for a while.
+# The image's own updates may hold dpkg's lock for a while. dpkg exits with 2 when it can't have its database, and with 1
+# when a package fails.
 install_packages() {
-  check_packages
+  check_before_dpkg
   tries=0
   # Nobody is here to be asked about files that were changed by hand: they stay, as dpkg's default is.
-  # shellcheck disable=SC2086 # a list of files
-  until dpkg --force-confdef --force-confold --install $files >"$work/said" 2>&1 </dev/null; do
+  while :; do
+    code=0
+    # shellcheck disable=SC2086 # a list of files
+    dpkg --force-confdef --force-confold --install $files >"$work/said" 2>&1 </dev/null || code=$?
+    [ "$code" -ne 0 ] || break
     tries=$((tries + 1))
     [ "$tries" -gt 1 ] || cat "$work/said"
-    if [ "$tries" -gt 60 ] || ! grep -q 'locked by another process' "$work/said"; then
+    if [ "$tries" -gt 60 ] || [ "$code" -ne 2 ]; then
       fault "dpkg failed half-way" "see the lines above, then \`dpkg --configure -a\`"
       return 1
     fi
@@ -203,7 +209,7 @@ install_archive() {
   if tar -xzf $files -C "$place"; then
     code=0
     # 75: installed, and something is not up yet.
-    if patiently sh "$place"/*/install.sh --dry-run; then sh "$place"/*/install.sh --wait "$wait" || code=$?; else code=1; fi
+    if retry_checks sh "$place"/*/install.sh --dry-run; then sh "$place"/*/install.sh --wait "$wait" || code=$?; else code=1; fi
     [ "$code" -ne 75 ] || code=0
     [ "$code" -ne 1 ] || say "Nothing was changed."
   else
@@ -223,7 +229,7 @@ remove_copies() {
 }
 
 # Going back to an earlier seed has to install it again: its instance must not be one that was set up already.
-forget_others() {
+clear_other_instances() {
   this=$(readlink -f "${stamp%/*}")
   for other in "${this%/*}"/*/; do
     [ "${other%/}" = "$this" ] || rm -f "${other}kube-bundle" "${other}sem/config_runcmd" "${other}sem/config_scripts_user"
@@ -237,7 +243,7 @@ tidy() {
   rm -rf --one-file-system "$work" "$fetched" || true
 }
 
-boot() {
+set_up() {
   mkdir -p "$work"
   trap tidy EXIT
   say "First boot of $node, cluster $cluster, Kubernetes $version"
@@ -263,7 +269,7 @@ boot() {
   *) install_archive ;;
   esac
   remove_copies
-  forget_others
+  clear_other_instances
 }
 
 # What cloud-init shows of this depends on the image; the console and the log get it in any case.
@@ -285,7 +291,7 @@ finish started
   set +e
   (
     set -e
-    boot
+    set_up
   ) 2>&1
   code=$?
   if [ "$code" -eq 0 ]; then

@@ -1,10 +1,16 @@
 # What must be true of a machine before anything is changed on it. The settings are the caller's to make: start,
 # no_start (how to ask for that), address, node, units, ports, not_before, not_after.
 
+# temporary_fault WHAT FIX: of a check that may pass later by itself.
+temporary_fault() {
+  fault "$@"
+  temporary_faults=$((temporary_faults + 1))
+}
+
 check_clock() {
   clock=$(date +%s)
   if [ "$clock" -lt "$not_before" ] || [ "$clock" -gt "$not_after" ]; then
-    fault "this machine's clock says $(date -u -d "@$clock" +%FT%TZ), and the certificates are valid from $(date -u -d "@$not_before" +%FT%TZ) to $(date -u -d "@$not_after" +%FT%TZ)" \
+    temporary_fault "this machine's clock says $(date -u -d "@$clock" +%FT%TZ), and the certificates are valid from $(date -u -d "@$not_before" +%FT%TZ) to $(date -u -d "@$not_after" +%FT%TZ)" \
       "set the clock, or, if it is right, build the bundle again after \`kube-bundle pki renew\`"
   fi
 }
@@ -19,7 +25,7 @@ check_address() {
   done </proc/net/fib_trie
   what="no interface of this machine has the address $address of $node"
   if $start; then
-    fault "$what" "install the bundle of this machine, give it the address, or prepare it with $no_start"
+    temporary_fault "$what" "install the bundle of this machine, give it the address, or prepare it with $no_start"
   else
     warn "$what yet"
   fi

@@ -1,4 +1,4 @@
-# What install.sh and the packages' scripts have in common.
+# What install.sh, boot.sh and the packages' scripts have in common.
 
 say() { printf '%s\n' "$*"; }
 warn() { printf 'warning: %s\n' "$*" >&2; }
@@ -10,11 +10,14 @@ fault() {
   faults=$((faults + 1))
 }
 
+# How many of them may pass later by themselves.
+temporary_faults=0
+# Exits with 1. Who can wait sets KUBE_BUNDLE_TEMPORARY_STATUS, the exit status for "only temporary faults".
 give_up_on_faults() {
-  [ "$faults" -eq 0 ] || {
-    printf 'Nothing was changed.\n' >&2
-    exit 1
-  }
+  [ "$faults" -ne 0 ] || return 0
+  printf 'Nothing was changed.\n' >&2
+  [ "$faults" -eq "$temporary_faults" ] || exit 1
+  exit "${KUBE_BUNDLE_TEMPORARY_STATUS:-1}"
 }
 
 # digest FILE: its sha256.

@@ -4,7 +4,8 @@
 //! roc-master-1-v1.16.0-amd64/     0700
 //!   install.sh                    checks, then installs; POSIX sh
 //!   bundle.conf                   what install.sh needs to know, KEY=VALUE
-//!   FILES                         mode, sha256 and path of all that is installed
+//!   FILES                         all that is installed: MODE SUM PATH [OWNER:GROUP]
+//!   TRIGGERS                      which unit restarts when which file changes: UNIT PATH
 //!   SHA256SUMS                    over everything else here, for sha256sum(1)
 //!   root/…                        the files by their path on the machine
 //! ```
@@ -13,28 +14,15 @@ use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
+use super::restarts::triggers;
+use super::shell::expand_includes;
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, Plan};
-use crate::target::{InstallPath, Mode};
-use crate::tree::{Conflict, Entry, Tree};
+use crate::target::{InstallPath, Mode, Owner};
+use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
-/// What scripts include by name.
-const PARTS: [(&str, &str); 5] = [
-    ("common.sh", include_str!("common.sh")),
-    ("records.sh", include_str!("records.sh")),
-    ("checks.sh", include_str!("checks.sh")),
-    ("units.sh", include_str!("units.sh")),
-    ("paths.sh", include_str!("package/paths.sh")),
-];
-
-/// A script with the parts that it includes.
-pub(super) fn expand_includes(script: &str) -> String {
-    let include = |text: String, (name, part): &(&str, &str)| text.replace(&format!("#include {name}\n"), part);
-    PARTS.iter().fold(script.to_owned(), include)
-}
-
 pub(super) fn wrap(
     installed: &Tree,
     output: &str,
@@ -59,6 +47,7 @@ pub(super) fn wrap(
         let _ = writeln!(sums, "{digest}  root/{path}");
     }
     files.push(("FILES", Mode::PUBLIC, listing(installed)));
+    files.push(("TRIGGERS", Mode::PUBLIC, triggers(installed, &node.install.units)));
     for (name, _, text) in &files {
         let _ = writeln!(sums, "{}  {name}", Sha256::of(text.as_bytes()));
     }
@@ -81,34 +70,65 @@ pub(super) fn conf(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, Offset
     settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// Mode, sha256 (`-` for a directory) and path of each entry, a line each.
+/// A line for each entry, `MODE SUM PATH [OWNER:GROUP]`: SUM is the sha256 of a file, `->TARGET` for a link and `-` for a
+/// directory; the last column is left out where both are root.
 pub(super) fn listing(installed: &Tree) -> String {
-    let line = |(path, entry): (&InstallPath, &Entry)| match entry.sha256() {
-        Some(digest) => format!("{} {digest} {path}\n", entry.mode),
-        None => format!("{} - {path}\n", entry.mode),
+    let line = |(path, entry): (&InstallPath, &Entry)| {
+        let sum = match (&entry.content, entry.sha256()) {
+            (Content::Link(target), _) => format!("->{target}"),
+            (_, Some(digest)) => digest.to_string(),
+            (_, None) => "-".to_owned(),
+        };
+        let owner = if entry.owner == Owner::ROOT { String::new() } else { format!(" {}", entry.owner) };
+        format!("{} {sum} {path}{owner}\n", entry.mode)
     };
     installed.iter().map(line).collect()
 }
 
-/// What a machine's scripts need to know of it. No value has a quote or a line's end in it.
+/// Words as scripts split them.
+pub(super) fn join<T: ToString>(words: &[T]) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// What a machine's scripts need to know of it. No value has a line's end in it.
 pub(super) fn settings(
     plan: &Plan,
     node: &NodePlan,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-) -> [(&'static str, String); 11] {
-    let list = |values: &[InstallPath]| values.iter().map(InstallPath::as_str).collect::<Vec<_>>().join(" ");
-    let ports: Vec<_> = node.install.ports.iter().map(ToString::to_string).collect();
+) -> [(&'static str, String); 14] {
+    let install = &node.install;
     [
         ("cluster", plan.cluster.to_string()),
         ("node", node.name.to_string()),
         ("address", node.address.to_string()),
         ("endpoint", plan.endpoint.to_string()),
         ("version", plan.version.clone()),
-        ("units", node.install.units.join(" ")),
-        ("ports", ports.join(" ")),
-        ("state", list(&node.install.state)),
-        ("logs", list(&node.install.logs)),
+        ("units", join(&install.units)),
+        ("ports", join(&install.ports)),
+        ("state", join(&install.state)),
+        ("logs", join(&install.logs)),
+        ("data", join(&install.data)),
+        ("users", join(&install.users)),
+        ("commands", join(&install.commands)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_files_names_an_owner_only_where_it_is_not_root() {
+        let mut tree = Tree::default();
+        let mut insert = |path: &str, entry| tree.insert(path.parse().expect("a path"), entry).expect("free");
+        let data = Entry { owner: "etcd:etcd".parse().expect("an owner"), ..Entry::directory(Mode::PRIVATE) };
+        insert("data", data);
+        insert("data/empty", Entry::text(Mode::SECRET, ""));
+        insert("latest", Entry::link("data/empty"));
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let expected = format!("0700 - data etcd:etcd\n0600 {empty} data/empty\n0777 ->data/empty latest\n");
+        assert_eq!(listing(&tree), expected);
+    }
 }

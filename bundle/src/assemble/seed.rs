@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::Error;
 use super::installer::settings;
-use super::package::script;
+use super::shell::script;
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;

@@ -1,4 +1,4 @@
-# Whether units are up for good. The settings are the caller's to make: start, units, ports, endpoint, wait.
+# Whether units are up for good. The settings are the caller's to make: start, units, ports, wait.
 
 # For how many seconds nothing may change before that is believed.
 settle=0
@@ -23,8 +23,22 @@ is_settled() {
   [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
 }
 
+# find_down_unit: sets `down` to what is not up, or does not listen; to nothing if all is well.
+find_down_unit() {
+  down=
+  for unit in $units; do
+    is_up "$unit" || {
+      down=$unit
+      break
+    }
+  done
+  for port in $ports; do
+    is_listening "$port" || down="${down:-a unit, which is to listen on port $port,}"
+  done
+}
+
 # Returns 75 if they are not up in time. Up is what stays up and answers: a unit that dies and is restarted is active for
-# a moment each time, and those that wait for the endpoint don't listen before they have it.
+# a moment each time, and those that wait for another machine don't listen before they reach it.
 wait_for_units() {
   $start || {
     say "The units start at the next boot, or when you run this again without --no-start."
@@ -36,16 +50,7 @@ wait_for_units() {
   before='' since=$(date +%s)
   deadline=$((since + wait))
   while :; do
-    down=
-    for unit in $units; do
-      is_up "$unit" || {
-        down=$unit
-        break
-      }
-    done
-    for port in $ports; do
-      is_listening "$port" || down="${down:-a unit, which is to listen on port $port,}"
-    done
+    find_down_unit
     # shellcheck disable=SC2086 # a list of units
     pulse=$(systemctl show --property=InvocationID,MainPID $units)
     clock=$(date +%s)
@@ -57,10 +62,19 @@ wait_for_units() {
       return
     fi
     if [ "$clock" -ge "$deadline" ]; then
-      warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
-      warn "see \`journalctl --unit='kube-*'\`; an API server needs its etcd, the others need $endpoint"
+      report_down_unit
       return 75
     fi
     sleep 1
   done
+}
+
+report_down_unit() {
+  warn "${down:-a unit} is not up, or does not stay up, after $wait s; it goes on trying"
+  # shellcheck disable=SC2086 # a list of units
+  case $down in
+  *.service) seen=" --unit=$down" ;;
+  *) seen=$(printf ' --unit=%s' $units) ;;
+  esac
+  warn "it may need another machine that is not up yet; see \`journalctl$seen\`"
 }

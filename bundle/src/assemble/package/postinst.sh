@@ -4,8 +4,10 @@
 
 #include records.sh
 
+#include needs.sh
+
 # /var/lib/kube-bundle holds
-#   package/   FILES (mode, sha256 and path of all that belongs to this node), TRIGGERS (unit and path of each file that
+#   package/   FILES (all that belongs to this node), TRIGGERS (unit and path of each file that
 #              the unit names), bundle.conf
 #   started/   a digest over those files for each unit, from when it was last started
 state=/var/lib/kube-bundle
@@ -14,10 +16,9 @@ umask 077
 # "digest path" of every file, as it is now; and those that are not as they should be.
 sums='' damaged=''
 read_files() {
-  while read -r _ sum path; do
+  while read -r _ sum path _; do
     [ "$sum" != - ] || continue
-    is=missing
-    [ ! -f "/$path" ] || is=$(digest "/$path")
+    is=$(content_of "/$path")
     sums="$sums$is $path
 "
     case $path in
@@ -30,7 +31,7 @@ read_files() {
 }
 
 # dpkg knows no digest of what it unpacks, and another build's programs may have the same version.
-judge_files() {
+verify_files() {
   [ -z "$damaged" ] || {
     printf '%s' "$damaged" >&2
     printf 'error: these files are not the ones that %s was built with\n' "$package" >&2
@@ -40,9 +41,9 @@ judge_files() {
 }
 
 # dpkg leaves a directory that was there before as it was, and keys lie in these now.
-close_directories() {
+close_key_directories() {
   close_directory "$state"
-  while read -r mode sum path; do
+  while read -r mode sum path _; do
     [ "$sum $mode" != "- 0700" ] || close_directory "/$path"
   done <"$state/package/FILES"
 }
@@ -50,6 +51,14 @@ close_directories() {
 close_directory() {
   [ "$(stat -c %a "$1")" != 700 ] || return 0
   dpkg-statoverride --list "$1" >/dev/null 2>&1 || chmod 0700 "$1"
+}
+
+# dpkg unpacks everything as root's. What is a user's is given to it, unless the administrator said otherwise.
+set_owners() {
+  while read -r _ _ path owner; do
+    if [ -z "$owner" ] || ! exists "/$path"; then continue; fi
+    dpkg-statoverride --list "/$path" >/dev/null 2>&1 || chown -h "$owner" "/$path"
+  done <"$state/package/FILES"
 }
 
 enable_units() {
@@ -78,8 +87,8 @@ invoke() {
   fi
 }
 
-# may VERB UNIT: what the operator and policy-rc.d(8) say; 101 forbids.
-may() {
+# policy_allows VERB UNIT: what the operator and policy-rc.d(8) say; 101 forbids.
+policy_allows() {
   [ "${KUBE_BUNDLE_START:-yes}" != no ] || return 1
   policy=/usr/sbin/policy-rc.d
   [ -x "$policy" ] || return 0
@@ -110,33 +119,33 @@ drop_units() {
   done
 }
 
-boot() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
+boot_id() { cat /proc/sys/kernel/random/boot_id 2>/dev/null || true; }
 
 # The next boot starts it with the files that are here now; if there was none yet, the next run does.
-leave_unstarted() {
+defer_start() {
   case $(active_state "$1") in
   # It runs with the files from before, and that stays written down.
   active | activating | reloading | deactivating) return 0 ;;
   esac
   fingerprint "$1" >"$state/started/$1"
-  boot >"$state/unstarted"
+  boot_id >"$state/unstarted"
 }
 
 start_units() {
   fresh='' changed='' left='' never=false
-  [ "$(cat "$state/unstarted" 2>/dev/null)" != "$(boot)" ] || never=true
+  [ "$(cat "$state/unstarted" 2>/dev/null)" != "$(boot_id)" ] || never=true
   rm -f "$state/unstarted"
   for unit in $units; do
     was=$(cat "$state/started/$unit" 2>/dev/null || true)
     case $(active_state "$unit") in
     active | activating | reloading | deactivating | failed)
       [ "$(fingerprint "$unit")" != "$was" ] || continue
-      if may restart "$unit"; then changed="$changed $unit"; fi
+      if policy_allows restart "$unit"; then changed="$changed $unit"; fi
       ;;
     # At rest: because nobody has started it here yet, or because somebody stopped it.
     *)
       [ -z "$was" ] || $never || continue
-      if may start "$unit"; then fresh="$fresh $unit"; else left="$left $unit"; fi
+      if policy_allows start "$unit"; then fresh="$fresh $unit"; else left="$left $unit"; fi
       ;;
     esac
   done
@@ -149,7 +158,7 @@ start_units() {
     case $(active_state "$unit") in active | activating) continue ;; esac
     printf 'warning: %s is not up; see journalctl --unit=%s\n' "$unit" "$unit" >&2
   done
-  for unit in $left; do leave_unstarted "$unit"; done
+  for unit in $left; do defer_start "$unit"; done
   [ -z "$left" ] || say "Not started:$left. The next boot starts them, or \`systemctl start\` does."
 }
 
@@ -175,12 +184,16 @@ if [ -n "${DPKG_ROOT:-}" ]; then
   exit 0
 fi
 read_files
-[ "$1" != configure ] || judge_files
-close_directories
+[ "$1" != configure ] || verify_files
+[ "$1" != configure ] || check_commands
+[ "$faults" -eq 0 ] || exit 1
+create_users
+close_key_directories
+set_owners
 enable_units
 mkdir -p "$state/started"
 if [ ! -d /run/systemd/system ]; then
-  for unit in $units; do leave_unstarted "$unit"; done
+  for unit in $units; do defer_start "$unit"; done
 elif [ "$1" = configure ]; then
   systemctl --system daemon-reload >/dev/null || true
   drop_units

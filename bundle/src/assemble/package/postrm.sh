@@ -30,5 +30,9 @@ purge)
     # Full, a mount point, or a link that somebody made: theirs.
     rmdir "$root/$directory" 2>/dev/null || printf 'Kept: /%s, which holds what the units did not write\n' "$directory"
   done
+  for directory in $data; do
+    [ -d "$root/$directory" ] || continue
+    rmdir "$root/$directory" 2>/dev/null || printf 'Kept: /%s, which holds data\n' "$directory"
+  done
   ;;
 esac

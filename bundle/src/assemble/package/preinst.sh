@@ -4,6 +4,8 @@
 
 #include records.sh
 
+#include owners.sh
+
 #include checks.sh
 
 #include paths.sh
@@ -15,7 +17,7 @@ no_start=KUBE_BUNDLE_START=no
 
 # One machine, one identity. Packages of other nodes are in no conflict by their control files, or apt would offer to
 # remove the node that is here.
-check_identity() {
+check_package_identity() {
   for record in "$state/installed" "$state"/pending-*; do
     [ ! -f "$record/FILES" ] || {
       fault "a control plane was installed here from an archive, and its units would hide those of this package" \
@@ -35,7 +37,7 @@ install | upgrade) ;;
 esac
 # Another root than this machine's can't be judged from here.
 [ -z "${DPKG_ROOT:-}" ] || exit 0
-check_identity
+check_package_identity
 # The rest is about a machine that runs, not about an image in the making.
 if [ -d /run/systemd/system ]; then
   check_clock
@@ -43,5 +45,6 @@ if [ -d /run/systemd/system ]; then
   check_ports
 fi
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
-[ "$1" != install ] || check_paths
+[ "$1" != install ] || check_unowned_files
+check_package_directories
 give_up_on_faults

@@ -2,8 +2,14 @@
 
 #include common.sh
 
+#include owners.sh
+
 #include paths.sh
 
+# Programs are root's.
+users=
+
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
-[ "${1-}" != install ] || [ -n "${DPKG_ROOT:-}" ] || check_paths
+[ "${1-}" != install ] || [ -n "${DPKG_ROOT:-}" ] || check_unowned_files
+case ${1-} in install | upgrade) [ -n "${DPKG_ROOT:-}" ] || check_package_directories ;; esac
 give_up_on_faults

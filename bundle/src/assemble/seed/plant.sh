@@ -8,7 +8,7 @@ for word in $(cat /proc/cmdline); do
   [ "$word" != kube-bundle=run ] || to=/run/kube-bundle/seed
 done
 
-say() { echo "kube-bundle: $1" >/dev/console; }
+tell_console() { echo "kube-bundle: $1" >/dev/console; }
 
 options='' run_options=''
 while read -r _ directory _ mounted _; do
@@ -50,7 +50,7 @@ plant() {
 same() { [ -f "$to/meta-data" ] && [ "$(cat "$to/meta-data")" = "$(cat "$from/meta-data")" ]; }
 
 if [ "$stamp" = installed ] && same; then
-  say "the seed in $to is this one already"
+  tell_console "the seed in $to is this one already"
 else
   case $to in
   /run/*)
@@ -60,6 +60,6 @@ else
     ;;
   esac
   case $options in ro | ro,*) mount -o "remount,rw${options#ro}" none "$root" ;; esac
-  if plant; then say "seeded $to"; else say "error: the seed can't be written to $to; is that disk full?"; fi
+  if plant; then tell_console "seeded $to"; else tell_console "error: the seed can't be written to $to; is that disk full?"; fi
   case $options in ro | ro,*) mount -o "remount,$options" none "$root" ;; esac
 fi

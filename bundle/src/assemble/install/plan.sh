@@ -1,0 +1,81 @@
+# What there is to do: compared with what is on the machine, and with what earlier installations wrote down.
+
+# records: where installations of ours, done or interrupted, are written down.
+records() {
+  # In a subshell, which alone takes `*` for a pattern.
+  (
+    set +f
+    for record in "$state/installed" "$state"/pending-*; do
+      [ ! -f "$record/FILES" ] || printf '%s\n' "$record"
+    done
+  )
+}
+
+# digests_of PATH: those under which installations of ours wrote it down; nothing for a path that isn't ours.
+digests_of() {
+  for record in $(records); do
+    while read -r _ sum path _; do
+      [ "$path" != "$1" ] || printf '%s\n' "$sum"
+    done <"$record/FILES"
+  done
+}
+
+# is_as_we_left_it PATH
+is_as_we_left_it() {
+  is=$(content_of "/$1")
+  [ "$is" != - ] || return 1
+  for was in $(digests_of "$1"); do
+    [ "$is" != "$was" ] || return 0
+  done
+  return 1
+}
+
+# listed RECORD PATH
+listed() {
+  while read -r _ _ path_listed _; do
+    [ "$path_listed" != "$2" ] || return 0
+  done <"$1/FILES"
+  return 1
+}
+
+# ids_of [OWNER:GROUP]: in numbers, since a user may be called anything on this machine.
+ids_of() {
+  if [ -z "$1" ]; then
+    printf 0:0
+  else
+    printf '%s:%s' "$(id -u "${1%%:*}" 2>/dev/null || true)" "$(group_id "${1#*:}")"
+  fi
+}
+
+# is_current MODE SUM PATH [OWNER:GROUP]: whether the file or link is there already, just so.
+is_current() {
+  [ "$(content_of "/$3")" = "$2" ] || return 1
+  [ -L "/$3" ] || [ "$(stat -c '0%a %u:%g' "/$3")" = "$1 $(ids_of "$4")" ]
+}
+
+changed='' foreign='' obsolete='' dropped=''
+compute_changes() {
+  while read -r mode sum path owner; do
+    [ "$sum" != - ] || continue
+    is_current "$mode" "$sum" "$path" "$owner" || changed="$changed /$path"
+    if exists "/$path" && [ ! -d "/$path" ] && [ -z "$(digests_of "$path")" ]; then foreign="$foreign /$path"; fi
+  done <"$here/FILES"
+  for record in $(records); do
+    while read -r _ sum path _; do
+      if [ "$sum" != - ] && exists "/$path" && ! listed "$here" "$path"; then obsolete="$obsolete /$path"; fi
+    done <"$record/FILES"
+    for unit in $(setting "$record" units); do
+      case " $units $dropped " in *" $unit "*) ;; *) dropped="$dropped $unit" ;; esac
+    done
+  done
+}
+
+describe_changes() {
+  for user in $(missing_users); do say "would create the system user ${user%%:*}"; done
+  for target in $changed; do
+    if exists "$target"; then say "would replace $target"; else say "would install $target"; fi
+  done
+  for unit in $dropped; do say "would stop and disable $unit"; done
+  for target in $obsolete; do say "would remove $target"; done
+  [ -n "$changed$dropped$obsolete" ] || say "Nothing to do: $node of cluster $cluster is installed as it is here."
+}

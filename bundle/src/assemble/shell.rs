@@ -1,0 +1,81 @@
+//! Scripts for machines: parts that are included by name, and settings that are written before them.
+
+/// What scripts include by name.
+const PARTS: [(&str, &str); 12] = [
+    ("common.sh", include_str!("common.sh")),
+    ("records.sh", include_str!("records.sh")),
+    ("owners.sh", include_str!("owners.sh")),
+    ("needs.sh", include_str!("needs.sh")),
+    ("checks.sh", include_str!("checks.sh")),
+    ("units.sh", include_str!("units.sh")),
+    ("paths.sh", include_str!("package/paths.sh")),
+    ("install/checks.sh", include_str!("install/checks.sh")),
+    ("install/plan.sh", include_str!("install/plan.sh")),
+    ("install/transaction.sh", include_str!("install/transaction.sh")),
+    ("install/units.sh", include_str!("install/units.sh")),
+    ("install/removal.sh", include_str!("install/removal.sh")),
+];
+
+/// A script with the parts that it includes.
+pub(super) fn expand_includes(script: &str) -> String {
+    let include = |text: String, (name, part): &(&str, &str)| text.replace(&format!("#include {name}\n"), part);
+    PARTS.iter().fold(script.to_owned(), include)
+}
+
+/// `#!/bin/sh`, those of the settings that it uses, and what is the same everywhere.
+pub(super) fn script(settings: &[(&str, String)], body: &str) -> String {
+    let body = expand_includes(body);
+    let used = settings.iter().filter(|(key, _)| body.contains(&format!("${key}")));
+    let settings: String = used.map(|(key, value)| format!("{key}={}\n", quote(value))).collect();
+    format!("#!/bin/sh\nset -eu\n{settings}\n{body}")
+}
+
+/// The text as one word of a shell, whatever is in it.
+fn quote(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_gets_out_of_its_quotes() {
+        assert_eq!(quote("a b"), "'a b'");
+        assert_eq!(quote("x'; touch /pwned; '"), r"'x'\''; touch /pwned; '\'''");
+        let text = script(&[("units", "it's $(id)".to_owned()), ("ports", String::new())], "echo $units\n");
+        assert_eq!(text, "#!/bin/sh\nset -eu\nunits='it'\\''s $(id)'\n\necho $units\n");
+    }
+
+    const SCRIPTS: [(&str, &str); 8] = [
+        ("install.sh", include_str!("install.sh")),
+        ("boot.sh", include_str!("boot.sh")),
+        ("package/preinst.sh", include_str!("package/preinst.sh")),
+        ("package/postinst.sh", include_str!("package/postinst.sh")),
+        ("package/prerm.sh", include_str!("package/prerm.sh")),
+        ("package/postrm.sh", include_str!("package/postrm.sh")),
+        ("package/program.sh", include_str!("package/program.sh")),
+        ("seed/plant.sh", include_str!("seed/plant.sh")),
+    ];
+
+    #[test]
+    fn every_part_that_a_script_includes_is_there() {
+        for (name, script) in SCRIPTS {
+            let text = expand_includes(script);
+            assert_eq!(text.lines().find(|line| line.starts_with("#include")), None, "{name}");
+        }
+    }
+
+    /// Who has read one script knows what a name means in all of them.
+    #[test]
+    fn a_function_means_the_same_in_every_script() {
+        let mut defined = std::collections::BTreeMap::new();
+        for (name, text) in SCRIPTS.iter().chain(&PARTS) {
+            for function in text.lines().filter_map(|line| line.split_once("() {")).map(|(function, _)| function) {
+                let other = defined.insert(function, name);
+                assert_eq!(other, None, "`{function}` of {name} is another function elsewhere");
+            }
+        }
+        assert!(defined.len() > 80, "{}", defined.len());
+    }
+}

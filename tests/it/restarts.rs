@@ -1,0 +1,87 @@
+//! The same rule says which units an upgrade restarts, whether an archive or a package brings it.
+
+use crate::harness::Workspace;
+use crate::machine::Machine;
+
+/// Each unit names a file of its own in another of the ways that systemd.exec(5) and command lines have.
+const WAYS: [(&str, &str, &str); 5] = [
+    ("kube-apiserver", "UMask=0077", "UMask=0077\nEnvironmentFile=-/etc/kubernetes/config/kube-apiserver.env"),
+    (
+        "kube-controller-manager",
+        "UMask=0077",
+        "UMask=0077\nExecStartPre=-/etc/kubernetes/config/kube-controller-manager.env",
+    ),
+    (
+        "kube-scheduler",
+        "UMask=0077",
+        "UMask=0077\nExecStartPre=/bin/true \"/etc/kubernetes/config/kube-scheduler.env\"",
+    ),
+    (
+        "kube-bootstrap",
+        "UMask=0077",
+        "UMask=0077\nExecStartPre=/bin/true --list=/x,/etc/kubernetes/config/kube-bootstrap.env",
+    ),
+    // A list that a shell would take for patterns, and that names nothing of ours.
+    ("kube-bootstrap", "[Install]", "X-Patterns=/etc/* /usr/*/* [a-z]*\n\n[Install]"),
+];
+
+/// Makes `directory` a recipe with such units; `content` is what stands in the files that they name.
+fn write_recipe(workspace: &Workspace, directory: &str, content: &str) {
+    if !workspace.path(&format!("{directory}-base")).exists() {
+        workspace.run(&["recipe", "export", "v1.16.0", &format!("{directory}-base")]).success();
+    }
+    let mut layout = workspace.text(&format!("{directory}-base/layout.toml"));
+    for (unit, _, _) in &WAYS[..4] {
+        let file = format!("{directory}/units/{unit}.service");
+        let mut text = workspace.text(&format!("{directory}-base/units/{unit}.service"));
+        for (_, from, to) in WAYS.iter().filter(|(of, _, _)| of == unit) {
+            assert!(text.contains(from), "{unit} has no {from}");
+            text = text.replacen(from, to, 1);
+        }
+        workspace.write(&file, text);
+        workspace.write(&format!("{directory}/config/{unit}.env"), content);
+        layout += &format!(
+            "\n[[files]]\npath = \"etc/kubernetes/config/{unit}.env\"\nmode = \"0644\"\nsource = {{ text = \"config/{unit}.env\" }}\n"
+        );
+    }
+    workspace.write(&format!("{directory}/layout.toml"), layout);
+}
+
+fn restarted(machine: &Machine) -> Vec<String> {
+    let calls = machine.calls().into_iter().filter(|call| call.starts_with("restart"));
+    let mut units: Vec<_> = calls
+        .flat_map(|call| call.split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|word| word.ends_with(".service"))
+        .collect();
+    units.sort();
+    units
+}
+
+const ALL: [&str; 4] =
+    ["kube-apiserver.service", "kube-bootstrap.service", "kube-controller-manager.service", "kube-scheduler.service"];
+
+#[test]
+fn an_archive_restarts_every_unit_that_names_a_changed_file() {
+    let Some(machine) = Machine::new() else { return };
+    machine.carry("one", |workspace| write_recipe(workspace, "one", "A=1\n"));
+    machine.carry("two", |workspace| write_recipe(workspace, "two", "A=2\n"));
+    machine.run("/one/install.sh").success();
+    assert_eq!(restarted(&machine), [""; 0]);
+    machine.run("/two/install.sh").success();
+    assert_eq!(restarted(&machine), ALL);
+    machine.run("cd /etc && /two/install.sh").success();
+    assert_eq!(restarted(&machine), [""; 0], "nothing has changed");
+}
+
+#[test]
+fn a_package_restarts_every_unit_that_names_a_changed_file() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    for (name, content) in [("one", "A=1\n"), ("two", "A=2\n")] {
+        machine.run(&format!("rm -rf /{name}")).success();
+        machine.carry_packages(name, |workspace| write_recipe(workspace, "recipe", content));
+    }
+    machine.run("dpkg -i /one/*.deb").success();
+    machine.calls();
+    machine.run("dpkg -i /two/*.deb").success();
+    assert_eq!(restarted(&machine), ALL);
+}
