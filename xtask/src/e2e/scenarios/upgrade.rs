@@ -12,7 +12,7 @@ use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::{Compare, Listing, differences, ensure_same_files};
 use crate::e2e::machine::Machine;
 use crate::e2e::shell::stdout_of;
-use crate::e2e::units::{UNITS, restarts, wait_units_active};
+use crate::e2e::units::{restarts, wait_units_active};
 use crate::e2e::{report_ok, report_skipped};
 
 /// Where a master has its keys and certificates.
@@ -89,13 +89,15 @@ fn upgrade(context: &ScenarioContext, format: Format, machine: &Machine, old: &B
     format.install(old, machine, "old")?;
     let object = StoredObject::create(context, old, machine)?;
     let old_files = machine.files()?;
+    let failed = failed_units(machine)?;
 
     let cursor = machine.sh("journalctl -n 0 --show-cursor | sed -n 's/^-- cursor: //p'")?;
     format.install(new, machine, "new")?;
     let restarts = restarts(machine, cursor.trim())?;
     ensure!(restarts.iter().all(|(_, count)| *count <= 1), "units were stopped more than once: {restarts:?}");
     let restarted: Vec<_> = restarts.iter().filter(|(_, count)| *count == 1).map(|(unit, _)| unit.as_str()).collect();
-    machine.sh(&format!("systemctl is-failed {UNITS} | (! grep -x failed)"))?;
+    let failed_now = failed_units(machine)?;
+    ensure!(failed_now == failed, "failed units: {failed_now:?}, before the upgrade {failed:?}");
     object.ensure_kept(new, machine)?;
     // The administrator's old file stays valid.
     old.wait_healthy(machine)?;
@@ -117,6 +119,10 @@ fn upgrade(context: &ScenarioContext, format: Format, machine: &Machine, old: &B
         "{name}: a purge leaves nothing; an upgraded machine has the files, modes and owners of a new one"
     ));
     Ok(())
+}
+
+fn failed_units(machine: &Machine) -> Result<String> {
+    machine.sh("systemctl list-units --state=failed --plain --no-legend | cut -d' ' -f1 | sort")
 }
 
 /// An object that is stored before the upgrade: with stand-ins, which store nothing, a key in etcd.
