@@ -24,6 +24,7 @@ use environment::Environment;
 use options::Options;
 use scenarios::{CLOUD_PREFIX, SCENARIOS, Scenario};
 
+pub(crate) use files::find as find_file;
 pub(crate) use shell::stdout_of;
 
 /// Set for the process that runs inside the namespaces.

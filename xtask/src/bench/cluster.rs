@@ -106,7 +106,7 @@ impl Cluster {
     }
 
     pub(super) fn change_flag(&self) -> Result<()> {
-        let path = self.path("recipe/roles/master/units/kube-scheduler.service");
+        let path = crate::e2e::find_file(&self.path("recipe"), "kube-scheduler.service")?;
         let text = fs::read_to_string(&path)?;
         let level = 3 + self.changes.fetch_add(1, Ordering::Relaxed);
         let line = text.lines().find(|line| line.contains("--v=")).context("the unit has no --v")?;

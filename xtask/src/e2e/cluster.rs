@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::environment::ScenarioContext;
+use super::files;
 use super::machine::{Machine, wait};
 use super::shell::{Outcome, stdout_of};
 
@@ -85,10 +86,12 @@ impl Cluster {
 
     /// Replaces text in a file of the engineer's directory; fails if the file does not contain it.
     pub(super) fn edit(&self, file: &str, from: &str, to: &str) -> Result<()> {
-        let path = self.directory.join(file);
-        let text = fs::read_to_string(&path).with_context(|| format!("could not read `{file}`"))?;
-        ensure!(text.contains(from), "`{file}` has no {from:?}");
-        fs::write(&path, text.replace(from, to)).with_context(|| format!("could not write `{file}`"))
+        replace(&self.directory.join(file), from, to)
+    }
+
+    /// Replaces text in the file of the recipe that has this name, in whichever directory.
+    pub(super) fn edit_recipe(&self, name: &str, from: &str, to: &str) -> Result<()> {
+        replace(&files::find(&self.directory.join("recipe"), name)?, from, to)
     }
 
     /// Builds archives and packages into the directory `name`; `more` are further arguments.
@@ -127,6 +130,12 @@ impl Cluster {
         }
         Ok(machines)
     }
+}
+
+fn replace(path: &Path, from: &str, to: &str) -> Result<()> {
+    let text = fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
+    ensure!(text.contains(from), "`{}` does not contain {from:?}", path.display());
+    fs::write(path, text.replace(from, to)).with_context(|| format!("could not write `{}`", path.display()))
 }
 
 /// The text of `cluster.toml`; every master runs an etcd member.

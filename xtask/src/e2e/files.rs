@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use kube_bundle::hash::Sha256;
@@ -89,6 +89,25 @@ fn walk(root: &Path, path: &Path, found: &mut Listing) -> Result<()> {
     Ok(())
 }
 
+/// The one file with this name in a directory or below it.
+pub(crate) fn find(directory: &Path, name: &str) -> Result<PathBuf> {
+    fn search(directory: &Path, name: &str, found: &mut Vec<PathBuf>) -> Result<()> {
+        for entry in fs::read_dir(directory).with_context(|| format!("could not list `{}`", directory.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                search(&path, name, found)?;
+            } else if path.file_name().is_some_and(|file| file == name) {
+                found.push(path);
+            }
+        }
+        Ok(())
+    }
+    let mut found = Vec::new();
+    search(directory, name, &mut found)?;
+    ensure!(found.len() == 1, "expected one file `{name}` below `{}`, found {}", directory.display(), found.len());
+    Ok(found.remove(0))
+}
+
 /// How the entries of two listings are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Compare {
@@ -130,6 +149,14 @@ mod tests {
             (path.to_owned(), Entry { attributes: attributes.to_owned(), content: content.to_owned() })
         };
         entries.iter().map(entry).collect()
+    }
+
+    #[test]
+    fn a_file_is_found_in_whichever_directory() {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        assert_eq!(find(&sources, "files.rs").unwrap(), sources.join("e2e/files.rs"));
+        assert!(find(&sources, "no-such.rs").is_err());
+        assert!(find(&sources, "cluster.rs").is_err(), "e2e and bench have one each");
     }
 
     #[test]

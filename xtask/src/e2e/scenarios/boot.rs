@@ -130,8 +130,8 @@ fn packages(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle) -> Re
 
 /// Another seed is another instance for cloud-init: it upgrades, and the first one again goes back.
 fn other_seeds(cluster: &Cluster, bundle: &Bundle, machine: &mut Machine) -> Result<()> {
-    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
-    cluster.edit("recipe/roles/master/config/kube-scheduler.yaml", "leaderElect: true", "leaderElect: true # still")?;
+    cluster.edit_recipe("kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit_recipe("kube-scheduler.yaml", "leaderElect: true", "leaderElect: true # still")?;
     let changed = cluster.build_as("nocloud", "two", &[])?;
     machine.sh("echo '# mine' >>/etc/kubernetes/config/kube-scheduler.yaml")?;
     write_seed(machine, &changed, "deb/*.deb")?;

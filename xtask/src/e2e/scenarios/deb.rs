@@ -79,7 +79,7 @@ fn install_from_repository(cluster: &Cluster, bundle: &Bundle, machine: &Machine
     bundle.wait_healthy(machine)?;
     report_ok("apt-get install roc-master-2 from the repository in a directory: API server well");
 
-    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit_recipe("kube-scheduler.service", "--v=2", "--v=3")?;
     let rebuilt = cluster.build("two", &[])?;
     machine.sh("rm -r /srv/deb")?;
     machine.copy_in(&rebuilt.out.join("deb"), "srv")?;
@@ -142,7 +142,7 @@ fn install(machine: &Machine, command: &str, expected: &str) -> Result<String> {
 
 /// Upgrades to packages with a changed flag, and goes back.
 fn changed_flag(cluster: &Cluster, machine: &Machine) -> Result<()> {
-    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit_recipe("kube-scheduler.service", "--v=2", "--v=3")?;
     let changed = cluster.build("two", &[])?;
     changed.copy_packages_to(machine, "two")?;
     install(machine, "dpkg -i /root/two/*.deb", "kube-scheduler")?;
@@ -159,7 +159,7 @@ fn changed_flag(cluster: &Cluster, machine: &Machine) -> Result<()> {
 }
 
 fn another_version(cluster: &Cluster, machine: &Machine) -> Result<()> {
-    cluster.edit("recipe/recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
+    cluster.edit_recipe("recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
     let release = cluster.build("four", &[])?;
     release.copy_packages_to(machine, "four")?;
     install(machine, "dpkg -i /root/four/*.deb", "")?;

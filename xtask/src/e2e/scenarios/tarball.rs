@@ -128,7 +128,7 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
         bundle.wait_healthy(&machine)
     };
 
-    cluster.edit("recipe/roles/master/units/kube-scheduler.service", "--v=2", "--v=3")?;
+    cluster.edit_recipe("kube-scheduler.service", "--v=2", "--v=3")?;
     let two = unpack(&cluster.build("two", &[])?, &machine, "two")?;
     install(&two, "kube-scheduler")?;
     machine.sh(
@@ -139,7 +139,7 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
     let three = unpack(&cluster.build("three", &[])?, &machine, "three")?;
     install(&three, "kube-controller-manager")?;
     report_ok("a renewed certificate: kube-controller-manager alone restarted");
-    cluster.edit("recipe/recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
+    cluster.edit_recipe("recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
     let release = cluster.build("four", &[])?;
     let four = unpack(&release, &machine, "four")?;
     install(&four, "")?;
