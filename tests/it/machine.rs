@@ -22,16 +22,18 @@ const ENTER: &str = r#"
 set -eu
 root=$1; shift
 mount --rbind /dev "$root/dev"
+# In a namespace of an ordinary user what is root's is nobody's, and overlays write their notes where users may.
+options=; [ "$(stat -c %u /usr)" -eq 0 ] || options=,userxattr
 if [ -d "$root/usr-changes" ]; then
   # What a package manager changes in /usr stays with the machine, and programs of the tests' own machine are not seen.
-  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-changes,workdir=$root/usr-work" "$root/usr"
+  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-changes,workdir=$root/usr-work$options" "$root/usr"
   for other in bin/kube-apiserver bin/kube-controller-manager bin/kube-scheduler bin/kubectl sbin/policy-rc.d; do
     [ -e "$root/usr-changes/$other" ] || rm -f "$root/usr/$other"
   done
-elif [ "$(stat -c %u /usr)" -ne 0 ]; then
-  # In a namespace of an ordinary user what is root's is nobody's. A directory of an overlay is whose the upper one is.
+elif [ -n "$options" ]; then
+  # A directory of an overlay belongs to whom its upper one does.
   mkdir -p "$root/usr-own" "$root/usr-work"
-  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-own,workdir=$root/usr-work" "$root/usr"
+  mount -t overlay overlay -o "lowerdir=/usr,upperdir=$root/usr-own,workdir=$root/usr-work$options" "$root/usr"
 else
   mount --rbind /usr "$root/usr"
 fi
@@ -108,7 +110,7 @@ impl Machine {
             fs::create_dir_all(machine.path(directory)).unwrap();
         }
         // Where packages put files, so that these directories are root's for ordinary users too.
-        for directory in ["bin", "lib/systemd/system", "share/doc", "share/lintian/overrides"] {
+        for directory in ["bin", "sbin", "lib/systemd/system", "share/doc", "share/lintian/overrides"] {
             fs::create_dir_all(machine.path("usr-changes").join(directory)).unwrap();
         }
         machine.write("var/lib/dpkg/status", "");
@@ -210,12 +212,13 @@ impl Machine {
         }
     }
 
-    /// Runs it, and kills it after a while.
+    /// Runs it, and kills it after a while. When this returns, nothing of it runs any more.
     pub(crate) fn run_and_kill(&self, script: &str, milliseconds: u64) {
-        let mut child = self.command(script).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = self.command(script).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         std::thread::sleep(std::time::Duration::from_millis(milliseconds));
         child.kill().unwrap();
-        child.wait().unwrap();
+        // The kernel kills what is in the namespace after `unshare`; the pipe ends with the last of it.
+        child.wait_with_output().unwrap();
     }
 
     /// Builds the bundle as `change` leaves it, and unpacks it as `/NAME` on the machine.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::volumes;
 use crate::{root, run};
@@ -85,15 +85,37 @@ fn artifact(corpus: &Corpus<'_>, build: &str, path: &Path) -> Result<()> {
         Some("gz") if name.ends_with(".tar.gz") => {
             corpus.add("tarball", &named, &bytes)?;
             // What is inside, to be wrapped by the target.
-            let inside = std::process::Command::new("gzip").arg("-dc").arg(path).output()?.stdout;
-            corpus.add("tarball", &format!("{named}-inside"), &inside)
+            corpus.add("tarball", &format!("{named}-inside"), &gunzip(&bytes)?)
         }
-        Some("deb") => corpus.add("deb", &named, &bytes),
+        Some("deb") => {
+            corpus.add("deb", &named, &bytes)?;
+            if build == "gzip" { corpus.add("deb", &format!("{named}-inside"), &inside(&bytes)?) } else { Ok(()) }
+        }
         Some("iso") => corpus.add("iso", &named, &bytes[16 * 2048..]),
         Some("cpio") => corpus.add("cpio", &named, &bytes),
         Some("json") if name == "manifest.json" => corpus.add("manifest", &named, &bytes),
         _ => Ok(()),
     }
+}
+
+/// Both archives of a package, to be compressed by the target: in how many blocks the first one ends, and they.
+fn inside(package: &[u8]) -> Result<Vec<u8>> {
+    let (mut archives, mut rest) = (Vec::new(), package.get(8..).unwrap_or_default());
+    while let Some(header) = rest.get(..60) {
+        let size: usize = std::str::from_utf8(&header[48..58])?.trim().parse()?;
+        archives.push(rest.get(60..60 + size).context("a package is cut off")?);
+        rest = rest.get(60 + size.next_multiple_of(2)..).unwrap_or_default();
+    }
+    let [_, control, data] = archives[..] else { bail!("a package has {} members", archives.len()) };
+    let (control, data) = (gunzip(control)?, gunzip(data)?);
+    let blocks = u16::try_from(control.len() / 512)?;
+    Ok([&blocks.to_be_bytes(), &control[..], &data[..]].concat())
+}
+
+fn gunzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let packed = root().join("target/fuzz-seeds/packed");
+    put(&packed, bytes)?;
+    Ok(std::process::Command::new("gzip").arg("-dc").stdin(std::fs::File::open(packed)?).output()?.stdout)
 }
 
 /// Texts of the repository.
