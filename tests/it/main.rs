@@ -33,6 +33,7 @@ mod plan;
 mod recipes;
 mod repository;
 mod restarts;
+mod roles;
 mod secrets;
 mod seeds;
 mod sharing;
