@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::manifest::Member;
+use time::OffsetDateTime;
+
+use crate::debian::DebianPackage;
+use crate::manifest::{Artifact, FileRecord, Manifest, Member};
 use crate::out::WrittenFile;
-use crate::package::debian::DebianPackage;
+use crate::plan::Plan;
 use crate::tree::{Entry, Tree};
 
 /// What one output is made from.
@@ -53,3 +56,15 @@ pub struct Written {
 
 /// Everything that was written so far, by its path in the output directory.
 pub type WrittenFiles = BTreeMap<String, Written>;
+
+/// The manifest of everything that was written. `window` is when all certificates inside are valid.
+pub fn manifest(plan: &Plan, window: (OffsetDateTime, OffsetDateTime), mut written: WrittenFiles) -> Manifest {
+    let artifacts = plan.outputs.iter().filter_map(|output| {
+        let entries = written.get_mut(&output.path)?.entries.take()?;
+        let node = output.kind.node().map(ToString::to_string);
+        Some((output.path.clone(), Artifact { node, format: output.kind.format()?.to_string(), entries }))
+    });
+    let artifacts = artifacts.collect();
+    let files = written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect();
+    Manifest::new(plan, window, files, artifacts)
+}

@@ -9,9 +9,9 @@ mod packages;
 mod restarts;
 pub mod seed;
 
-use crate::artifact::{ArtifactInput, WrittenFiles};
+use crate::artifact::{ArtifactInput, Written, WrittenFiles};
+use crate::debian::repository::{self, Indexed};
 use crate::fetch::{Blob, Blobs};
-use crate::package::{Manager, debian};
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
 use crate::secret::Secret;
@@ -68,8 +68,9 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
             ArtifactInput::Archive(wrapped.map_err(|source| conflict(&node.name, source))?)
         }
         OutputKind::Package(package) => packages::package(package, from)?,
-        OutputKind::Index { manager: Manager::Dpkg } => {
-            let index = debian::repository::index(written, plan.content.cluster.as_str(), plan.revision);
+        OutputKind::Index => {
+            let packages: Vec<_> = written.iter().filter_map(indexed).collect();
+            let index = repository::index(&packages, plan.content.cluster.as_str(), plan.revision);
             ArtifactInput::Directory(index.map_err(|source| conflict_at(&output.path, source))?)
         }
         OutputKind::Seed(seed) => {
@@ -84,7 +85,7 @@ pub fn compressed_blobs(from: Ingredients<'_>) -> Vec<(Blob, spec::Compression)>
     let packed = from.plan.outputs.iter().filter_map(|output| match &output.kind {
         OutputKind::Archive { node } => Some((&node_plan(from.plan, node)?.files, spec::Compression::Gzip)),
         OutputKind::Package(package) => Some((&package.files, package.compression)),
-        OutputKind::Operator | OutputKind::Index { .. } | OutputKind::Seed(_) => None,
+        OutputKind::Operator | OutputKind::Index | OutputKind::Seed(_) => None,
     });
     let blobs = packed.flat_map(|(files, how)| {
         files.iter().filter_map(move |file| match &file.source {
@@ -93,6 +94,11 @@ pub fn compressed_blobs(from: Ingredients<'_>) -> Vec<(Blob, spec::Compression)>
         })
     });
     blobs.collect()
+}
+
+fn indexed<'w>((path, written): (&'w String, &'w Written)) -> Option<Indexed<'w>> {
+    let stanza = written.stanza.as_deref()?;
+    Some(Indexed { file_name: path.rsplit('/').next()?, stanza, file: &written.file })
 }
 
 fn node_plan<'p>(plan: &'p Plan, name: &NodeName) -> Option<&'p NodePlan> {

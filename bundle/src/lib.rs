@@ -15,6 +15,7 @@ pub mod assemble;
 pub mod cli;
 pub mod clock;
 pub mod commands;
+pub mod debian;
 pub mod demo;
 pub mod diagnostic;
 pub mod error;
@@ -82,7 +83,7 @@ pub fn build(
     at: &BuildContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
-    let plan = plan::plan(spec, recipe, at.date)?;
+    let plan = plan::plan(spec, recipe, &debian::Dpkg, at.date)?;
     let blobs = fetch::fetch(&plan.content().downloads, &at.store, &at.sources, progress)?;
     let pki = pki::issue(&plan.content().pki, &at.pki, progress)?;
     let revision = revision::next(&plan, &pki, &at.pki)?;
@@ -101,7 +102,7 @@ pub fn build(
         });
         written.extend(files?.into_iter().flatten());
     }
-    let manifest = Manifest::new(&plan, pki.window(), &mut written);
+    let manifest = artifact::manifest(&plan, pki.window(), written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
         revision.record(&manifest, &at.pki)?;

@@ -8,7 +8,6 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::artifact::WrittenFiles;
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
 use crate::plan::Plan;
@@ -20,8 +19,8 @@ use crate::tree::{Entry, Tree};
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the checksum list.
 pub const SUMS: &str = "SHA256SUMS";
-/// Bytes of a manifest or checksum list that is read: far more than a thousand machines need.
-pub const LARGEST_LIST: u64 = 64 << 20;
+/// Bytes of a manifest or checksum list that is read: what a thousand machines need, and some 160 MB of memory.
+pub const LARGEST_LIST: u64 = 24 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
 
@@ -122,7 +121,8 @@ impl Artifact {
 }
 
 impl FileRecord {
-    fn of(file: &WrittenFile) -> Self {
+    /// The record of a file that was just written.
+    pub(crate) fn of(file: &WrittenFile) -> Self {
         Self { size: file.size(), sha256: file.sha256(), mode: file.mode() }
     }
 }
@@ -139,15 +139,9 @@ impl Manifest {
     pub(crate) fn new(
         plan: &Plan,
         (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-        written: &mut WrittenFiles,
+        files: BTreeMap<String, FileRecord>,
+        artifacts: BTreeMap<String, Artifact>,
     ) -> Self {
-        let artifacts = plan.outputs.iter().filter_map(|output| {
-            let entries = written.get_mut(&output.path)?.entries.take()?;
-            let node = output.kind.node().map(ToString::to_string);
-            Some((output.path.clone(), Artifact { node, format: output.kind.format()?.to_string(), entries }))
-        });
-        let artifacts = artifacts.collect();
-        let files = written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect();
         Self {
             format: FORMAT.to_owned(),
             cluster: plan.content.cluster.to_string(),

@@ -20,9 +20,9 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
-use crate::package::{Directories, Manager};
+use crate::package::{Directories, PackageManager};
 use crate::recipe::Recipe;
-use crate::recipe::role::Install;
+use crate::recipe::install::Install;
 use crate::spec::names::{ClusterName, Endpoint, NodeName, RoleName};
 use crate::spec::{ClusterSpec, Format};
 pub use certificates::{CertId, CertPlan, PkiPlan};
@@ -111,10 +111,7 @@ pub enum OutputKind {
     /// A package.
     Package(Box<PackagePlan>),
     /// What a package manager reads to find the packages.
-    Index {
-        /// Which manager.
-        manager: Manager,
-    },
+    Index,
     /// What a machine's first boot reads.
     Seed(Box<SeedPlan>),
 }
@@ -126,7 +123,7 @@ impl OutputKind {
             Self::Archive { node } => Some(node),
             Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index { .. } => None,
+            Self::Operator | Self::Index => None,
         }
     }
 
@@ -135,14 +132,14 @@ impl OutputKind {
         match self {
             Self::Operator => None,
             Self::Archive { .. } => Some(Format::Tarball),
-            Self::Package(_) | Self::Index { .. } => Some(Format::Deb),
+            Self::Package(_) | Self::Index => Some(Format::Deb),
             Self::Seed(seed) => Some(seed.medium.format()),
         }
     }
 
     /// Whether it holds, or names the digests of, what was written before it.
     fn builds_on_others(&self) -> bool {
-        matches!(self, Self::Index { .. } | Self::Seed(_))
+        matches!(self, Self::Index | Self::Seed(_))
     }
 }
 
@@ -182,17 +179,19 @@ impl Error {
 #[derive(Debug)]
 pub struct UnnumberedPlan<'a> {
     spec: &'a ClusterSpec,
+    manager: &'a dyn PackageManager,
     content: Content,
     packages: Vec<PackagePlan>,
 }
 
-/// Plans a cluster. `date` is the modification time of packed files instead of the recipe's.
+/// Plans a cluster. `manager` is asked about its packages. `date` is the modification time of packed files instead of the recipe's.
 ///
 /// # Errors
 /// All errors of the recipe's templates, flags and certificates for this cluster.
 pub fn plan<'a>(
     spec: &'a ClusterSpec,
     recipe: &Recipe,
+    manager: &'a dyn PackageManager,
     date: Option<OffsetDateTime>,
 ) -> Result<UnnumberedPlan<'a>, Error> {
     let refuse = |mut faults: Vec<String>| {
@@ -218,7 +217,7 @@ pub fn plan<'a>(
     }
     let timestamp = date.unwrap_or(recipe.release.released);
     let packages = if spec.packs(Format::Deb) {
-        packages::plan(spec, recipe, Manager::Dpkg, timestamp).map_err(refuse)?
+        packages::plan(spec, recipe, manager, timestamp).map_err(refuse)?
     } else {
         Vec::new()
     };
@@ -235,7 +234,7 @@ pub fn plan<'a>(
         nodes,
         operator,
     };
-    Ok(UnnumberedPlan { spec, content, packages })
+    Ok(UnnumberedPlan { spec, manager, content, packages })
 }
 
 fn node_plan(node: &crate::spec::Node, recipe: &Recipe, files: Vec<FilePlan>) -> NodePlan {
@@ -261,8 +260,8 @@ impl UnnumberedPlan<'_> {
 
     /// A digest over all that packages are made of, keys and certificates apart.
     pub fn digest(&self) -> Sha256 {
-        let managers: Vec<_> = self.packages.iter().map(|package| package.manager.scripts_digest()).take(1).collect();
-        let text = serde_json::to_string(&(&self.content, &self.packages, managers, env!("CARGO_PKG_VERSION")));
+        let scripts = self.manager.scripts_digest();
+        let text = serde_json::to_string(&(&self.content, &self.packages, scripts, env!("CARGO_PKG_VERSION")));
         let text = text.unwrap_or_else(|why| unreachable!("a plan has string keys only: {why}"));
         Sha256::of(text.as_bytes())
     }
@@ -270,18 +269,17 @@ impl UnnumberedPlan<'_> {
     /// The plan of the build with this number; `cluster.toml` may fix another.
     #[must_use]
     pub fn number(self, revision: u32) -> Plan {
-        let Self { spec, content, packages } = self;
+        let Self { spec, manager, content, packages } = self;
         let revision = spec.deb.revision.unwrap_or(revision);
         let mut outputs = vec![Output { path: "operator".to_owned(), kind: OutputKind::Operator }];
         if spec.packs(Format::Tarball) {
             outputs.extend(content.nodes.iter().map(|node| archive(&content, &node.name)));
         }
-        let managers: Vec<_> = packages.first().map(|package| package.manager).into_iter().collect();
-        outputs.extend(packages.into_iter().map(|package| numbered(package, revision)));
-        let index =
-            |manager: Manager| Output { path: manager.repository().to_owned(), kind: OutputKind::Index { manager } };
+        let index = Output { path: manager.repository().to_owned(), kind: OutputKind::Index };
+        let index = (!packages.is_empty()).then_some(index);
+        outputs.extend(packages.into_iter().map(|package| numbered(package, revision, manager)));
         let seeds = seeds::plan(spec, &outputs);
-        outputs.extend(managers.into_iter().map(index).chain(seeds));
+        outputs.extend(index.into_iter().chain(seeds));
         Plan { content, revision, outputs }
     }
 }
@@ -293,10 +291,10 @@ fn archive(content: &Content, node: &NodeName) -> Output {
 }
 
 /// A machine's package gets the number of the build; others have one that follows from what is in them.
-fn numbered(mut package: PackagePlan, revision: u32) -> Output {
+fn numbered(mut package: PackagePlan, revision: u32, manager: &dyn PackageManager) -> Output {
     if package.node.is_some() {
         package.about.version = package.about.version.with_revision(revision);
     }
-    let path = format!("{}/{}", package.manager.repository(), package.manager.file_name(&package.about));
+    let path = format!("{}/{}", manager.repository(), manager.file_name(&package.about));
     Output { path, kind: OutputKind::Package(Box::new(package)) }
 }

@@ -56,11 +56,11 @@ mod tests {
     const SCRIPTS: [(&str, &str); 8] = [
         ("install.sh", include_str!("assemble/install.sh")),
         ("boot.sh", include_str!("assemble/boot.sh")),
-        ("package/preinst.sh", include_str!("package/debian/preinst.sh")),
-        ("package/postinst.sh", include_str!("package/debian/postinst.sh")),
-        ("package/prerm.sh", include_str!("package/debian/prerm.sh")),
-        ("package/postrm.sh", include_str!("package/debian/postrm.sh")),
-        ("package/program.sh", include_str!("package/debian/program.sh")),
+        ("package/preinst.sh", include_str!("debian/preinst.sh")),
+        ("package/postinst.sh", include_str!("debian/postinst.sh")),
+        ("package/prerm.sh", include_str!("debian/prerm.sh")),
+        ("package/postrm.sh", include_str!("debian/postrm.sh")),
+        ("package/program.sh", include_str!("debian/program.sh")),
         ("seed/plant.sh", include_str!("assemble/seed/plant.sh")),
     ];
 

@@ -55,27 +55,10 @@ const WALLS: [(&str, &str); 6] = [
     ("inspect", "assemble"),
 ];
 
-/// Walls of [`WALLS`] that still have a hole.
-const HOLES: [(&str, &str); 3] = [("pack", "plan"), ("pack", "assemble"), ("verify", "assemble")];
-
-/// Circles of modules that are still there, each as its members in alphabetical order.
-const CIRCLES: [&[&str]; 2] = [&["pki::certificate", "pki::info"], &["recipe::embedded", "recipe::files"]];
-
 const LONGEST_FILE: usize = 350;
-const LONG_FILES: [&str; 1] = ["bundle/src/out.rs"];
-
 const LONGEST_FUNCTION: usize = 60;
-const LONG_FUNCTIONS: [&str; 5] = [
-    "xtask/src/e2e/scenarios/boot.rs: directory",
-    "xtask/src/e2e/scenarios/deb.rs: three_masters",
-    "xtask/src/e2e/scenarios/deb.rs: upgrade",
-    "xtask/src/e2e/scenarios/deb.rs: refusals",
-    "xtask/src/e2e/scenarios/live.rs: security",
-];
 /// Nine of ten functions of a crate have no more lines.
 const USUAL_FUNCTION: usize = 30;
-/// Crates of which that is not true yet.
-const LONG_WINDED: [&str; 1] = ["xtask/src"];
 
 #[test]
 fn every_file_says_what_it_is() {
@@ -151,11 +134,7 @@ fn modules_do_not_import_what_they_need_not_know() {
         let through = imports.iter().filter(|(from, _)| from[0] == wall.0);
         let through: Vec<_> =
             through.filter(|(_, to)| to.iter().any(|to| to[0] == wall.1)).map(|(from, _)| from).collect();
-        if HOLES.contains(&wall) {
-            assert!(!through.is_empty(), "`{}` knows no `{}` any more: remove {wall:?} from HOLES", wall.0, wall.1);
-        } else {
-            assert!(through.is_empty(), "`{}` must know no `{}`, and these do: {through:?}", wall.0, wall.1);
-        }
+        assert!(through.is_empty(), "`{}` must know no `{}`, and these do: {through:?}", wall.0, wall.1);
     }
 }
 
@@ -198,9 +177,7 @@ fn no_modules_import_each_other_in_a_circle() {
             }
         }
     }
-    let expected: BTreeSet<Vec<String>> =
-        CIRCLES.iter().map(|circle| circle.iter().map(|module| (*module).to_owned()).collect()).collect();
-    assert_eq!(circles, expected);
+    assert!(circles.is_empty(), "{circles:?}");
 }
 
 #[test]
@@ -210,7 +187,7 @@ fn files_stay_small() {
         let lines = sources(below).into_iter().map(|(name, text)| (name, code(&text).lines().count()));
         long.extend(lines.filter(|(_, lines)| *lines > LONGEST_FILE).map(|(name, _)| format!("{below}/{name}")));
     }
-    assert_eq!(long, LONG_FILES, "more than {LONGEST_FILE} lines before the tests");
+    assert!(long.is_empty(), "more than {LONGEST_FILE} lines before the tests: {long:?}");
 }
 
 #[test]
@@ -229,9 +206,9 @@ fn functions_stay_small() {
         lengths.sort_unstable();
         let usual = lengths[lengths.len() * 9 / 10];
         let said = format!("one in ten of {} functions in {below} has {usual} lines or more", lengths.len());
-        assert_eq!(usual > USUAL_FUNCTION, LONG_WINDED.contains(&below), "{said}");
+        assert!(usual <= USUAL_FUNCTION, "{said}");
     }
-    assert_eq!(long, LONG_FUNCTIONS, "more than {LONGEST_FUNCTION} lines");
+    assert!(long.is_empty(), "more than {LONGEST_FUNCTION} lines: {long:?}");
 }
 
 #[test]

@@ -266,7 +266,7 @@ fn only_a_fault_that_may_pass_by_itself_has_the_status_that_was_asked_for() {
 #[test]
 fn a_machine_of_an_earlier_version_is_upgraded() {
     let Some(machine) = machine() else { return };
-    machine.carry("two", |workspace| workspace.edit("two/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.carry("two", |workspace| workspace.edit("two/roles/master/units/kube-scheduler.service", "--v=2", "--v=3"));
     machine.run("/one/install.sh").success();
     let installed = machine.files();
     machine

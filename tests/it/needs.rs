@@ -10,9 +10,9 @@ fn write_recipe(workspace: &Workspace, directory: &str, commands: &str) {
     if !workspace.path("base").exists() {
         workspace.run(&["recipe", "export", "v1.16.0", "base"]).success();
     }
-    let layout = workspace.text("base/layout.toml");
+    let role = workspace.text("base/roles/master/role.toml");
     let needs = format!("data = [\"var/lib/probe\"]\nusers = [\"probe:/var/lib/probe\"]\ncommands = [{commands}]\n");
-    let layout = layout.replacen("ports = [", &format!("{needs}ports = ["), 1);
+    let role = role.replacen("ports = [", &format!("{needs}ports = ["), 1);
     let files = r#"
 [[files]]
 path = "var/lib/probe"
@@ -31,7 +31,10 @@ path = "{{ lib }}/bootstrap"
 mode = "0777"
 source = { link = "kube-bootstrap" }
 "#;
-    workspace.write(&format!("{directory}/layout.toml"), layout + files);
+    // Files of a role come before its certificates.
+    let (before, after) = role.split_once("[certificates.").unwrap();
+    let role = format!("{before}{files}\n[certificates.{after}");
+    workspace.write(&format!("{directory}/roles/master/role.toml"), role);
 }
 
 /// A machine that has users at all.
@@ -167,21 +170,25 @@ fn missing_commands_are_named_all_at_once() {
 fn a_recipe_with_words_for_a_shell_is_refused() {
     let workspace = Workspace::small(1000);
     workspace.run(&["recipe", "export", "./recipe", "good"]).success();
-    let layout = workspace.text("good/layout.toml");
+    let role = workspace.text("good/roles/master/role.toml");
     let refused = |from: &str, to: &str, texts: &[&str]| {
-        assert!(layout.contains(from), "{from}");
-        workspace.write("recipe/layout.toml", layout.replacen(from, to, 1));
+        assert!(role.contains(from), "{from}");
+        workspace.write("recipe/roles/master/role.toml", role.replacen(from, to, 1));
         workspace.run(&["plan"]).exits(2).says(texts);
     };
-    refused("\"kube-apiserver.service\", ", "\"x'; touch /pwned; '\", ", &["is no name of a unit"]);
-    refused("path = \"{{ bin }}/kubectl\"", "path = \"{{ bin }}/ku'$(id)*;bectl\"", &["is no path below the root"]);
+    refused("\"kube-apiserver.service\", ", "\"x'; touch /pwned; '\", ", &["is not the name of a unit"]);
+    refused(
+        "path = \"{{ lib }}/kube-bootstrap\"",
+        "path = \"{{ lib }}/ku'$(id)*;bectl\"",
+        &["is no path below the root"],
+    );
     refused("mode = \"0755\"", "mode = \"4755\"", &["has mode 4755"]);
     refused("logs = [\"var/log/kubernetes\"]", "logs = [\"var/log/$(id)\"]", &["is no path below the root"]);
     refused("logs = [", "data = [\"var/lib/kube-bootstrap/db\"]\nlogs = [", &["data in `var/lib/kube-bootstrap/db`"]);
     refused("logs = [", "users = [\"a b:/x\"]\nlogs = [", &["expected a user such as"]);
     refused("logs = [", "commands = [\"a;b\"]\nlogs = [", &["expected a command such as"]);
-    workspace.write("recipe/layout.toml", &layout);
+    workspace.write("recipe/roles/master/role.toml", &role);
     let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}";
-    workspace.write("recipe/config/kube-scheduler.yaml", endless);
+    workspace.write("recipe/roles/master/config/kube-scheduler.yaml", endless);
     workspace.run(&["plan"]).exits(2).says(&["fuel"]);
 }

@@ -1,5 +1,6 @@
 //! A plan says everything that will exist, and no secret.
 
+use kube_bundle::debian::Dpkg;
 use kube_bundle::plan::{self, Plan, Source};
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::ClusterSpec;
@@ -14,7 +15,7 @@ fn plan_of(text: &str) -> Plan {
     let recipe = embedded::load("v1.16.0").unwrap();
     let parsed = ClusterSpec::parse("cluster.toml", text, &recipe.role_catalog());
     let (spec, _) = parsed.unwrap_or_else(|faults| panic!("{}", faults.render(false)));
-    plan::plan(&spec, &recipe, None).unwrap().number(1)
+    plan::plan(&spec, &recipe, &Dpkg, None).unwrap().number(1)
 }
 
 #[test]

@@ -30,21 +30,25 @@ fn write_recipe(workspace: &Workspace, directory: &str, content: &str) {
     if !workspace.path(&format!("{directory}-base")).exists() {
         workspace.run(&["recipe", "export", "v1.16.0", &format!("{directory}-base")]).success();
     }
-    let mut layout = workspace.text(&format!("{directory}-base/layout.toml"));
+    let role = workspace.text(&format!("{directory}-base/roles/master/role.toml"));
+    let mut files = String::new();
     for (unit, _, _) in &WAYS[..4] {
-        let file = format!("{directory}/units/{unit}.service");
-        let mut text = workspace.text(&format!("{directory}-base/units/{unit}.service"));
+        let file = format!("{directory}/roles/master/units/{unit}.service");
+        let mut text = workspace.text(&format!("{directory}-base/roles/master/units/{unit}.service"));
         for (_, from, to) in WAYS.iter().filter(|(of, _, _)| of == unit) {
             assert!(text.contains(from), "{unit} has no {from}");
             text = text.replacen(from, to, 1);
         }
         workspace.write(&file, text);
-        workspace.write(&format!("{directory}/config/{unit}.env"), content);
-        layout += &format!(
+        workspace.write(&format!("{directory}/roles/master/config/{unit}.env"), content);
+        files += &format!(
             "\n[[files]]\npath = \"etc/kubernetes/config/{unit}.env\"\nmode = \"0644\"\nsource = {{ text = \"config/{unit}.env\" }}\n"
         );
     }
-    workspace.write(&format!("{directory}/layout.toml"), layout);
+    // Files of a role come before its certificates.
+    let (before, after) = role.split_once("[certificates.").unwrap();
+    let role = format!("{before}{files}\n[certificates.{after}");
+    workspace.write(&format!("{directory}/roles/master/role.toml"), role);
 }
 
 fn restarted(machine: &Machine) -> Vec<String> {

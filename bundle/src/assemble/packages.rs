@@ -1,13 +1,16 @@
 //! What a package is made from: its own files, and for a machine's package what its scripts need to know.
 
+use time::OffsetDateTime;
+
 use super::{Error, Ingredients, conflict, conflict_at, installer, missing, node_plan, restarts, tree};
 use crate::artifact::ArtifactInput;
-use crate::package::debian::{self, NodeRecord};
-use crate::package::{Manager, Relation};
-use crate::plan::{FilePlan, OutputKind, PackagePlan, Plan};
+use crate::debian::{self, NodeRecord};
+use crate::package::Relation;
+use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan};
+use crate::recipe::install::Install;
+use crate::scripts::join;
 
 pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<ArtifactInput, Error> {
-    let Manager::Dpkg = package.manager;
     let PackagePlan { about, compression, date, .. } = package;
     let name = about.name.as_str();
     let own = tree(name, &package.files, from)?;
@@ -20,8 +23,7 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
             let installed = tree(name, &installed, from)?;
             let window = from.pki.window();
             let record = NodeRecord {
-                settings: installer::settings(from.plan, node, window).into(),
-                install: &node.install,
+                settings: settings(from.plan, node, window),
                 files: vec![
                     ("bundle.conf", installer::conf(from.plan, node, window)),
                     ("FILES", installer::listing(&installed)),
@@ -32,6 +34,14 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
         }
     };
     Ok(ArtifactInput::Debian(Box::new(made)))
+}
+
+/// What an archive's scripts know; and what a purge removes, file by file, since dpkg keeps no list of it.
+fn settings(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> Vec<(&'static str, String)> {
+    let Install { state, logs, writes, .. } = &node.install;
+    let known =
+        installer::settings(plan, node, window).into_iter().filter(|(key, _)| !matches!(*key, "state" | "logs"));
+    known.chain([("writes", join(writes)), ("directories", join(&[&state[..], logs].concat()))]).collect()
 }
 
 fn files_of<'p>(relations: &'p [Relation], plan: &'p Plan) -> impl Iterator<Item = &'p FilePlan> {

@@ -14,7 +14,7 @@ use crate::out::WrittenFile;
 use crate::plan::{Medium, NodePlan, Plan, SeedPlan};
 use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
-use crate::tree::{Content, Entry, Tree};
+use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// What user data runs.
 const BOOT: &str = include_str!("boot.sh");
@@ -62,46 +62,46 @@ pub(super) fn seed(
     });
     // Lower case, which cloud-init finds since its first versions; the other is for the user data's script alone.
     let label = if host.is_some() { "cidata" } else { "kube-bundle" };
-    let mut files = match host {
-        Some(host) => host.files(of.medium, written)?,
-        None => Vec::new(),
-    };
+    let mut files = host.map_or_else(|| Ok(Vec::new()), |host| host.files(of.medium, written))?;
     for path in &of.carries {
         let file = finished(written, path)?;
         let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
-    let mut tree = Tree::default();
-    let mut insert = |path: InstallPath, entry| {
-        tree.insert(path, entry).map_err(|source| Error::Conflict { node: label.to_owned(), source })
-    };
-    let directory = (of.medium == Medium::Cpio).then(|| path(IN_INITRAMFS));
-    if directory.is_some() {
-        for (name, mode, text) in HOOKS {
-            insert(path(name), Entry::text(mode, text))?;
-        }
-    }
-    for (name, entry) in files {
-        let path = path(name);
-        insert(directory.as_ref().map_or_else(|| path.clone(), |directory| path.below(directory)), entry)?;
-    }
-    if !matches!(of.medium, Medium::Directory | Medium::File) {
-        // It begins like the others' if what all machines share comes before what is private.
-        let mode = if node.is_some() { Mode::SECRET } else { Mode::PUBLIC };
-        let list = directory.map_or_else(|| path(SUMS), |directory| path(SUMS).below(&directory));
-        let entry = Entry::text(mode, sums(&tree));
-        tree.insert(list, entry).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
-    }
+    let tree = tree(of, files).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
+    let image = |kind, tree| ArtifactInput::Image { kind, label, tree };
     Ok(match of.medium {
         Medium::Directory => ArtifactInput::Directory(tree),
-        Medium::Iso => ArtifactInput::Image { kind: ImageKind::Iso, label, tree },
-        Medium::Vfat => ArtifactInput::Image { kind: ImageKind::Vfat, label, tree },
-        Medium::Cpio => ArtifactInput::Image { kind: ImageKind::Cpio, label, tree },
+        Medium::Iso => image(ImageKind::Iso, tree),
+        Medium::Vfat => image(ImageKind::Vfat, tree),
+        Medium::Cpio => image(ImageKind::Cpio, tree),
         Medium::File => {
             let first = tree.files().next().map(|(_, entry)| entry.clone());
             ArtifactInput::File(first.ok_or_else(|| super::missing("a seed", "user data".to_owned()))?)
         }
     })
+}
+
+/// The files of a seed where its medium has them: an initramfs needs hooks that copy them, and every image has a list.
+fn tree(of: &SeedPlan, files: Vec<(&str, Entry)>) -> Result<Tree, Conflict> {
+    let mut tree = Tree::default();
+    let directory = (of.medium == Medium::Cpio).then(|| path(IN_INITRAMFS));
+    let place = |name: &str| directory.as_ref().map_or_else(|| path(name), |directory| path(name).below(directory));
+    if directory.is_some() {
+        for (name, mode, text) in HOOKS {
+            tree.insert(path(name), Entry::text(mode, text))?;
+        }
+    }
+    for (name, entry) in files {
+        tree.insert(place(name), entry)?;
+    }
+    if !matches!(of.medium, Medium::Directory | Medium::File) {
+        // It begins like the others' if what all machines share comes before what is private.
+        let mode = if of.node.is_some() { Mode::SECRET } else { Mode::PUBLIC };
+        let list = Entry::text(mode, sums(&tree));
+        tree.insert(place(SUMS), list)?;
+    }
+    Ok(tree)
 }
 
 /// Digest and path of each file in an image, as sha256sum(1) writes them.

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
+use crate::debian::Dpkg;
 use crate::fetch::{Policy, Sources, Store};
 use crate::plan::{self, UnnumberedPlan};
 use crate::recipe::{self, Recipe};
@@ -60,7 +61,7 @@ impl Cluster {
 
     /// What a build would be made of.
     pub(super) fn plan(&self) -> Result<UnnumberedPlan<'_>, Error> {
-        Ok(plan::plan(&self.spec, &self.recipe, self.date)?)
+        Ok(plan::plan(&self.spec, &self.recipe, &Dpkg, self.date)?)
     }
 
     /// What [`pki`] works with.

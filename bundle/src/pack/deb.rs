@@ -12,7 +12,7 @@ use super::compress;
 use super::pieces::CompressedCache;
 use super::segment::Segment;
 use super::tar::{self, Names};
-use crate::package::debian::{DebianPackage, control as fields};
+use crate::debian::{DebianPackage, control as fields};
 use crate::spec::Compression;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Content, Entry, Tree};

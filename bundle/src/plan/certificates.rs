@@ -6,13 +6,11 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+pub use super::values::CertId;
 use super::values::{Holder, Templates};
 use crate::recipe::layout::{External, Leaf, Names, Scope, Usage};
 use crate::spec::names::{DnsName, Host};
 use crate::spec::{self, ClusterSpec, KeyAlgorithm, Lifetime, Node, network};
-
-/// Name of a certificate: its file in `pki/`, without `.pem`.
-pub type CertId = String;
 
 /// Everything secret that is to exist, without a secret in it.
 #[derive(Debug, Serialize)]

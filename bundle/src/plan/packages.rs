@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::Source;
 use super::files::{FilePlan, of_node};
 use super::values::Templates;
-use crate::package::{Architecture, Line, Malformed, Manager, Package, PackageName, Relation, Version};
+use crate::package::{Architecture, Line, Malformed, Package, PackageManager, PackageName, Relation, Version};
 use crate::recipe::Recipe;
 use crate::spec::names::NodeName;
 use crate::spec::{ClusterSpec, Compression, DebLayout, Node};
@@ -26,8 +26,6 @@ pub struct PackagePlan {
     /// For which machine; `None` for one that several machines install.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
-    /// What installs it.
-    pub manager: Manager,
     /// What it says of itself.
     pub about: Package,
     /// How its files are compressed.
@@ -42,7 +40,6 @@ pub struct PackagePlan {
 struct Packager<'a> {
     spec: &'a ClusterSpec,
     recipe: &'a Recipe,
-    manager: Manager,
     timestamp: OffsetDateTime,
     /// Packages of components by the names of their groups.
     groups: BTreeMap<&'a str, Package>,
@@ -55,12 +52,12 @@ struct Packager<'a> {
 pub(super) fn plan(
     spec: &ClusterSpec,
     recipe: &Recipe,
-    manager: Manager,
+    manager: &dyn PackageManager,
     timestamp: OffsetDateTime,
 ) -> Result<Vec<PackagePlan>, Vec<String>> {
     let templates = Templates::new(spec, recipe, manager.directories()).map_err(|why| vec![why])?;
     let groups = groups(recipe).map_err(|why| vec![why.to_string()])?;
-    let packager = Packager { spec, recipe, manager, timestamp, groups };
+    let packager = Packager { spec, recipe, timestamp, groups };
     let (mut shared, mut own) = (BTreeMap::new(), Vec::new());
     for node in &spec.nodes {
         let files = of_node(&templates, node)?;
@@ -136,7 +133,7 @@ impl<'a> Packager<'a> {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let about = self.groups[group].clone();
         let date = self.recipe.release.released;
-        PackagePlan { node: None, manager: self.manager, about, compression: self.spec.deb.compression, date, files }
+        PackagePlan { node: None, about, compression: self.spec.deb.compression, date, files }
     }
 
     /// What is a machine's own: its units, which carry its address, its configuration and its keys.
@@ -150,7 +147,6 @@ impl<'a> Packager<'a> {
         }
         Ok(PackagePlan {
             node: Some(node.name.clone()),
-            manager: self.manager,
             about,
             compression: self.spec.deb.compression,
             date: self.timestamp,

@@ -11,7 +11,8 @@ use crate::recipe::template::Renderer;
 use crate::spec::names::Host;
 use crate::spec::{ClusterSpec, Node};
 
-use super::certificates::CertId;
+/// Name of a certificate: its file in `pki/`, without `.pem`.
+pub type CertId = String;
 
 /// For whom a file or a certificate is made.
 #[derive(Debug, Clone, Copy)]

@@ -10,18 +10,35 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::{Directories, Package};
+use crate::hash::Sha256;
+use crate::package::{Directories, Package, PackageManager};
 use crate::spec::Compression;
 use crate::tree::{Conflict, Tree};
 pub use scripts::{NodeRecord, Script};
 
-/// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`, it is
-/// the same place.
-pub const DIRECTORIES: Directories =
-    Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" };
+/// dpkg, and apt in front of it.
+#[derive(Debug)]
+pub struct Dpkg;
 
-/// The directory of an output that packages and their index are in.
-pub const REPOSITORY: &str = "deb";
+impl PackageManager for Dpkg {
+    /// Older versions of deb-systemd-helper(1p) look for units below `/lib` alone; where that is a link to `usr/lib`, it
+    /// is the same place.
+    fn directories(&self) -> Directories {
+        Directories { bin: "usr/bin", lib: "usr/lib/kube-bundle", units: "lib/systemd/system" }
+    }
+
+    fn repository(&self) -> &'static str {
+        "deb"
+    }
+
+    fn file_name(&self, package: &Package) -> String {
+        control::file_name(package)
+    }
+
+    fn scripts_digest(&self) -> Sha256 {
+        scripts::digest()
+    }
+}
 
 /// A package that is ready to be written.
 #[derive(Debug)]
@@ -59,7 +76,7 @@ pub fn shared(
 pub fn node(
     about: &Package,
     mut files: Tree,
-    record: &NodeRecord<'_>,
+    record: &NodeRecord,
     compression: Compression,
     date: OffsetDateTime,
 ) -> Result<DebianPackage, Conflict> {

@@ -15,8 +15,7 @@ use std::collections::BTreeMap;
 
 use crate::hash::Sha256;
 use crate::package::Package;
-use crate::recipe::role::Install;
-use crate::scripts::{expand_includes, join, script};
+use crate::scripts::{expand_includes, script};
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Entry, Tree};
 
@@ -57,11 +56,9 @@ impl Script {
 
 /// What the scripts of a machine's package need to know of the machine.
 #[derive(Debug)]
-pub struct NodeRecord<'a> {
+pub struct NodeRecord {
     /// Shell variables by name.
     pub settings: Vec<(&'static str, String)>,
-    /// Units and directories.
-    pub install: &'a Install,
     /// Files of the record by name.
     pub files: Vec<(&'static str, String)>,
 }
@@ -77,13 +74,10 @@ pub(super) fn of_components(files: &Tree) -> BTreeMap<Script, String> {
 }
 
 /// What a machine's package runs.
-pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord<'_>) -> BTreeMap<Script, String> {
-    let Install { state, logs, writes, .. } = record.install;
+pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTreeMap<Script, String> {
     let mut settings = vec![("package", about.name.to_string())];
-    settings.extend(record.settings.iter().filter(|(key, _)| !matches!(*key, "state" | "logs")).cloned());
+    settings.extend(record.settings.iter().cloned());
     settings.push(("paths", paths(files)));
-    settings.push(("writes", join(writes)));
-    settings.push(("directories", join(&[&state[..], logs].concat())));
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
@@ -92,7 +86,7 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord<'_>) ->
 /// Adds what the scripts read. Only root may enter the directory: it lists the digests of keys.
 pub(super) fn insert_record(
     tree: &mut Tree,
-    record: &NodeRecord<'_>,
+    record: &NodeRecord,
     scripts: &BTreeMap<Script, String>,
 ) -> Result<(), Conflict> {
     let path = |text: &str| -> InstallPath { text.parse().unwrap_or_else(|why| unreachable!("a good path: {why}")) };

@@ -9,8 +9,8 @@ use flate2::{Compression, GzBuilder};
 use time::format_description::well_known::Rfc2822;
 use time::{Date, Duration, OffsetDateTime, Time};
 
-use crate::artifact::{Written, WrittenFiles};
 use crate::hash::Sha256;
+use crate::out::WrittenFile;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Entry, Tree};
 
@@ -20,12 +20,23 @@ const FIRST: OffsetDateTime = match Date::from_ordinal_date(2020, 1) {
     Err(_) => OffsetDateTime::UNIX_EPOCH,
 };
 
+/// A package of the repository.
+#[derive(Debug)]
+pub struct Indexed<'a> {
+    /// Its file's name.
+    pub file_name: &'a str,
+    /// Its control file.
+    pub stanza: &'a str,
+    /// Its file.
+    pub file: &'a WrittenFile,
+}
+
 /// The files that make a directory of packages a repository. `cluster` is what apt can pin it by.
 ///
 /// # Errors
 /// Never, as long as the names below differ.
-pub fn index(written: &WrittenFiles, cluster: &str, revision: u32) -> Result<Tree, Conflict> {
-    let packages: Vec<_> = written.iter().filter_map(|(path, package)| stanza(path, package)).collect();
+pub fn index(packages: &[Indexed<'_>], cluster: &str, revision: u32) -> Result<Tree, Conflict> {
+    let packages: Vec<_> = packages.iter().map(stanza).collect();
     let packages = packages.join("\n").into_bytes();
     let lists = [("Packages", packages.clone()), ("Packages.gz", gzipped(&packages))];
     let mut tree = Tree::default();
@@ -42,10 +53,8 @@ pub fn index(written: &WrittenFiles, cluster: &str, revision: u32) -> Result<Tre
     Ok(tree)
 }
 
-fn stanza(path: &str, package: &Written) -> Option<String> {
-    let (file_name, file) = (path.rsplit('/').next()?, &package.file);
-    let stanza = package.stanza.as_ref()?;
-    Some(format!("{stanza}Filename: ./{file_name}\nSize: {}\nSHA256: {}\n", file.size(), file.sha256()))
+fn stanza(Indexed { file_name, stanza, file }: &Indexed<'_>) -> String {
+    format!("{stanza}Filename: ./{file_name}\nSize: {}\nSHA256: {}\n", file.size(), file.sha256())
 }
 
 fn gzipped(bytes: &[u8]) -> Vec<u8> {

@@ -1,7 +1,7 @@
 //! The control file of a binary package (Debian Policy 5.3): fields, versions and file names as dpkg wants them.
 //! Section numbers are those of the Debian Policy Manual.
 
-use crate::package::description::{Architecture, Package, Relation, Version};
+use crate::package::{Architecture, Package, Relation, Version};
 
 /// `UPSTREAM-REVISION` (5.6.12), with no epoch. A semantic version's pre-release comes before its release, and so does
 /// what stands behind `~` here.
