@@ -4,49 +4,12 @@ use std::path::Path;
 
 use time::OffsetDateTime;
 
-use super::certificate::{self, Key};
-use super::directory;
+use super::certificate::{self, Authority};
 use super::info::{CertificateInfo, day};
-use super::{Credential, Error, Run};
+use super::private_key::Key;
+use super::{Error, Run, directory};
 use crate::plan::certificates::{CertId, CertPlan, Name};
 use crate::spec::Lifetime;
-
-/// A CA whose private key is here.
-pub(super) struct Authority {
-    /// PEM of its one certificate.
-    pub(super) pem: String,
-    pub(super) info: CertificateInfo,
-    pub(super) key: Key,
-}
-
-impl Authority {
-    pub(super) fn into_credential(self) -> Credential {
-        Credential { key: Some(self.key.pem()), public: self.pem, info: Some(self.info) }
-    }
-
-    /// Refuses a CA that would sign what nobody accepts. `path` is its certificate's.
-    fn check(&self, id: &str, path: &Path, now: OffsetDateTime) -> Result<(), Error> {
-        let unfit = |why: &str| Err(Error::Unfit { path: path.to_owned(), why: why.to_owned() });
-        if !self.info.is_ca {
-            return unfit(
-                "it is no CA certificate: basic constraints don't say CA, or key usage forbids signing certificates",
-            );
-        }
-        if !self.info.belongs_to(&self.key) {
-            return unfit("it does not belong to the key beside it");
-        }
-        if !self.key.is_known_to_v1_16() {
-            return unfit("Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384, and no others");
-        }
-        if self.info.not_after <= now {
-            return Err(Error::Expired { id: id.to_owned(), end: day(self.info.not_after) });
-        }
-        if self.info.not_before > now {
-            return Err(Error::NotYetValid { id: id.to_owned(), begin: day(self.info.not_before) });
-        }
-        Ok(())
-    }
-}
 
 impl Run<'_> {
     /// The CA of this ID, checked; `None` if it is not there yet, or is none that this cluster signs with.
@@ -74,7 +37,7 @@ impl Run<'_> {
             }
             _ => return Ok(None),
         };
-        authority.check(id, &path, self.at.now)?;
+        check(&authority, id, &path, self.at.now)?;
         Ok(Some(authority))
     }
 
@@ -101,4 +64,27 @@ impl Run<'_> {
     fn signs(&self, id: &CertId) -> bool {
         self.plan.certificates.values().any(|other| matches!(other, CertPlan::Leaf { issuer, .. } if issuer == id))
     }
+}
+
+/// Refuses a CA that would sign what nobody accepts. `path` is its certificate's.
+fn check(authority: &Authority, id: &str, path: &Path, now: OffsetDateTime) -> Result<(), Error> {
+    let unfit = |why: &str| Err(Error::Unfit { path: path.to_owned(), why: why.to_owned() });
+    if !authority.info.is_ca {
+        return unfit(
+            "it is no CA certificate: basic constraints don't say CA, or key usage forbids signing certificates",
+        );
+    }
+    if !authority.info.belongs_to(&authority.key) {
+        return unfit("it does not belong to the key beside it");
+    }
+    if !authority.key.is_known_to_v1_16() {
+        return unfit("Kubernetes v1.16 reads RSA keys, and ECDSA keys on P-256 and P-384, and no others");
+    }
+    if authority.info.not_after <= now {
+        return Err(Error::Expired { id: id.to_owned(), end: day(authority.info.not_after) });
+    }
+    if authority.info.not_before > now {
+        return Err(Error::NotYetValid { id: id.to_owned(), begin: day(authority.info.not_before) });
+    }
+    Ok(())
 }

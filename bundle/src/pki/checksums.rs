@@ -5,21 +5,18 @@
 
 use std::collections::BTreeMap;
 
-use super::directory::{ENCRYPTION_KEY, PkiDir};
+use super::directory::{CHECKSUMS, ENCRYPTION_KEY, PkiDir};
 use super::{Error, Run};
 use crate::hash::Sha256;
 use crate::plan::certificates::CertPlan;
-
-/// The list's name in the pki directory.
-pub(super) const FILE: &str = "SHA256SUMS";
 
 /// Digests by the file's path in the pki directory.
 pub(super) struct Checksums(BTreeMap<String, Sha256>);
 
 impl Checksums {
     pub(super) fn read(directory: &PkiDir) -> Result<Self, Error> {
-        let Some(text) = directory.file(FILE)? else { return Ok(Self(BTreeMap::new())) };
-        let path = directory.path(FILE);
+        let Some(text) = directory.file(CHECKSUMS)? else { return Ok(Self(BTreeMap::new())) };
+        let path = directory.path(CHECKSUMS);
         let text = text.expose_text().unwrap_or("\u{fffd}");
         Self::parse(text).map_err(|number| Error::Checksums { path, number })
     }

@@ -17,17 +17,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::certificate::Key;
 use super::info::{CertificateInfo, day};
-use super::pem;
+use super::private_key::Key;
 use super::token::{BootstrapToken, draw_encryption_key, is_encryption_key};
-use super::{Error, TOKEN, checksums};
+use super::{Error, TOKEN, pem};
 use crate::hash::Sha256;
 use crate::out;
 use crate::plan::certificates::CertId;
 use crate::secret::Secret;
 use crate::target::Mode;
 
+/// Name of the list of digests.
+pub(super) const CHECKSUMS: &str = "SHA256SUMS";
 /// Name of the file that counts builds.
 pub(super) const REVISION: &str = "revision.json";
 /// Name of the file with the key that secrets in etcd are encrypted with, and the ID it is shown under.
@@ -198,7 +199,7 @@ impl PkiDir {
     }
 
     pub(super) fn write_checksums(&self, text: &str) -> Result<(), Error> {
-        self.write(&self.path(checksums::FILE), text.as_bytes(), Mode::SECRET)
+        self.write(&self.path(CHECKSUMS), text.as_bytes(), Mode::SECRET)
     }
 
     pub(super) fn write_revision(&self, recorded: &impl Serialize) -> Result<(), Error> {

@@ -8,9 +8,7 @@ use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::authority::Authority;
-use super::certificate::Key;
-use crate::plan::certificates::{CertPlan, Name};
+use super::private_key::Key;
 use crate::recipe::layout::Usage;
 
 /// The fields we decide by, and show.
@@ -115,41 +113,6 @@ impl CertificateInfo {
         let root = own.issuer().as_raw() == own.subject().as_raw() || (self.is_ca && is_its_own_issuer(&own));
         !is_framed_well(&self.der, &own) || (root && !is_beyond_us(&own))
     }
-
-    /// Why this certificate is not what the plan wants; `None` if it is.
-    pub(super) fn differs_from(
-        &self,
-        planned: &CertPlan,
-        key: &Key,
-        authority: &Authority,
-        now: OffsetDateTime,
-    ) -> Option<String> {
-        let CertPlan::Leaf { subject, usages, names, lifetime, .. } = planned else { return None };
-        let names: Vec<_> = names.iter().map(ToString::to_string).collect();
-        let missing: Vec<_> = names.iter().filter(|name| !self.names.contains(name)).cloned().collect();
-        let mut usages = usages.clone();
-        usages.sort();
-        let ends = self.not_before.saturating_add(lifetime.duration()).min(authority.info.not_after);
-        if !self.belongs_to(key) {
-            Some("it did not belong to its key".to_owned())
-        } else if !self.is_signed_by(&authority.info) {
-            Some("another CA had signed it".to_owned())
-        } else if let Some(why) = self.validity_error(now) {
-            Some(why)
-        } else if !missing.is_empty() {
-            Some(format!("it did not name {}", missing.join(", ")))
-        } else if self.names != names {
-            Some("it had names that are no longer wanted".to_owned())
-        } else if self.subject != written(subject) {
-            Some(format!("its subject was `{}`, and `{}` is wanted", self.subject, written(subject)))
-        } else if self.usages != usages {
-            Some("it was good for another purpose".to_owned())
-        } else if self.not_after != ends {
-            Some(format!("it was valid until {}, and a lifetime of {lifetime} is wanted", day(self.not_after)))
-        } else {
-            None
-        }
-    }
 }
 
 /// Whether what lies around the signed part is as it should be: no signature covers it, and the parser takes other tags
@@ -189,14 +152,6 @@ fn is_its_own_issuer(certificate: &X509Certificate<'_>) -> bool {
         }
     }
     authority.is_none() || authority == subject
-}
-
-/// A planned subject in the form that [`CertificateInfo::subject`] has.
-fn written(name: &Name) -> String {
-    let place = &name.place;
-    let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
-    let parts = parts.into_iter().filter_map(|(kind, text)| Some(format!("{kind}={}", text.as_ref()?)));
-    parts.chain([format!("CN={}", name.common_name)]).collect::<Vec<_>>().join(", ")
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

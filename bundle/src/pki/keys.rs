@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::authority::Authority;
-use super::certificate::Key;
+use super::certificate::Authority;
 use super::checksums::{Checksums, irreplaceable};
 use super::directory::ENCRYPTION_KEY;
+use super::private_key::Key;
 use super::{Error, Run};
 use crate::plan::certificates::{CertId, CertPlan};
 use crate::secret::Secret;

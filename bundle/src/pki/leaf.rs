@@ -3,11 +3,14 @@
 
 use std::path::Path;
 
-use super::authority::Authority;
-use super::info::CertificateInfo;
+use time::OffsetDateTime;
+
+use super::certificate::Authority;
+use super::info::{CertificateInfo, day};
 use super::keys::HeldKey;
+use super::private_key::Key;
 use super::{Credential, Error, Run, certificate, directory};
-use crate::plan::certificates::{CertId, CertPlan};
+use crate::plan::certificates::{CertId, CertPlan, Name};
 
 /// A certificate that is to be there, and what it is signed with.
 pub(super) struct Leaf<'a> {
@@ -42,7 +45,7 @@ impl Leaf<'_> {
         if run.renew.contains(self.id) {
             return Some("asked for".to_owned());
         }
-        existing.differs_from(self.planned, &self.held.key, self.signer, run.at.now)
+        differs_from(existing, self.planned, &self.held.key, self.signer, run.at.now)
     }
 
     fn issue(&self, run: &Run<'_>) -> Result<(String, CertificateInfo), Error> {
@@ -75,4 +78,47 @@ impl Run<'_> {
         };
         Ok(Credential { public, key, info: Some(info) })
     }
+}
+
+/// Why `existing` is not what the plan wants; `None` if it is.
+pub(super) fn differs_from(
+    existing: &CertificateInfo,
+    planned: &CertPlan,
+    key: &Key,
+    authority: &Authority,
+    now: OffsetDateTime,
+) -> Option<String> {
+    let CertPlan::Leaf { subject, usages, names, lifetime, .. } = planned else { return None };
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !existing.names.contains(name)).cloned().collect();
+    let mut usages = usages.clone();
+    usages.sort();
+    let ends = existing.not_before.saturating_add(lifetime.duration()).min(authority.info.not_after);
+    if !existing.belongs_to(key) {
+        Some("it did not belong to its key".to_owned())
+    } else if !existing.is_signed_by(&authority.info) {
+        Some("another CA had signed it".to_owned())
+    } else if let Some(why) = existing.validity_error(now) {
+        Some(why)
+    } else if !missing.is_empty() {
+        Some(format!("it did not name {}", missing.join(", ")))
+    } else if existing.names != names {
+        Some("it had names that are no longer wanted".to_owned())
+    } else if existing.subject != written(subject) {
+        Some(format!("its subject was `{}`, and `{}` is wanted", existing.subject, written(subject)))
+    } else if existing.usages != usages {
+        Some("it was good for another purpose".to_owned())
+    } else if existing.not_after != ends {
+        Some(format!("it was valid until {}, and a lifetime of {lifetime} is wanted", day(existing.not_after)))
+    } else {
+        None
+    }
+}
+
+/// A planned subject in the form that [`CertificateInfo::subject`] has.
+fn written(name: &Name) -> String {
+    let place = &name.place;
+    let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
+    let parts = parts.into_iter().filter_map(|(kind, text)| Some(format!("{kind}={}", text.as_ref()?)));
+    parts.chain([format!("CN={}", name.common_name)]).collect::<Vec<_>>().join(", ")
 }

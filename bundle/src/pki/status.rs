@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use super::authority::Authority;
+use super::certificate::Authority;
 use super::directory::{self, ENCRYPTION_KEY};
 use super::info::CertificateInfo;
+use super::leaf::differs_from;
 use super::{Error, PkiContext, Run, TOKEN};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Quiet;
@@ -103,8 +104,7 @@ fn leaf_state(run: &Run<'_>, id: &CertId, planned: &CertPlan, signer: Option<&Au
     else {
         return Ok("its key or its CA is missing or can't be used".to_owned());
     };
-    Ok(info
-        .differs_from(planned, &key, signer, run.at.now)
+    Ok(differs_from(&info, planned, &key, signer, run.at.now)
         .map_or_else(|| "ok".to_owned(), |why| format!("the next build reissues it: {why}")))
 }
 

@@ -1,7 +1,13 @@
 //! The recipes inside the program. A test holds this list against the directory.
 
-use super::files::RecipeFiles;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
 use super::{Error, Recipe};
+
+/// Where a recipe names its base.
+pub(super) const RECIPE_TOML: &str = "recipe.toml";
 
 macro_rules! recipe {
     ($name:literal: $($file:literal),+ $(,)?) => {
@@ -9,9 +15,20 @@ macro_rules! recipe {
     };
 }
 
-type Texts = &'static [(&'static str, &'static str)];
+type Pairs = &'static [(&'static str, &'static str)];
 
-const RECIPES: &[(&str, Texts)] = &[
+/// Texts of one recipe by their path in its directory.
+#[derive(Debug, Clone, Copy)]
+pub struct Texts(Pairs);
+
+impl Texts {
+    /// All texts, in the order of the list.
+    pub fn iter(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.0.iter().copied()
+    }
+}
+
+const RECIPES: &[(&str, Pairs)] = &[
     recipe!("v1.16.0":
         "deb/copyright",
         "flags/kube-apiserver.tsv",
@@ -43,13 +60,33 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 }
 
 /// The texts of one recipe, without what its base lends.
-pub fn files(name: &str) -> Result<RecipeFiles, Error> {
+pub fn files(name: &str) -> Result<Texts, Error> {
     let texts = RECIPES.iter().find(|(known, _)| *known == name).map(|(_, texts)| *texts);
-    let texts = texts.ok_or_else(|| Error::Unknown { name: name.to_owned() })?;
-    Ok(texts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect())
+    texts.map(Texts).ok_or_else(|| Error::Unknown { name: name.to_owned() })
+}
+
+/// The texts of one recipe by path, with what its base lends.
+pub(super) fn complete(name: &str) -> Result<BTreeMap<&'static str, &'static str>, Error> {
+    let mut all: BTreeMap<_, _> = files(name)?.iter().collect();
+    if let Some(base) = all.get(RECIPE_TOML).copied().and_then(base) {
+        for (path, text) in complete(&base)? {
+            all.entry(path).or_insert(text);
+        }
+    }
+    Ok(all)
+}
+
+/// The base that a text of [`RECIPE_TOML`] names. One that doesn't read is reported later, by whoever reads all of it.
+pub(super) fn base(head: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Base {
+        base: Option<String>,
+    }
+    toml::from_str::<Base>(head).ok()?.base
 }
 
 /// One recipe, ready to plan with.
 pub fn load(name: &str) -> Result<Recipe, Error> {
-    Recipe::from_files(name, files(name)?.with_base()?)
+    let texts = complete(name)?.into_iter().map(|(path, text)| (path.to_owned(), text.to_owned()));
+    Recipe::from_files(name, texts.collect())
 }

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::{Error, Recipe, embedded};
 use crate::regular::{self, Links};
 
@@ -34,16 +32,9 @@ impl RecipeFiles {
 
     /// Fills what is missing from the embedded recipe that `recipe.toml` names as its base.
     pub fn with_base(mut self) -> Result<Self, Error> {
-        #[derive(Deserialize)]
-        struct Base {
-            base: Option<String>,
-        }
-        // A file that doesn't read is reported later, by whoever reads all of it.
-        let base =
-            self.get("recipe.toml").and_then(|text| toml::from_str::<Base>(text).ok()).and_then(|head| head.base);
-        if let Some(base) = base {
-            for (path, text) in embedded::files(&base)?.with_base()?.0 {
-                self.0.entry(path).or_insert(text);
+        if let Some(base) = self.get(embedded::RECIPE_TOML).and_then(embedded::base) {
+            for (path, text) in embedded::complete(&base)? {
+                self.0.entry(path.to_owned()).or_insert_with(|| text.to_owned());
             }
         }
         Ok(self)
