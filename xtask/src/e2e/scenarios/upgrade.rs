@@ -71,6 +71,8 @@ pub(super) fn from_release(context: &ScenarioContext) -> Result<()> {
     let old = cluster.build("old", &[])?;
     // The same directory, so the same pki/ and the same count of builds.
     cluster.use_program(&present)?;
+    // One change that is meant, so that a restart is seen to be counted.
+    cluster.edit_recipe("kube-scheduler.service", "--v=2", "--v=3")?;
     let new = cluster.build("new", &[])?;
     report_ok(&format!(
         "{}, then this one, built from the same cluster.toml and pki/",
@@ -97,6 +99,7 @@ fn upgrade(context: &ScenarioContext, format: Format, machine: &Machine, old: &B
     let cursor = machine.sh("journalctl -n 0 --show-cursor | sed -n 's/^-- cursor: //p'")?;
     format.install(new, machine, "new")?;
     let restarts = restarts(machine, cursor.trim())?;
+    ensure!(restarts.contains(&("kube-scheduler".to_owned(), 1)), "kube-scheduler did not restart once: {restarts:?}");
     ensure!(restarts.iter().all(|(_, count)| *count <= 1), "units were stopped more than once: {restarts:?}");
     let restarted: Vec<_> = restarts.iter().filter(|(_, count)| *count == 1).map(|(unit, _)| unit.as_str()).collect();
     let failed_now = failed_units(machine)?;
@@ -217,5 +220,6 @@ fn report_differences(what: &str, old: &Listing, new: &Listing) {
     }
     let changed = old.iter().filter(|(path, entry)| new.get(*path).is_some_and(|now| now.content != entry.content));
     let changed: Vec<_> = changed.map(|(path, _)| format!("/{path}")).collect();
-    report_ok(&format!("{what}: other content in {} files: {}", changed.len(), changed.join(" ")));
+    let changed: Vec<_> = changed.iter().map(String::as_str).collect();
+    report_ok(&format!("{what}: other content in {}", words(&changed)));
 }
