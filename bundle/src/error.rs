@@ -45,7 +45,7 @@ pub enum Error {
     #[error(transparent)]
     Out(#[from] out::Error),
     /// A bundle that is not what its manifest says.
-    #[error("`{}` is not as it was built:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
+    #[error("verification of `{}` failed:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
     Verification {
         /// The bundle's directory, or one artifact.
         path: PathBuf,

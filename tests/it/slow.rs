@@ -41,7 +41,7 @@ fn a_server_that_trickles_is_given_up_for_the_next_source() {
         ..Reply::file(request, body, "\"same\"")
     });
     let good = server(|request, body| Reply::file(request, body, "\"same\""));
-    fetch_past(&slow, &good).says(&["fewer than 1024 bytes a second arrived for 1 s", "(2 tries)"]);
+    fetch_past(&slow, &good).says(&["fewer than 1024 bytes a second arrived for 1 s", "(attempts: 2)"]);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_server_that_gives_a_byte_for_each_connection_is_given_up_for_the_next_sourc
         if request.before < 10 { whole.cut(1) } else { whole }
     });
     let good = server(|request, body| Reply::file(request, body, "\"same\""));
-    fetch_past(&slow, &good).says(&["the connection broke", "(2 tries)"]);
+    fetch_past(&slow, &good).says(&["the connection broke", "(attempts: 2)"]);
 }
 
 #[test]

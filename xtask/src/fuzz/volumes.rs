@@ -26,24 +26,29 @@ fn record(sector: u32, size: u32, flags: u8, name: &[u8], fields: &[u8]) -> Vec<
     record
 }
 
-/// ISO 9660 with Rock Ridge: a descriptor, the root directory, a file.
+/// ISO 9660 with Rock Ridge: a descriptor, the one that ends them, the root directory, a file.
 pub(super) fn iso() -> Vec<u8> {
     let mut volume = vec![0; 16 * 2048];
     volume.extend(b"\x01CD001\x01");
+    volume.resize(16 * 2048 + 128, 0);
+    // 2048, the size of a block.
+    volume.extend(b"\x00\x08\x08\x00");
     volume.resize(16 * 2048 + 156, 0);
-    volume.extend(record(17, 2048, 2, &[0], &[]));
+    volume.extend(record(18, 2048, 2, &[0], &[]));
     volume.resize(17 * 2048, 0);
+    volume.extend(b"\xffCD001\x01");
+    volume.resize(18 * 2048, 0);
     let mut fields = b"NM\x0e\x01\x00user-data".to_vec();
     fields.extend(b"PX\x24\x01");
     for number in [0o100_600, 1, 0, 0] {
         fields.extend(both(number));
     }
-    volume.extend(record(17, 2048, 2, &[0], &[]));
-    volume.extend(record(17, 2048, 2, &[1], &[]));
-    volume.extend(record(18, u32::try_from(CONTENT.len()).unwrap_or_default(), 0, b"USER_DAT.;1", &fields));
-    volume.resize(18 * 2048, 0);
-    volume.extend(CONTENT);
+    volume.extend(record(18, 2048, 2, &[0], &[]));
+    volume.extend(record(18, 2048, 2, &[1], &[]));
+    volume.extend(record(19, u32::try_from(CONTENT.len()).unwrap_or_default(), 0, b"USER_DAT.;1", &fields));
     volume.resize(19 * 2048, 0);
+    volume.extend(CONTENT);
+    volume.resize(20 * 2048, 0);
     volume
 }
 
