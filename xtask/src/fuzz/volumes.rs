@@ -52,29 +52,40 @@ pub(super) fn iso() -> Vec<u8> {
     volume
 }
 
-/// FAT16: a boot sector, one table of a sector, a root directory of a sector, a file of one cluster.
+/// Bytes that a FAT16 volume has at the least: fewer clusters would make it FAT12. What [`fat`] leaves out is zeros.
+pub(super) const FAT_SIZE: u64 = 4120 * 512;
+
+/// FAT16: a boot sector, a table, a root directory of one sector, a file of one cluster.
 pub(super) fn fat() -> Vec<u8> {
-    let mut volume = vec![0; 512 * 4];
+    const TABLE: usize = 17;
+    let root = (1 + TABLE) * 512;
+    let data = root + 512;
+    let mut volume = vec![0; data + 512];
     volume[11..13].copy_from_slice(&512u16.to_le_bytes());
     volume[13] = 1;
     volume[14] = 1;
     volume[16] = 1;
     volume[17] = 16;
-    volume[22] = 1;
+    volume[19..21].copy_from_slice(&4120u16.to_le_bytes());
+    volume[22] = 17;
     volume[54..62].copy_from_slice(b"FAT16   ");
     volume[510..512].copy_from_slice(b"\x55\xaa");
     volume[512..518].copy_from_slice(&[0xf8, 0xff, 0xff, 0xff, 0xff, 0xff]);
-    let (long, short) = (1024, 1024 + 32);
+    let (long, short) = (root, root + 32);
+    let name = b"USER-D~1   ";
     volume[long] = 0x41;
     volume[long + 11] = 0x0f;
-    let places = (1..11).chain(14..26).chain(28..32).step_by(2);
-    for (place, character) in places.zip(b"user-data\0".iter()) {
-        volume[long + place] = *character;
+    // The checksum of the short name that a long one belongs to.
+    volume[long + 13] = name.iter().fold(0u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte));
+    let places: Vec<_> = (1..11).chain(14..26).chain(28..32).step_by(2).collect();
+    let characters = "user-data\0".encode_utf16().chain(std::iter::repeat(0xffff));
+    for (place, character) in places.into_iter().zip(characters) {
+        volume[long + place..long + place + 2].copy_from_slice(&character.to_le_bytes());
     }
-    volume[short..short + 11].copy_from_slice(b"USER-D~1   ");
+    volume[short..short + 11].copy_from_slice(name);
     volume[short + 26] = 2;
     volume[short + 28] = u8::try_from(CONTENT.len()).unwrap_or_default();
-    volume[1536..1536 + CONTENT.len()].copy_from_slice(CONTENT);
+    volume[data..data + CONTENT.len()].copy_from_slice(CONTENT);
     volume
 }
 
@@ -106,6 +117,10 @@ mod tests {
         for (name, volume) in [("iso", super::iso()), ("fat", super::fat()), ("cpio", super::cpio())] {
             let path = directory.join(name);
             std::fs::write(&path, volume).expect("a file");
+            if name == "fat" {
+                let file = std::fs::File::options().write(true).open(&path).expect("the file");
+                file.set_len(super::FAT_SIZE).expect("a file of holes");
+            }
             let contents = kube_bundle::inspect::read(&path, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
             let file = contents.entries.iter().find(|(path, _)| path.ends_with("user-data"));
             assert_eq!(file.and_then(|(_, member)| member.size), Some(super::CONTENT.len() as u64), "{name}");
