@@ -52,10 +52,8 @@ pub(super) fn iso() -> Vec<u8> {
     volume
 }
 
-/// Bytes that a FAT16 volume has at the least: fewer clusters would make it FAT12. What [`fat`] leaves out is zeros.
-pub(super) const FAT_SIZE: u64 = 4120 * 512;
-
-/// FAT16: a boot sector, a table, a root directory of one sector, a file of one cluster.
+/// FAT16: a boot sector, a table, a root directory of one sector, a file of one cluster. What follows is zeros: with fewer
+/// clusters than 2 MB have, it would be FAT12.
 pub(super) fn fat() -> Vec<u8> {
     const TABLE: usize = 17;
     let root = (1 + TABLE) * 512;
@@ -119,7 +117,7 @@ mod tests {
             std::fs::write(&path, volume).expect("a file");
             if name == "fat" {
                 let file = std::fs::File::options().write(true).open(&path).expect("the file");
-                file.set_len(super::FAT_SIZE).expect("a file of holes");
+                file.set_len(4120 * 512).expect("a file of holes");
             }
             let contents = kube_bundle::inspect::read(&path, &[]).unwrap_or_else(|why| panic!("{name}: {why}"));
             let file = contents.entries.iter().find(|(path, _)| path.ends_with("user-data"));
