@@ -23,11 +23,9 @@ pub enum ArtifactInput {
     Debian(Box<DebianPackage>),
     /// A file system, or an archive that the kernel unpacks.
     Image {
-        /// Which kind.
         kind: ImageKind,
         /// The name of its file system.
         label: &'static str,
-        /// Its files.
         tree: Tree,
     },
 }

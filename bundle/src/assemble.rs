@@ -21,7 +21,7 @@ use crate::tree::{Conflict, Content, Entry, Tree};
 /// What every output is made from.
 #[derive(Clone, Copy)]
 pub struct Ingredients<'a> {
-    /// What is to be made.
+    /// The plan.
     pub plan: &'a Plan,
     /// Downloads.
     pub blobs: &'a Blobs,
@@ -34,16 +34,10 @@ pub struct Ingredients<'a> {
 pub enum Error {
     /// Two files at one place.
     #[error("{node}: {source}")]
-    Conflict {
-        /// Whose tree.
-        node: String,
-        /// Which place.
-        source: Conflict,
-    },
+    Conflict { node: String, source: Conflict },
     /// A file needs something that was neither fetched nor issued.
     #[error("`{path}` needs {what}, which does not exist")]
     MissingInput {
-        /// The file.
         path: String,
         /// What it needs.
         what: String,

@@ -43,15 +43,14 @@ impl PackageManager for Dpkg {
 /// A package that is ready to be written.
 #[derive(Debug)]
 pub struct DebianPackage {
-    /// What it says of itself.
+    /// Name, version and relations.
     pub about: Package,
     /// How its files are compressed.
     pub compression: Compression,
     /// Modification time of its files, seconds since 1970.
     pub mtime: i64,
-    /// What dpkg runs.
+    /// Maintainer scripts.
     pub scripts: BTreeMap<Script, String>,
-    /// Its files.
     pub tree: Tree,
 }
 

@@ -57,7 +57,6 @@ pub enum Error {
     NotABundle {
         /// What the user named.
         path: PathBuf,
-        /// What it lacks.
         why: String,
         /// What may have been meant.
         hint: String,

@@ -55,7 +55,7 @@ pub enum Kind {
 /// What an archive holds.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
     /// Entries by path; a package's control archive lies below `DEBIAN/`.
     pub entries: BTreeMap<String, Member>,

@@ -24,7 +24,7 @@ pub const LARGEST_LIST: u64 = 24 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
 
-/// What is in a bundle.
+/// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     format: String,
@@ -44,10 +44,9 @@ pub struct Manifest {
     pub artifacts: BTreeMap<String, Artifact>,
 }
 
-/// Which recipe it was.
+/// The recipe that a bundle was built with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecipeRecord {
-    /// Its name.
     pub name: String,
     /// Digest over all its texts.
     pub sha256: Sha256,

@@ -41,17 +41,11 @@ pub enum Error {
     Store {
         /// The store.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// An artifact can't be written.
     #[error("could not write `{}`", path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 impl Error {
@@ -103,7 +97,7 @@ pub struct PackContext<'a> {
     pub cache: &'a CompressedCache,
     /// Modification time of packed files, seconds since 1970.
     pub mtime: i64,
-    /// Where progress is shown.
+    /// Receives progress and messages.
     pub progress: &'a dyn Progress,
 }
 

@@ -113,7 +113,6 @@ pub enum Architecture {
 /// Another package, in exactly one version or in any.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Relation {
-    /// Which.
     pub package: PackageName,
     /// In which version.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,15 +166,13 @@ impl fmt::Display for Line {
 /// What a package says of itself, without what follows from its files.
 #[derive(Debug, Clone, Serialize)]
 pub struct Package {
-    /// Its name.
     pub name: PackageName,
-    /// Its version.
     pub version: Version,
-    /// Which machines it is for.
+    /// The architecture of the machines that can install it.
     pub architecture: Architecture,
     /// Who answers for it: a name and an address in angle brackets.
     pub maintainer: Line,
-    /// Where users find more.
+    /// URL of the homepage.
     pub homepage: Line,
     /// Packages that must be installed and set up before it.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -14,16 +14,14 @@ use crate::recipe::files::load;
 use crate::recipe::{Error, Recipe};
 use crate::target::Mode;
 
-/// What was pinned.
+/// A component whose digest was written into a recipe.
 #[derive(Debug, Serialize)]
 pub struct Pinned {
     /// The component.
     pub component: String,
     /// The file it was computed from.
     pub file: PathBuf,
-    /// Its digest.
     pub sha256: Sha256,
-    /// Its length in bytes.
     pub size: u64,
 }
 

@@ -62,11 +62,11 @@ pub struct Content {
     /// Modification time of every packed file.
     #[serde(with = "time::serde::rfc3339")]
     pub timestamp: OffsetDateTime,
-    /// What is fetched.
+    /// Files to download.
     pub downloads: Vec<Download>,
-    /// What is issued.
+    /// Keys and certificates to issue.
     pub pki: PkiPlan,
-    /// What each machine gets.
+    /// The machines.
     pub nodes: Vec<NodePlan>,
     /// What people get, below `operator/`.
     pub operator: Vec<FilePlan>,
@@ -75,9 +75,7 @@ pub struct Content {
 /// One machine.
 #[derive(Debug, Serialize)]
 pub struct NodePlan {
-    /// Its host name.
     pub name: NodeName,
-    /// Its address.
     pub address: IpAddr,
     /// Its roles, in the order in which their units start.
     pub roles: Vec<RoleName>,
@@ -92,7 +90,7 @@ pub struct NodePlan {
 pub struct Output {
     /// Path in the output directory.
     pub path: String,
-    /// What it is.
+    /// Its kind.
     #[serde(flatten)]
     pub kind: OutputKind,
 }

@@ -57,35 +57,20 @@ pub enum Error {
     /// A file of the directory can't be read or written.
     #[error("could not {verb} `{}`", path.display())]
     Io {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// A file that every recipe has is not there.
     #[error("recipe `{recipe}` has no file `{file}`")]
-    Missing {
-        /// The recipe.
-        recipe: String,
-        /// The file.
-        file: String,
-    },
+    Missing { recipe: String, file: String },
     /// `recipe.toml` or `layout.toml` doesn't read.
     #[error("`{file}` of recipe `{recipe}`:\n{source}")]
-    Syntax {
-        /// The recipe.
-        recipe: String,
-        /// The file.
-        file: String,
-        /// Where and why.
-        source: Box<toml::de::Error>,
-    },
+    Syntax { recipe: String, file: String, source: Box<toml::de::Error> },
     /// Parts that don't fit each other.
     #[error("recipe `{recipe}` contradicts itself:{}", faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     Inconsistent {
-        /// The recipe.
         recipe: String,
         /// Every contradiction.
         faults: Vec<String>,
@@ -213,13 +198,11 @@ fn parse<T: serde::de::DeserializeOwned>(recipe: &str, files: &RecipeFiles, file
 /// A recipe in one line, for `recipe list`.
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// Its name.
     pub name: String,
     /// The release.
     pub version: String,
     /// The architecture.
     pub arch: String,
-    /// Its digest.
     pub digest: Sha256,
 }
 

@@ -13,7 +13,7 @@ use crate::out::WrittenFile;
 use crate::secret::Secret;
 use crate::target::{InstallPath, Mode, Owner};
 
-/// What an entry holds.
+/// The content of an entry.
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Nothing: the entry is a directory.
@@ -37,7 +37,7 @@ pub struct Entry {
     pub mode: Mode,
     /// Owner and group.
     pub owner: Owner,
-    /// What is in it.
+    /// The content.
     pub content: Content,
 }
 

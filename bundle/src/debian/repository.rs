@@ -23,11 +23,8 @@ const FIRST: OffsetDateTime = match Date::from_ordinal_date(2020, 1) {
 /// A package of the repository.
 #[derive(Debug)]
 pub struct Indexed<'a> {
-    /// Its file's name.
     pub file_name: &'a str,
-    /// Its control file.
     pub stanza: &'a str,
-    /// Its file.
     pub file: &'a WrittenFile,
 }
 

@@ -10,11 +10,9 @@ pub enum Error {
     /// The store can't be read or written.
     #[error("could not {verb} `{}`", path.display())]
     Store {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// Files are missing, and the network is forbidden.
@@ -131,11 +129,9 @@ pub enum Fault {
     /// A local file can't be read or written.
     #[error("could not {verb} `{}`: {source}", path.display())]
     Disk {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
 }

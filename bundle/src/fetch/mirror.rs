@@ -10,7 +10,7 @@ use super::store;
 use crate::hash::Sha256;
 use crate::plan::Download;
 
-/// What `--from` names.
+/// A directory or URL given with `--from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mirror {
     /// A directory.

@@ -104,7 +104,7 @@ impl Part {
         self.length
     }
 
-    /// Where the bytes came from.
+    /// The URL that the bytes came from.
     pub(super) fn source(&self) -> &Source {
         &self.source
     }

@@ -28,11 +28,9 @@ pub enum Error {
     /// The operating system refused.
     #[error("could not {verb} `{}`", path.display())]
     Io {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: io::Error,
     },
     /// The output path exists, and no build wrote it.
@@ -43,7 +41,6 @@ pub enum Error {
     Extra {
         /// The bundle.
         path: PathBuf,
-        /// Which files.
         files: Vec<String>,
     },
     /// Another build holds the lock of this output path.

@@ -9,7 +9,7 @@ use crate::out;
 /// Bytes that a build leaves in the cache: enough for a dozen releases in all three formats.
 pub const CACHE_LIMIT: u64 = 8 << 30;
 
-/// What was removed.
+/// The files that were removed.
 #[derive(Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Pruned {
     /// Number of files.

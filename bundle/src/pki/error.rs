@@ -11,49 +11,26 @@ pub enum Error {
     /// The directory is out of order.
     #[error("could not {verb} `{}`", path.display())]
     Io {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
-        /// On what.
         path: PathBuf,
-        /// Why not.
         source: std::io::Error,
     },
     /// A file that doesn't read as what it should be.
     #[error("`{}`: {why}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    Unreadable { path: PathBuf, why: String },
     /// One half of something that can't be made again.
     #[error("`{id}` has a {there} and no {missing}")]
-    Half {
-        /// Which.
-        id: CertId,
-        /// What is there.
-        there: &'static str,
-        /// What is not.
-        missing: &'static str,
-    },
+    Half { id: CertId, there: &'static str, missing: &'static str },
     /// Something that can't be made again is gone, and what depends on it is not.
     #[error("`{id}` is gone, and what depends on it is still there, such as `{leaf}`")]
-    Lost {
-        /// Which.
-        id: CertId,
-        /// What is still there.
-        leaf: CertId,
-    },
+    Lost { id: CertId, leaf: CertId },
     /// A file that can't be made again is listed in `SHA256SUMS`, and is not there.
     #[error("`{}` is gone, and `SHA256SUMS` beside it lists it", path.display())]
-    Gone {
-        /// The file.
-        path: PathBuf,
-    },
+    Gone { path: PathBuf },
     /// A file that can't be made again is another one than `SHA256SUMS` says.
     #[error("`{}` has changed: its SHA-256 digest was {}…, and is {}…", path.display(), short(expected), short(got))]
     Changed {
-        /// The file.
         path: PathBuf,
         /// The digest in the list.
         expected: Sha256,
@@ -84,16 +61,10 @@ pub enum Error {
     },
     /// The certificate of one ID and the key of another would be the same file.
     #[error("`{certificate}` and the key of `{key}` would both be the file `{certificate}.pem`")]
-    SharedFile {
-        /// Whose certificate.
-        certificate: CertId,
-        /// Whose key.
-        key: CertId,
-    },
+    SharedFile { certificate: CertId, key: CertId },
     /// A CA whose time is over.
     #[error("CA `{id}` expired on {end}")]
     Expired {
-        /// Which CA.
         id: CertId,
         /// When.
         end: String,
@@ -101,27 +72,20 @@ pub enum Error {
     /// A CA whose time has not come.
     #[error("CA `{id}` is not valid before {begin}")]
     NotYetValid {
-        /// Which CA.
         id: CertId,
         /// When it begins.
         begin: String,
     },
     /// A certificate that can't serve for what it is meant for.
     #[error("`{}`: {why}", path.display())]
-    Unfit {
-        /// The file.
-        path: PathBuf,
-        /// What it lacks.
-        why: String,
-    },
+    Unfit { path: PathBuf, why: String },
     /// The cryptography library refused.
     #[error("could not {verb} `{id}`: {why}")]
     Crypto {
-        /// What was attempted.
+        /// Completes "could not …".
         verb: &'static str,
         /// For which certificate.
         id: CertId,
-        /// Its answer.
         why: String,
     },
     /// `pki renew` was asked for something it doesn't do.

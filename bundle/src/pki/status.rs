@@ -23,7 +23,6 @@ pub struct Status {
     /// When it ends; `None` for what has no end and for what isn't there.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
-    /// What it says.
     pub certificate: Option<CertificateInfo>,
     /// `ok`, or what is wrong and what a build would do about it.
     pub state: String,

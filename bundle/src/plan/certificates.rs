@@ -29,7 +29,7 @@ pub struct PkiPlan {
 pub enum CertPlan {
     /// A CA of our own.
     Authority {
-        /// Who it is.
+        /// X.509 subject.
         subject: Name,
         /// How long it lives.
         lifetime: Lifetime,
@@ -38,7 +38,7 @@ pub enum CertPlan {
     Leaf {
         /// ID of the CA.
         issuer: CertId,
-        /// Who it is.
+        /// X.509 subject.
         subject: Name,
         /// Extended key usages, sorted.
         usages: Vec<Usage>,

@@ -16,15 +16,15 @@ pub struct Download {
     pub file: String,
     /// Where it is, in the order of trying.
     pub urls: Vec<String>,
-    /// What it must hash to.
+    /// Expected digest.
     pub pin: Pin,
     /// Length in bytes, where it is known beforehand.
     pub size: Option<u64>,
-    /// What is in it.
+    /// The content.
     pub content: Content,
 }
 
-/// What a download holds.
+/// The content of a download.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Content {

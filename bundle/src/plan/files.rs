@@ -19,11 +19,11 @@ pub struct FilePlan {
     pub mode: Mode,
     /// Owner and group.
     pub owner: Owner,
-    /// What is in it.
+    /// The content.
     pub source: Source,
 }
 
-/// What a file is made of.
+/// The content of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {

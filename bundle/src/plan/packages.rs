@@ -26,7 +26,7 @@ pub struct PackagePlan {
     /// For which machine; `None` for one that several machines install.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
-    /// What it says of itself.
+    /// Name, version and relations.
     pub about: Package,
     /// How its files are compressed.
     pub compression: Compression,

@@ -27,7 +27,7 @@ pub struct SeedPlan {
     pub carries: Vec<String>,
     /// The text of `network-config`.
     pub network: String,
-    /// Who may log in.
+    /// Public keys that may log in with SSH.
     pub ssh_authorized_keys: Vec<SshKey>,
     /// From where the machine fetches what it installs, instead of finding it on a medium.
     #[serde(skip_serializing_if = "Option::is_none")]

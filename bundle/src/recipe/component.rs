@@ -52,7 +52,7 @@ pub struct Archive {
     /// Length in bytes, where it was published.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Who published the digest.
+    /// Publishers of the digest.
     pub sources: Vec<Publisher>,
 }
 
@@ -60,7 +60,7 @@ pub struct Archive {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
-    /// What it is.
+    /// Its kind.
     #[serde(default)]
     pub kind: Kind,
     /// Its own version; the release's if left out.
@@ -72,7 +72,7 @@ pub struct Component {
     /// The tarball it is in.
     #[serde(default)]
     pub archive: Option<String>,
-    /// Its path there.
+    /// The path of the file in the archive.
     #[serde(default)]
     pub member: Option<String>,
     /// Where it is as a single file.
@@ -84,10 +84,9 @@ pub struct Component {
     /// Its SHA-512, where only that was published.
     #[serde(default)]
     pub sha512: Option<Sha512>,
-    /// Its length in bytes.
     #[serde(default)]
     pub size: Option<u64>,
-    /// Who published the digest.
+    /// Publishers of the digest.
     #[serde(default)]
     pub sources: Vec<Publisher>,
     /// SPDX license expression.
@@ -115,7 +114,7 @@ pub enum Kind {
     File,
 }
 
-/// Who published a digest.
+/// The publisher of a digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Publisher {
@@ -125,7 +124,7 @@ pub enum Publisher {
         repository: String,
         /// The file in it.
         path: String,
-        /// Which state of the file.
+        /// The commit at which the file was read.
         commit: String,
     },
     /// Said in words, where there is no such file: digests of one's own files, for example.

@@ -37,7 +37,7 @@ pub struct Layout {
 pub struct PackageDefaults {
     /// Who answers for them: a name and an address in angle brackets.
     pub maintainer: Line,
-    /// Where users find more.
+    /// URL of the homepage.
     pub homepage: Line,
     /// The file of this recipe that states copyright and licenses.
     pub copyright: String,
@@ -66,7 +66,7 @@ pub struct FileRule {
     /// `USER:GROUP`; root's if left out.
     #[serde(default)]
     pub owner: Owner,
-    /// What is in it.
+    /// The content.
     pub source: FileSource,
     /// Left out unless `cluster.toml` asks for this.
     #[serde(default)]
@@ -84,7 +84,7 @@ pub enum Condition {
     PodSecurityPolicy,
 }
 
-/// What a file is made from.
+/// The content of a file.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FileSource {
@@ -200,7 +200,7 @@ pub enum Names {
     Extra,
 }
 
-/// Who dials whom with what.
+/// A kubeconfig: a user, a credential, and the API server to connect to.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kubeconfig {
@@ -209,9 +209,9 @@ pub struct Kubeconfig {
     /// Name of the context entry.
     #[serde(default = "default_context")]
     pub context: String,
-    /// What proves who it is.
+    /// Certificate or token of the user.
     pub credential: Credential,
-    /// Whom it dials.
+    /// The API server to connect to.
     #[serde(default)]
     pub server: Server,
 }
@@ -220,7 +220,7 @@ fn default_context() -> String {
     "default".to_owned()
 }
 
-/// What proves an identity.
+/// Certificate or token of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Credential {
@@ -230,7 +230,7 @@ pub enum Credential {
     BootstrapToken,
 }
 
-/// Which API server.
+/// The API server that a kubeconfig leads to.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {

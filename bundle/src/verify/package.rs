@@ -13,7 +13,7 @@ pub(super) const MD5SUMS: &str = "md5sums";
 pub(super) const CONFFILES: &str = "conffiles";
 /// The list of a machine's maintainer scripts.
 pub(super) const SCRIPTS: &str = "SCRIPTS";
-/// Whose package it is.
+/// The settings of the machine that a package belongs to.
 pub(super) const CONF: &str = "bundle.conf";
 
 /// Where a machine's package keeps its record; the directory above is for root alone.

@@ -22,21 +22,6 @@ pub(super) fn restarted(before: &[(String, String)], after: &[(String, String)])
     changed.map(|((unit, _), _)| unit.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-/// How often each unit was stopped on request since a position in the journal. A component that exits by itself, which
-/// systemd starts again, does not count.
-pub(super) fn restarts(machine: &Machine, cursor: &str) -> Result<Vec<(String, usize)>> {
-    let count = |unit: &str| {
-        let entries = machine.sh(&format!(
-            "journalctl --after-cursor='{cursor}' -o cat UNIT={unit}.service MESSAGE_ID={UNIT_STOPPING}"
-        ))?;
-        Ok((unit.to_owned(), entries.lines().filter(|line| line.starts_with("Stopping")).count()))
-    };
-    UNITS.split(' ').map(count).collect()
-}
-
-/// systemd's ID of the journal message that a unit is being stopped: `SD_MESSAGE_UNIT_STOPPING` in sd-messages.h.
-const UNIT_STOPPING: &str = "de5b426a63be47a7b6ac3eaac82e2f6f";
-
 /// Waits until every unit has been active for more than four seconds and the ports are open: a component that does not
 /// reach the API server exits and is started again, so being active once proves nothing.
 pub(super) fn wait_units_active(machine: &Machine) -> Result<()> {
