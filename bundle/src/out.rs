@@ -1,7 +1,7 @@
 //! Files that appear whole or not at all, with their rights from the first byte.
 //!
 //! A file is written under another name in the same directory, synced, given its mode and renamed. How a whole
-//! directory is replaced, [`staging`] says.
+//! directory is replaced, `staging` says.
 #![expect(clippy::disallowed_methods, reason = "this module writes files")]
 
 mod staging;

@@ -95,7 +95,7 @@ pub struct PkiContext<'a> {
 /// The name under which the bootstrap token is renewed.
 pub const TOKEN: &str = "bootstrap-token";
 
-/// One run of [`issue`] or [`status`]: the plan, and the directory that is held against it.
+/// One run of [`issue`] or [`status()`]: the plan, and the directory that is held against it.
 struct Run<'a> {
     plan: &'a PkiPlan,
     at: &'a PkiContext<'a>,

@@ -14,7 +14,7 @@ pub struct Policy {
     pub slowest: u64,
     /// For how long one file may take from one place, pauses included. What arrived until then is kept and resumed.
     pub longest: Duration,
-    /// How often to try again before enough has arrived to call it progress; see [`Policy::progress`].
+    /// How often to try again before enough has arrived to call it progress; see `Policy::progress`.
     pub retries: u32,
     /// The first pause; each further one is twice as long.
     pub pause: Duration,

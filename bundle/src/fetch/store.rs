@@ -79,7 +79,7 @@ impl Blob {
         File::open(&self.path)
     }
 
-    /// The error for bytes that no longer match the digest. Takes the date [`VERIFIED`] away, so that the next run hashes the
+    /// The error for bytes that no longer match the digest. Takes the date `VERIFIED` away, so that the next run hashes the
     /// file and fetches it again.
     pub fn damaged(&self) -> io::Error {
         let dated = self.open().and_then(|file| file.set_modified(VERIFIED + Duration::from_secs(1)));
