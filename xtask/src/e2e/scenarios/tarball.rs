@@ -172,21 +172,22 @@ pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
     unchanged()?;
     report_ok("one flipped byte: refused, nothing changed");
     machine.expect_failure(
-        &format!("mount -t tmpfs -o size=20m none /usr/local/bin; {there}/install.sh; code=$?; umount /usr/local/bin; exit $code"),
+        &format!("mount -t tmpfs -o size=20m,mode=755 none /usr/local/bin; {there}/install.sh; code=$?; umount /usr/local/bin; exit $code"),
         &["MB are needed", "fix: make room there", "Nothing was changed."],
     )?;
     unchanged()?;
     report_ok("too small a disk: refused, nothing changed");
     machine.write(
-        "usr/local/sbin/date",
-        "#!/bin/sh\n[ \"$*\" != +%s ] || exec echo 1000000000\nexec /bin/date \"$@\"\n",
+        "root/date",
+        "#!/bin/sh\n[ \"$*\" != +%s ] || exec echo 1000000000\nexec /root/date.real \"$@\"\n",
     )?;
-    machine.sh("chmod 755 /usr/local/sbin/date")?;
+    // install.sh sets its own PATH, so the one in its place is replaced.
+    machine.sh("chmod 755 /root/date; cp /usr/bin/date /root/date.real; mount --bind /root/date /usr/bin/date")?;
     machine.expect_failure(
         &format!("{there}/install.sh"),
         &["this machine's clock says 2001-09-09T01:46:40Z", "fix: set the clock"],
     )?;
-    machine.sh("rm /usr/local/sbin/date")?;
+    machine.sh("umount /usr/bin/date; rm /root/date /root/date.real")?;
     unchanged()?;
     report_ok("a clock outside the certificates' window: refused, nothing changed");
     machine.expect_failure(

@@ -17,9 +17,13 @@ use crate::e2e::{report_ok, report_skipped};
 
 /// Where a master has its keys and certificates.
 const CREDENTIALS: &str = "var/lib/kubernetes/";
-/// Where units write while they run: what is there depends on how long they have been running.
-const WRITTEN_BY_UNITS: &[&str] =
-    &["var/lib/kube-bootstrap/", "var/lib/kube-controller-manager/", "var/log/kubernetes/"];
+/// Where units write while they run, and where an upgrade keeps the files that it replaced: not what was installed.
+const NOT_INSTALLED: &[&str] = &[
+    "var/lib/kube-bootstrap/",
+    "var/lib/kube-controller-manager/",
+    "var/log/kubernetes/",
+    "var/lib/kube-bundle/previous",
+];
 
 /// How a bundle is installed and removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,9 +126,9 @@ fn upgrade(context: &ScenarioContext, format: Format, machine: &Machine, old: &B
     Ok(())
 }
 
-/// A listing without what units write while they run.
+/// A listing of what was installed.
 fn installed(files: &Listing) -> Listing {
-    let is_installed = |path: &str| !WRITTEN_BY_UNITS.iter().any(|directory| path.starts_with(directory));
+    let is_installed = |path: &str| !NOT_INSTALLED.iter().any(|directory| path.starts_with(directory));
     files.iter().filter(|(path, _)| is_installed(path)).map(|(path, entry)| (path.clone(), entry.clone())).collect()
 }
 
