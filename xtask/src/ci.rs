@@ -25,7 +25,7 @@ fn check(slow: bool, list: &std::path::Path) -> Result<()> {
     let list = list.display().to_string();
     crate::run_with("cargo", &["test", "--workspace"], &[("KUBE_BUNDLE_LEFT_OUT", &list)])?;
     if slow {
-        crate::run("cargo", &["test", "--release", "--package", "kube-bundle", "--", "--ignored"])?;
+        crate::run("cargo", &["test", "--package", "kube-bundle", "--", "--ignored"])?;
         crate::skips::run()?;
     }
     Ok(())

@@ -59,6 +59,7 @@ const TAKEN_FOR_GRANTED: &[&str] = &[
     "tar",
     "tee",
     "test",
+    "timeout",
     "touch",
     "tr",
     "true",

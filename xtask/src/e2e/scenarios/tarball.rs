@@ -177,10 +177,8 @@ pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
     )?;
     unchanged()?;
     report_ok("too small a disk: refused, nothing changed");
-    machine.write(
-        "root/date",
-        "#!/bin/sh\n[ \"$*\" != +%s ] || exec echo 1000000000\nexec /root/date.real \"$@\"\n",
-    )?;
+    machine
+        .write("root/date", "#!/bin/sh\n[ \"$*\" != +%s ] || exec echo 1000000000\nexec /root/date.real \"$@\"\n")?;
     // install.sh sets its own PATH, so the one in its place is replaced.
     machine.sh("chmod 755 /root/date; cp /usr/bin/date /root/date.real; mount --bind /root/date /usr/bin/date")?;
     machine.expect_failure(
