@@ -28,6 +28,8 @@ const IGNORED_PATHS: &[&str] = &[
     "run",
     "sys",
     "tmp",
+    // dpkg copies its own files there once a day.
+    "var/backups",
     "var/cache",
     "var/lib/apt",
     "var/lib/dpkg",
