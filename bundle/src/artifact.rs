@@ -10,7 +10,7 @@ use crate::out::WrittenFile;
 use crate::plan::Plan;
 use crate::tree::{Entry, Tree};
 
-/// What one output is made from.
+/// The content of one output, ready to be packed.
 #[derive(Debug)]
 pub enum ArtifactInput {
     /// The files of a directory, as they are.
@@ -46,9 +46,9 @@ pub enum ImageKind {
 pub struct Written {
     /// The file itself.
     pub file: WrittenFile,
-    /// What is inside, where something was packed.
+    /// Entries of an archive, package or image; `None` for a file that is written as it is.
     pub entries: Option<BTreeMap<String, Member>>,
-    /// What an index of packages says of it.
+    /// The control fields of a package, for the index.
     pub stanza: Option<String>,
 }
 

@@ -18,7 +18,7 @@ use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
 use crate::tree::{Conflict, Content, Entry, Tree};
 
-/// What every output is made from.
+/// The plan, and everything that its outputs are made from.
 #[derive(Clone, Copy)]
 pub struct Ingredients<'a> {
     /// The plan.
@@ -39,7 +39,7 @@ pub enum Error {
     #[error("`{path}` needs {what}, which does not exist")]
     MissingInput {
         path: String,
-        /// What it needs.
+        /// The component, certificate or output that is missing.
         what: String,
     },
 }

@@ -127,7 +127,7 @@ impl Host {
     fn user_data(&self, written: &WrittenFiles) -> Result<String, Error> {
         let line = |path: &String| Ok(format!("{}  {path}\n", finished(written, path)?.sha256()));
         let payload = self.payload.iter().map(line).collect::<Result<String, Error>>()?;
-        // A list between two lines that are nothing else, for the script and for whoever reads user data.
+        // The list is between two marker lines, so that `verify` can read it without reading the script.
         let body = format!("payload=$(cat <<'{SUMS}'\n{payload}{SUMS}\n)\n{BOOT}");
         let mut text =
             format!("#cloud-config\n# Made by kube-bundle. Sets up {} once, at its first boot.\n", self.instance);

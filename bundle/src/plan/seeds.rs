@@ -145,13 +145,13 @@ fn payload<'o>(kind: Payload, node: &NodeName, packed: &'o [Output]) -> Vec<&'o 
 /// Version 2 of cloud-init's network configuration, without what its older versions lack; `disabled` leaves cards as
 /// the image has them, where no file at all would make cloud-init ask for DHCP on the first one.
 fn network_config(network: Option<&Network>) -> String {
-    let Some(Network { card, addressing }) = network else {
+    let Some(Network { interface, addressing }) = network else {
         return "# cluster.toml has no [nodes.network] for this machine: its image sets up the network.\nconfig: disabled\n"
             .to_owned();
     };
     let mut text = "version: 2\nethernets:\n".to_owned();
     // Writing to a string can't fail.
-    let _ = match card {
+    let _ = match interface {
         Interface::Name(name) => writeln!(text, "  \"{name}\":"),
         Interface::Mac(mac, name) => {
             writeln!(text, "  \"{name}\":\n    match:\n      macaddress: \"{mac}\"\n    set-name: \"{name}\"")

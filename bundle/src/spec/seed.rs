@@ -204,7 +204,7 @@ impl InterfaceName {
 /// `[nodes.network]`: the network of a machine at its first boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Network {
-    pub card: Interface,
+    pub interface: Interface,
     pub addressing: Addressing,
 }
 

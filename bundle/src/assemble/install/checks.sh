@@ -1,6 +1,6 @@
 # Checks of the bundle and of what it would replace. Each notes its faults; none changes anything.
 
-# What is checked has to be what is installed, so nobody else may be able to change it in between.
+# Files must not change between check and installation, so only root may have write permission.
 check_source() {
   faults_before=$faults
   directories_fix="unpack the archive again, as root, in /root or in a directory that mktemp -d made"

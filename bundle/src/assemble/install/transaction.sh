@@ -1,7 +1,7 @@
 # Changing the machine: until the first new file is moved to its place, everything can be taken back; from then on, another
 # run completes it.
 
-# started_at PID: in clock ticks since the machine was booted (proc(5), stat); nothing if there is no such process.
+# started_at PID: in clock ticks since the machine was booted (proc(5), stat); empty if the process has ended.
 started_at() {
   { read -r process <"/proc/$1/stat"; } 2>/dev/null || return 0
   # The name, which stands in parentheses, may hold anything.

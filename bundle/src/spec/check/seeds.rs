@@ -10,7 +10,7 @@ use crate::spec::{Addressing, DebLayout, Format, Interface, InterfaceName, Netwo
 /// The network settings, if there are any. Also `None` if an error was added for them.
 pub(super) fn network(read: Option<ReadNetwork>) -> Option<Network> {
     let read = read?;
-    let card = match (read.mac, read.interface.map(Spanned::into_inner)) {
+    let interface = match (read.mac, read.interface.map(Spanned::into_inner)) {
         (Some(mac), name) => Interface::Mac(mac.into_inner(), name.unwrap_or_else(InterfaceName::default_name)),
         (None, Some(name)) => Interface::Name(name),
         (None, None) => return None,
@@ -23,7 +23,7 @@ pub(super) fn network(read: Option<ReadNetwork>) -> Option<Network> {
         },
         None => Addressing::Dhcp,
     };
-    Some(Network { card, addressing })
+    Some(Network { interface, addressing })
 }
 
 fn networks(read: &Read) -> impl Iterator<Item = (&ReadNode, &ReadNetwork)> {
