@@ -7,7 +7,9 @@ pub mod repository;
 pub mod scripts;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
+use flate2::GzBuilder;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
@@ -93,4 +95,11 @@ fn finish(
 ) -> Result<DebianPackage, Conflict> {
     policy::document(&mut tree, about, date)?;
     Ok(DebianPackage { about: about.clone(), compression, mtime: date.unix_timestamp(), scripts, tree })
+}
+
+/// As `gzip -9n` does it: neither name nor time (Debian Policy 12.7).
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
+    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
 }

@@ -55,15 +55,15 @@ pub enum Error {
     /// A path that is there and holds neither a bundle nor an artifact.
     #[error("`{}`: {why}", path.display())]
     NotABundle {
-        /// What the user named.
+        /// The path as the user gave it.
         path: PathBuf,
         why: String,
-        /// What may have been meant.
+        /// The path that the user may have meant, or what else to do.
         hint: String,
         /// Whether it should have been verified or only listed.
         exit: ExitCode,
     },
-    /// What was to be verified or listed is not there.
+    /// The path that `verify` or `inspect` was given does not exist.
     #[error("could not read `{}`: no such file or directory", .0.display())]
     NoSuchPath(PathBuf),
 }

@@ -40,6 +40,14 @@ fn is_plain(part: &str, also: &str) -> bool {
 pub struct NotAnInstallPath(String);
 
 impl InstallPath {
+    /// A path that is written in this program, or joined from names that were checked.
+    ///
+    /// # Panics
+    /// `text` is no install path, which is a mistake in this program.
+    pub(crate) fn known(text: &str) -> Self {
+        text.parse().unwrap_or_else(|why| unreachable!("built from checked names: {why}"))
+    }
+
     /// The path without a leading slash.
     pub fn as_str(&self) -> &str {
         &self.0

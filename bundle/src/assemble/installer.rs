@@ -23,6 +23,8 @@ use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
+
+/// Everything in the archive of a machine, whose files are `installed`. `output` is the archive's path.
 pub(super) fn wrap(
     installed: &Tree,
     output: &str,
@@ -31,11 +33,8 @@ pub(super) fn wrap(
     window: (OffsetDateTime, OffsetDateTime),
 ) -> Result<Tree, Conflict> {
     let name = output.rsplit('/').next().unwrap_or(output).trim_end_matches(".tar.gz");
-    let path = |text: &str| -> InstallPath {
-        text.parse().unwrap_or_else(|why| unreachable!("built from checked names: {why}"))
-    };
-    let top = path(name);
-    let root = path("root").below(&top);
+    let top = InstallPath::known(name);
+    let root = InstallPath::known("root").below(&top);
 
     let mut files = vec![
         ("install.sh", Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
@@ -57,7 +56,7 @@ pub(super) fn wrap(
     // Only its owner may look into the unpacked directory, whatever the umask.
     tree.insert(top.clone(), Entry::directory(Mode::PRIVATE))?;
     for (name, mode, text) in files {
-        tree.insert(path(name).below(&top), Entry::text(mode, text))?;
+        tree.insert(InstallPath::known(name).below(&top), Entry::text(mode, text))?;
     }
     for (path, entry) in installed.iter() {
         tree.insert(path.below(&root), entry.clone())?;

@@ -36,7 +36,8 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
     Ok(ArtifactInput::Debian(Box::new(made)))
 }
 
-/// What an archive's scripts know; and what a purge removes, file by file, since dpkg keeps no list of it.
+/// What an archive's scripts know; and what a purge removes, file by file, since dpkg keeps no list of it. It removes state
+/// and logs alike, as `directories`; in scripts `state` is the directory of our own records.
 fn settings(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> Vec<(&'static str, String)> {
     let Install { state, logs, writes, .. } = &node.install;
     let known =

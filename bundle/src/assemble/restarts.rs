@@ -8,12 +8,11 @@ use crate::tree::{Content, Tree};
 /// A line `UNIT PATH` for each file of `installed` that a unit names, itself among them.
 pub(super) fn triggers(installed: &Tree, units: &[String]) -> String {
     let mut lines = String::new();
-    for (unit, path, text) in installed.files().filter_map(|(path, entry)| {
-        let name = path.as_str().rsplit('/').next()?;
-        let unit = units.iter().find(|unit| *unit == name)?;
-        let Content::Bytes(text) = &entry.content else { return None };
-        Some((unit, path, String::from_utf8_lossy(text).into_owned()))
-    }) {
+    for (path, entry) in installed.files() {
+        let name = path.as_str().rsplit('/').next();
+        let unit = units.iter().find(|unit| name == Some(unit));
+        let (Some(unit), Content::Bytes(text)) = (unit, &entry.content) else { continue };
+        let text = String::from_utf8_lossy(text);
         let named = named_paths(&text);
         for file in installed.files().map(|(path, _)| path) {
             if file == path || named.contains(file.as_str()) {

@@ -85,11 +85,14 @@ pub(super) fn seed(
 /// The files of a seed where its medium has them: an initramfs needs hooks that copy them, and every image has a list.
 fn tree(of: &SeedPlan, files: Vec<(&str, Entry)>) -> Result<Tree, Conflict> {
     let mut tree = Tree::default();
-    let directory = (of.medium == Medium::Cpio).then(|| path(IN_INITRAMFS));
-    let place = |name: &str| directory.as_ref().map_or_else(|| path(name), |directory| path(name).below(directory));
+    let directory = (of.medium == Medium::Cpio).then(|| InstallPath::known(IN_INITRAMFS));
+    let place = |name: &str| match &directory {
+        Some(directory) => InstallPath::known(name).below(directory),
+        None => InstallPath::known(name),
+    };
     if directory.is_some() {
         for (name, mode, text) in HOOKS {
-            tree.insert(path(name), Entry::text(mode, text))?;
+            tree.insert(InstallPath::known(name), Entry::text(mode, text))?;
         }
     }
     for (name, entry) in files {
@@ -166,8 +169,4 @@ fn finished<'p>(written: &'p WrittenFiles, path: &str) -> Result<&'p WrittenFile
 
 fn last(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-fn path(text: &str) -> InstallPath {
-    text.parse().unwrap_or_else(|why| unreachable!("built from checked names: {why}"))
 }

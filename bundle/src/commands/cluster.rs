@@ -59,12 +59,12 @@ impl Cluster {
         Ok(Self { spec, recipe: recipe?, date, pki: base.join("pki"), base })
     }
 
-    /// What a build would be made of.
+    /// Plans the cluster, as every command that needs a plan does.
     pub(super) fn plan(&self) -> Result<UnnumberedPlan<'_>, Error> {
         Ok(plan::plan(&self.spec, &self.recipe, &Dpkg, self.date)?)
     }
 
-    /// What [`pki`] works with.
+    /// The directories, the time and the options that [`pki`] needs.
     pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
         pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
     }

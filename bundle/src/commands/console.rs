@@ -106,7 +106,7 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     for line in &lines {
         let mut gap = 0;
         for (cell, width) in line.iter().zip(&widths) {
-            // `format!` pads to 65535 characters at most, and nobody wants spaces at the end of a line.
+            // Not with `format!`, which pads to 65535 characters at most; and no line ends in spaces.
             let length = cell.chars().count();
             if length > 0 {
                 table.extend(std::iter::repeat_n(' ', std::mem::take(&mut gap)));

@@ -1,12 +1,9 @@
 //! What Debian Policy wants in every package, copyright (12.5) and changelog (12.7), and what lintian(1) is told.
 
-use std::io::Write as _;
-
-use flate2::{Compression, GzBuilder};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc2822;
 
-use super::control;
+use super::{control, gzipped};
 use crate::package::Package;
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -17,12 +14,10 @@ pub(super) fn document(tree: &mut Tree, about: &Package, date: OffsetDateTime) -
     let overrides = overrides(tree, about);
     for (path, bytes) in [
         (format!("{directory}/copyright"), about.copyright.clone().into_bytes()),
-        (format!("{directory}/changelog.Debian.gz"), gzipped(&changelog(about, date))),
+        (format!("{directory}/changelog.Debian.gz"), gzipped(changelog(about, date).as_bytes())),
         (format!("usr/share/lintian/overrides/{}", about.name), overrides.into_bytes()),
     ] {
-        let path: InstallPath =
-            path.parse().unwrap_or_else(|why| unreachable!("a package's name is a path part: {why}"));
-        tree.insert(path, Entry::text(Mode::PUBLIC, bytes))?;
+        tree.insert(InstallPath::known(&path), Entry::text(Mode::PUBLIC, bytes))?;
     }
     Ok(())
 }
@@ -37,13 +32,6 @@ fn changelog(about: &Package, date: OffsetDateTime) -> String {
         about.version.upstream(),
         about.maintainer
     )
-}
-
-/// As `gzip -9n` does it: neither name nor time (12.7).
-fn gzipped(text: &str) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    let written = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish());
-    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
 }
 
 /// What lintian would say of these files, and why it is meant to be so.

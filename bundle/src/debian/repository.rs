@@ -3,12 +3,10 @@
 //!
 //! Whoever has a key can sign `Release`; nothing here needs to change for that.
 
-use std::io::Write as _;
-
-use flate2::{Compression, GzBuilder};
 use time::format_description::well_known::Rfc2822;
 use time::{Date, Duration, OffsetDateTime, Time};
 
+use super::gzipped;
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
 use crate::target::{InstallPath, Mode};
@@ -37,10 +35,7 @@ pub fn index(packages: &[Indexed<'_>], cluster: &str, revision: u32) -> Result<T
     let packages = packages.join("\n").into_bytes();
     let lists = [("Packages", packages.clone()), ("Packages.gz", gzipped(&packages))];
     let mut tree = Tree::default();
-    let mut insert = |name: &str, bytes: &[u8]| {
-        let path: InstallPath = name.parse().unwrap_or_else(|why| unreachable!("a good path: {why}"));
-        tree.insert(path, Entry::text(Mode::PUBLIC, bytes))
-    };
+    let mut insert = |name: &str, bytes: &[u8]| tree.insert(InstallPath::known(name), Entry::text(Mode::PUBLIC, bytes));
     insert("Release", release(&lists, cluster, revision).as_bytes())?;
     for (name, bytes) in &lists {
         insert(name, bytes)?;
@@ -52,12 +47,6 @@ pub fn index(packages: &[Indexed<'_>], cluster: &str, revision: u32) -> Result<T
 
 fn stanza(Indexed { file_name, stanza, file }: &Indexed<'_>) -> String {
     format!("{stanza}Filename: ./{file_name}\nSize: {}\nSHA256: {}\n", file.size(), file.sha256())
-}
-
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
-    let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
-    written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))
 }
 
 /// apt keeps the lists it has if a new `Release` is dated before theirs, and all that grows from build to build is the

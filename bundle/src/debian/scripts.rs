@@ -43,7 +43,7 @@ pub enum Script {
 }
 
 impl Script {
-    /// Its file in the control archive.
+    /// Name of its file in the control archive.
     pub fn name(self) -> &'static str {
         match self {
             Self::Preinst => "preinst",
@@ -73,7 +73,7 @@ pub(super) fn of_components(files: &Tree) -> BTreeMap<Script, String> {
     BTreeMap::from([(Script::Preinst, script(&[("paths", paths(files))], COMPONENTS))])
 }
 
-/// What a machine's package runs.
+/// The maintainer scripts of a machine's package.
 pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTreeMap<Script, String> {
     let mut settings = vec![("package", about.name.to_string())];
     settings.extend(record.settings.iter().cloned());
@@ -89,14 +89,13 @@ pub(super) fn insert_record(
     record: &NodeRecord,
     scripts: &BTreeMap<Script, String>,
 ) -> Result<(), Conflict> {
-    let path = |text: &str| -> InstallPath { text.parse().unwrap_or_else(|why| unreachable!("a good path: {why}")) };
-    let directory = path(RECORD);
+    let directory = InstallPath::known(RECORD);
     if let Some(parent) = directory.parent() {
         tree.insert(parent, Entry::directory(Mode::PRIVATE))?;
     }
     let digests = scripts.iter().map(|(kind, body)| format!("{}  {}\n", Sha256::of(body.as_bytes()), kind.name()));
     for (name, text) in record.files.iter().chain([&("SCRIPTS", digests.collect())]) {
-        tree.insert(path(name).below(&directory), Entry::text(Mode::PUBLIC, text))?;
+        tree.insert(InstallPath::known(name).below(&directory), Entry::text(Mode::PUBLIC, text))?;
     }
     Ok(())
 }

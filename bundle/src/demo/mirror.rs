@@ -28,7 +28,7 @@ impl Served {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                // A client that closes the connection early is no error of the server.
+                // A client that closes the connection early is not an error.
                 let _ = stream.and_then(|stream| answer(&stream, &files));
             }
         });

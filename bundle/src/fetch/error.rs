@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::hash::{Pin, Sha256};
 
-/// Why not all files are in the store.
+/// Why fetching failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The store can't be read or written.

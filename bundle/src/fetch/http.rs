@@ -127,7 +127,7 @@ pub(super) enum BodyError {
     Broken,
 }
 
-/// What the absence of any answer means.
+/// The error of a request that got no answer: whether trying again may help.
 fn unanswered(why: reqwest::Error) -> TransferError {
     if why.is_redirect() {
         TransferError::Permanent(Fault::Unreachable(explain(why)))

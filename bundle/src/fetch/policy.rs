@@ -55,7 +55,7 @@ impl Policy {
 
 /// Measures one connection against [`Policy::slowest`].
 ///
-/// It is told of the time spent on waiting for the network alone: a disk that is slow to write is no fault of the server.
+/// Only time spent waiting for the network counts: a slow disk is not the server's fault.
 #[derive(Debug, Default)]
 pub(super) struct Speed {
     waited: Duration,
