@@ -18,22 +18,7 @@ pub(crate) struct Workspace {
 pub(crate) const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
 
 /// One master, ECDSA keys: quick to build.
-pub(crate) const SMALL: &str = r#"
-[cluster]
-name = "small"
-recipe = "./recipe"
-endpoint = "https://192.0.2.1:6443"
-pod_cidr = "10.10.0.0/16"
-service_cidr = "10.32.0.0/16"
-[etcd]
-endpoints = ["https://192.0.2.1:2379"]
-[[nodes]]
-name = "only"
-address = "192.0.2.1"
-roles = ["master"]
-[pki]
-key = "ecdsa-p256"
-"#;
+pub(crate) const SMALL: &str = include_str!("../fixtures/small.toml");
 
 impl Workspace {
     pub(crate) fn new() -> Self {

@@ -7,6 +7,7 @@ mod e2e;
 mod fuzz;
 mod mutate;
 mod skips;
+mod small;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

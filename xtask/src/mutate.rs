@@ -16,17 +16,15 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use kube_bundle::manifest::Member;
-use kube_bundle::recipe::embedded;
 use kube_bundle::{inspect, verify};
 
+use crate::small::SmallCluster;
 use random::{Random, damage, damage_text};
 
 /// One case of so many is judged by the program as well.
 const SAMPLE: u64 = 100;
-const CLUSTER: &str = "[cluster]\nname = \"small\"\nrecipe = \"./recipe\"\nendpoint = \"https://192.0.2.1:6443\"\n\
-    pod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n[etcd]\nendpoints = [\"https://192.0.2.1:2379\"]\n\
-    [[nodes]]\nname = \"only\"\naddress = \"192.0.2.1\"\nroles = [\"master\"]\n[pki]\nkey = \"ecdsa-p256\"\n\
-    [output.mirror]\nurl = \"http://192.0.2.9/small/\"\n";
+/// At the end of `cluster.toml`: user data alone wants a mirror.
+const MIRROR: &str = "[output.mirror]\nurl = \"http://192.0.2.9/small/\"\n";
 /// Directory, and how it is built.
 const BUILDS: [(&str, &[&str]); 4] = [
     ("out", &["--format", "tarball,deb,nocloud,initrd,user-data"]),
@@ -141,30 +139,15 @@ impl Ground {
         // Where no disk is worn.
         let place = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
         let work = tempfile::Builder::new().prefix("kube-bundle-mutate-").tempdir_in(place)?;
-        let ground = Self { work, program };
-        fs::create_dir(ground.path("files"))?;
-        for name in embedded::load("v1.16.0")?.release.components.into_keys() {
-            fs::write(ground.path("files").join(&name), stand_in(&name))?;
-        }
-        fs::write(ground.path("cluster.toml"), CLUSTER)?;
-        ground.build(&["recipe", "export", "v1.16.0", "recipe"])?;
-        ground.build(&["recipe", "pin", "recipe", "--from", "files"])?;
+        let cluster = SmallCluster::prepare(work.path(), &program, MIRROR, 3000)?;
         for (directory, more) in BUILDS {
-            ground.build(&[&["build", "--offline", "--from", "files", "-q", "-o", directory], more].concat())?;
+            cluster.build(directory, more)?;
         }
-        Ok(ground)
+        Ok(Self { work, program })
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.work.path().join(name)
-    }
-
-    fn build(&self, arguments: &[&str]) -> Result<()> {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).current_dir(self.work.path()).env("XDG_CACHE_HOME", self.path("cache"));
-        let output = command.stdin(Stdio::null()).output().context("could not run kube-bundle")?;
-        ensure!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
     }
 
     /// Every file of the builds that has a reader.
@@ -323,15 +306,4 @@ fn files(directory: &Path) -> Result<Vec<String>> {
     let mut found = kube_bundle::out::list(directory)?;
     found.sort();
     Ok(found)
-}
-
-/// A file that passes for a program of x86-64, and is hard to compress.
-fn stand_in(name: &str) -> Vec<u8> {
-    let mut bytes = vec![0x7f, b'E', b'L', b'F', 2, 1, 1];
-    bytes.resize(18, 0);
-    bytes.extend([62, 0]);
-    bytes.extend(name.bytes());
-    let mut random = Random::of_case(0, bytes.iter().map(|byte| u64::from(*byte)).sum());
-    bytes.resize_with(3000, || random.byte());
-    bytes
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use super::volumes;
+use crate::small::SmallCluster;
 use crate::{root, run};
 
 /// Where they are written: `corpus/TARGET/seed-NAME`.
@@ -15,25 +16,6 @@ impl Corpus<'_> {
         put(&self.0.join(target).join(format!("seed-{name}")), bytes)
     }
 }
-
-const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
-
-const CLUSTER: &str = r#"
-[cluster]
-name = "small"
-recipe = "./recipe"
-endpoint = "https://192.0.2.1:6443"
-pod_cidr = "10.10.0.0/16"
-service_cidr = "10.32.0.0/16"
-[etcd]
-endpoints = ["https://192.0.2.1:2379"]
-[[nodes]]
-name = "only"
-address = "192.0.2.1"
-roles = ["master"]
-[pki]
-key = "ecdsa-p256"
-"#;
 
 /// Writes them below `corpus`, where those that were found before stay.
 pub(super) fn write(corpus: &Path) -> Result<()> {
@@ -47,30 +29,15 @@ pub(super) fn write(corpus: &Path) -> Result<()> {
 
 /// Adds every artifact of a build with programs of 64 bytes.
 fn artifacts(corpus: &Corpus<'_>) -> Result<()> {
-    let scratch = root().join("target/fuzz-seeds").display().to_string();
-    let (cluster, recipe, files) =
-        (format!("{scratch}/cluster.toml"), format!("{scratch}/recipe"), format!("{scratch}/files"));
-    if Path::new(&scratch).exists() {
+    let scratch = root().join("target/fuzz-seeds");
+    if scratch.exists() {
         std::fs::remove_dir_all(&scratch)?;
     }
-    put(Path::new(&cluster), CLUSTER.as_bytes())?;
-    for component in COMPONENTS {
-        let mut program = b"\x7fELF\x02\x01\x01".to_vec();
-        program.resize(18, 0);
-        program.extend([62, 0]);
-        program.extend(component.bytes());
-        program.resize(64, 0);
-        put(Path::new(&files).join(component).as_path(), &program)?;
-    }
-    let program = ["run", "--quiet", "--package", "kube-bundle", "--"];
-    let bundle = |arguments: &[&str]| run("cargo", &[&program[..], arguments].concat());
-    bundle(&["recipe", "export", "v1.16.0", &recipe])?;
-    bundle(&["recipe", "pin", &recipe, "--from", &files, "-q"])?;
+    run("cargo", &["build", "--quiet", "--package", "kube-bundle"])?;
+    let cluster = SmallCluster::prepare(&scratch, &root().join("target/debug/kube-bundle"), "", 64)?;
     for (compression, formats) in [("gzip", "tarball,deb,initrd,nocloud"), ("zstd", "deb"), ("xz", "deb")] {
-        let out = format!("{scratch}/{compression}");
-        let what = ["--format", formats, "--deb-compression", compression, "-o", &out];
-        bundle(&[&["build", "-q", "--offline", "--from", &files, "-c", &cluster], &what[..]].concat())?;
-        for path in below(Path::new(&out))? {
+        cluster.build(compression, &["--format", formats, "--deb-compression", compression])?;
+        for path in below(&cluster.path(compression))? {
             artifact(corpus, compression, &path)?;
         }
     }
