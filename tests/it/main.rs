@@ -5,6 +5,7 @@
 #![expect(clippy::case_sensitive_file_extension_comparisons, reason = "the program writes these names")]
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod altered;
 mod harness;
 mod left_out;
 mod machine;

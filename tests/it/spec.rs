@@ -36,7 +36,7 @@ fn a_wrong_spec_exits_with_2_and_writes_nothing() {
     workspace.run(&["build"]).exits(2).says(&[
         "unknown key `rolls` in `[[nodes]]`",
         "did you mean `roles`?",
-        "--> cluster.toml:13:1",
+        "--> cluster.toml:12:1",
     ]);
     assert!(!workspace.path("out").exists() && !workspace.path("pki").exists());
 }
