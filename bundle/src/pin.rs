@@ -25,19 +25,36 @@ pub struct Pinned {
     pub size: u64,
 }
 
-/// Computes digests of every component from files below `from` and writes them into the recipe at
-/// `directory`. Nothing is written unless all are there.
-pub fn pin(directory: &Path, from: &Path) -> Result<Vec<Pinned>, Error> {
+/// What [`pin`] did.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Components that have another digest in the recipe now, or the one they had.
+    pub pinned: Vec<Pinned>,
+    /// Components without a file, whose pins are as before.
+    pub missing: Vec<String>,
+}
+
+/// Computes the digests of components from files below `from` and writes them into the recipe at `directory`. Components
+/// without a file there keep their pins.
+///
+/// # Errors
+/// Files that are no programs, or no file of any component; then nothing is written.
+pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
     let recipe = load(&directory.display().to_string(), directory)?;
-    let (mut pinned, mut faults) = (Vec::new(), Vec::new());
+    let Outcome { mut pinned, mut missing } = Outcome::default();
+    let mut faults = Vec::new();
     for (name, component) in &recipe.release.components {
         match mirror::find_local(from, name, &component.urls) {
             Some(file) => match mirror::digest_binary(&file) {
                 Ok((sha256, size)) => pinned.push(Pinned { component: name.clone(), file, sha256, size }),
                 Err(why) => faults.push(format!("`{}`: {why}", file.display())),
             },
-            None => faults.push(format!("there is no `{name}` below `{}`", from.display())),
+            None => missing.push(name.clone()),
         }
+    }
+    if pinned.is_empty() && faults.is_empty() {
+        let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+        faults.push(format!("below `{}` is none of {}", from.display(), names.join(", ")));
     }
     if !faults.is_empty() {
         return Err(Error::Pin { faults });
@@ -46,7 +63,7 @@ pub fn pin(directory: &Path, from: &Path) -> Result<Vec<Pinned>, Error> {
     let path = directory.join("recipe.toml");
     out::write_atomically(&path, edit(&recipe, text, &pinned)?.as_bytes(), Mode::PUBLIC)
         .map_err(|source| Error::Io { verb: "write", path, source })?;
-    Ok(pinned)
+    Ok(Outcome { pinned, missing })
 }
 
 /// The same recipe in memory, under another name and with these pins.

@@ -36,6 +36,9 @@ pub const TEMPLATE: &str = include_str!("spec/template.toml");
 /// TCP port of the API server on every master. It is the only one: the insecure port is off.
 pub const API_PORT: u16 = 6443;
 
+/// TCP port on which members of etcd that are nodes of the cluster serve clients.
+pub const ETCD_PORT: u16 = 2379;
+
 /// A checked `cluster.toml`.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
@@ -86,7 +89,7 @@ impl FromStr for RecipeRef {
 /// The etcd cluster.
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// Client URLs of the members.
+    /// Client URLs of the members. Where nodes provide etcd, theirs.
     pub endpoints: Vec<Endpoint>,
     /// Certificates for an etcd that exists already. `None`: certificates for its members are made here.
     pub existing: Option<ExistingEtcd>,
@@ -111,9 +114,9 @@ pub struct Node {
     pub address: IpAddr,
     /// Roles of the recipe.
     pub roles: BTreeSet<RoleName>,
-    /// Whether one of its roles runs an API server.
+    /// What other machines rely on it for.
     #[serde(skip)]
-    pub has_api_server: bool,
+    pub provides: BTreeSet<Service>,
     /// Network settings for its first boot. `None`: the network is left as the image sets it up.
     pub network: Option<Network>,
 }
@@ -318,6 +321,15 @@ impl ClusterSpec {
 
     /// Machines that run an API server.
     pub fn masters(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.has_api_server)
+        self.providing(Service::ApiServer)
+    }
+
+    /// Machines that run a member of etcd; none if etcd runs elsewhere.
+    pub fn etcd_members(&self) -> impl Iterator<Item = &Node> {
+        self.providing(Service::Etcd)
+    }
+
+    fn providing(&self, service: Service) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |node| node.provides.contains(&service))
     }
 }

@@ -41,13 +41,12 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
     if !has("systemd-analyze") {
         return;
     }
-    let workspace = Workspace::small(3000);
+    let workspace = Workspace::stacked();
     workspace.build().success();
     let root = workspace.unpack().join("root");
     // systemd looks for the programs and for units of a whole system; ours are what is judged.
     for unit in [
         "network-online.target",
-        "etcd.service",
         "multi-user.target",
         "sysinit.target",
         "basic.target",
@@ -55,20 +54,27 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
         "system.slice",
         "network.target",
     ] {
-        let body = if unit.ends_with("service") { "[Service]\nExecStart=/usr/local/bin/kubectl\n" } else { "[Unit]\n" };
         std::fs::create_dir_all(root.join("usr/lib/systemd/system")).unwrap();
-        std::fs::write(root.join("usr/lib/systemd/system").join(unit), body).unwrap();
+        std::fs::write(root.join("usr/lib/systemd/system").join(unit), "[Unit]\n").unwrap();
     }
-    for unit in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-bootstrap"] {
+    for unit in [
+        "etcd.service",
+        "kube-etcd-backup.service",
+        "kube-etcd-backup.timer",
+        "kube-apiserver.service",
+        "kube-controller-manager.service",
+        "kube-scheduler.service",
+        "kube-bootstrap.service",
+    ] {
         let output = std::process::Command::new("systemd-analyze")
             .arg("verify")
             .arg(format!("--root={}", root.display()))
             .arg("--man=no")
-            .arg(format!("{unit}.service"))
+            .arg(unit)
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
-        let ours: Vec<_> = said.lines().filter(|line| line.contains("kube-")).collect();
+        let ours: Vec<_> = said.lines().filter(|line| line.contains("kube-") || line.contains("etcd")).collect();
         assert!(output.status.success() && ours.is_empty(), "{unit}: {said}");
     }
 }
@@ -78,10 +84,10 @@ fn scripts_are_plain_posix_shell() {
     if !has("shellcheck") || !has("dash") {
         return;
     }
-    let workspace = Workspace::small(3000);
+    let workspace = Workspace::stacked();
     workspace.build().success();
     let inside = workspace.unpack();
-    for script in ["install.sh", "root/usr/local/lib/kube-bundle/kube-bootstrap"] {
+    for script in ["install.sh", "root/usr/local/lib/kube-bundle/kube-bootstrap", "root/usr/local/bin/kube-etcd"] {
         tool("shellcheck", &["--shell=sh", &inside.join(script).display().to_string()]);
         tool("dash", &["-n", &inside.join(script).display().to_string()]);
     }

@@ -39,6 +39,26 @@ impl Workspace {
         workspace
     }
 
+    /// The same, and the machine is a member of etcd too.
+    pub(crate) fn stacked() -> Self {
+        let workspace = Self::small(3000);
+        workspace.add_etcd("recipe");
+        workspace.edit("cluster.toml", "[etcd]\nendpoints = [\"https://192.0.2.1:2379\"]\n", "");
+        workspace.edit("cluster.toml", "roles = [\"master\"]", "roles = [\"etcd\", \"master\"]");
+        workspace
+    }
+
+    /// Adds stand-ins of etcd's programs, and the components, to a recipe.
+    pub(crate) fn add_etcd(&self, recipe: &str) {
+        let mut text = self.text(&format!("{recipe}/recipe.toml"));
+        for name in ["etcd", "etcdctl"] {
+            let bytes = program(name, 3000);
+            self.write(&format!("files/{name}"), &bytes);
+            text += &(component(name, "", &bytes) + "version = \"v3.4.13\"\npackage = \"etcd\"\n");
+        }
+        self.write(&format!("{recipe}/recipe.toml"), text);
+    }
+
     /// Writes `recipe/`: the embedded one with other components.
     pub(crate) fn recipe(&self, components: &str) {
         let head = "version = \"v1.16.0\"\narch = \"amd64\"\nbase = \"v1.16.0\"\nreleased = \"2019-09-18T00:00:00Z\"\n";

@@ -19,6 +19,7 @@ mod consumers;
 mod damaged_keys;
 mod demo;
 mod dpkg;
+mod etcd;
 mod fetch;
 mod given;
 mod hostile;

@@ -43,8 +43,13 @@ fn masters_differ_in_their_address_and_their_certificates_and_nothing_else() {
     let plan = plan_of(THREE);
     let texts = |node: usize| {
         let json = serde_json::to_string(&plan.content.nodes[node].files).unwrap();
-        let json =
-            json.replace(&format!("--advertise-address={}", plan.content.nodes[node].address), "--advertise-address=X");
+        let address = plan.content.nodes[node].address;
+        let json = json.replace(&format!("--advertise-address={address}"), "--advertise-address=X");
+        // Its own member of etcd comes first.
+        let (before, rest) = json.split_once("--etcd-servers=").unwrap();
+        let (servers, after) = rest.split_once(' ').unwrap();
+        assert!(servers.starts_with(&format!("https://{address}:2379,")) && servers.matches(',').count() == 2);
+        let json = format!("{before}{after}");
         json.replace(&format!("/{}\"", plan.content.nodes[node].name), "/X\"")
     };
     assert_eq!(texts(0), texts(1));

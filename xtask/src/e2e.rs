@@ -7,7 +7,9 @@
 mod balancer;
 mod cluster;
 mod environment;
+mod external_etcd;
 mod files;
+mod load;
 mod machine;
 mod options;
 mod roots;
@@ -22,7 +24,7 @@ use anyhow::{Context, Result, bail};
 
 use environment::Environment;
 use options::Options;
-use scenarios::{CLOUD_PREFIX, SCENARIOS, Scenario};
+use scenarios::{CLOUD_PREFIX, ETCD_STACKED, SCENARIOS, Scenario};
 
 pub(crate) use files::find as find_file;
 pub(crate) use shell::stdout_of;
@@ -41,10 +43,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return run_inside(&options);
     }
-    let cloud = options.scenarios.iter().any(|scenario| scenario.name.starts_with(CLOUD_PREFIX));
+    let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || name == ETCD_STACKED;
+    let cloud = options.scenarios.iter().any(|scenario| boots(scenario.name));
     roots::install_missing_tools(cloud)?;
     crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
-    environment::copy_stand_ins()?;
+    environment::collect_components(&options)?;
     roots::build_root(&options.suite)?;
     if cloud {
         roots::build_cloud_root(&options.suite)?;

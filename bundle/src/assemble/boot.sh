@@ -183,6 +183,8 @@ check_before_dpkg() {
 # when a package fails.
 install_packages() {
   check_before_dpkg
+  # This script waits itself, and longer.
+  export KUBE_BUNDLE_WAIT=0
   tries=0
   # Nobody is here to be asked about files that were changed by hand: they stay, as dpkg's default is.
   while :; do

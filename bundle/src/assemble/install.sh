@@ -26,6 +26,7 @@ here=$(dirname "$(readlink -f "$0")")
 action=install
 dry_run=false
 replace=false
+force=false
 start=true
 no_start=--no-start
 wait=90
@@ -38,6 +39,8 @@ Installs the control plane that this directory holds.
   --dry-run        check everything, say what would be done, change nothing
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
+  --force          restart units even where the cluster may not bear it, such as etcd
+                   while another member is down
   --no-start       enable the units, and leave starting them to the next boot
   --wait SECONDS   how long to wait for the units (default: $wait)
   --uninstall      remove what was installed; logs, data and changed files stay
@@ -86,6 +89,7 @@ run_checks() {
   compute_changes
   check_space
   give_up_on_faults
+  check_restarts
 }
 
 install_bundle() {
@@ -124,6 +128,7 @@ while [ $# -gt 0 ]; do
   case $1 in
   --dry-run) dry_run=true ;;
   --replace) replace=true ;;
+  --force) force=true ;;
   --no-start) start=false ;;
   --wait)
     shift

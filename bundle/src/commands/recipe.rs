@@ -96,8 +96,11 @@ pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console)
 }
 
 pub(super) fn pin(directory: &Path, from: &Path, console: &Console) -> Result<(), Error> {
-    let pinned = pinner::pin(directory, from)?;
+    let pinner::Outcome { pinned, missing } = pinner::pin(directory, from)?;
     let from = from.display();
+    if !missing.is_empty() {
+        console.note(&format!("Not in {from}, and pinned as before: {}", missing.join(", ")));
+    }
     console.note(&format!("The recipe holds digests, not files; next: `kube-bundle build --offline --from {from}`"));
     console.result(&pinned, || {
         let row = |pin: &pinner::Pinned| vec![pin.component.clone(), pin.size.to_string(), pin.sha256.to_string()];

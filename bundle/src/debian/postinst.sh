@@ -6,12 +6,17 @@
 
 #include needs.sh
 
+#include units.sh
+
 # /var/lib/kube-bundle holds
 #   package/   FILES (all that belongs to this node), TRIGGERS (unit and path of each file that
 #              the unit names), bundle.conf
 #   started/   a digest over those files for each unit, from when it was last started
 state=/var/lib/kube-bundle
 umask 077
+start=true
+# For how many seconds to wait until the units are up.
+wait=${KUBE_BUNDLE_WAIT:-90}
 
 # "digest path" of every file, as it is now; and those that are not as they should be.
 sums='' damaged=''
@@ -77,14 +82,18 @@ enable_units() {
   done
 }
 
-# invoke VERB UNIT...
+# invoke VERB UNIT...: as deb-systemd-invoke(1p) does it, but without waiting: a member of etcd is up when others are. What
+# the administrator has disabled is not started, and restarted only where it runs.
 invoke() {
-  [ $# -gt 1 ] || return 0
-  if command -v deb-systemd-invoke >/dev/null; then
-    deb-systemd-invoke "$@" >/dev/null || true
-  else
-    systemctl --quiet "$@" || true
-  fi
+  verb=$1 invoked=
+  shift
+  for unit in "$@"; do
+    case "$verb $(systemctl is-enabled "$unit" 2>/dev/null || true) $(active_state "$unit")" in
+    stop* | "$verb enabled"* | "restart "*" active") invoked="$invoked $unit" ;;
+    esac
+  done
+  # shellcheck disable=SC2086 # a list of units
+  [ -z "$invoked" ] || systemctl --quiet --no-block "$verb" $invoked || true
 }
 
 # policy_allows VERB UNIT: what the operator and policy-rc.d(8) say; 101 forbids.
@@ -113,7 +122,7 @@ drop_units() {
     unit=${record##*/}
     case " $units " in *" $unit "*) continue ;; esac
     [ -f "$record" ] || continue
-    invoke stop "$unit"
+    ! policy_allows stop "$unit" || invoke stop "$unit"
     ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper purge "$unit" >/dev/null || true
     rm -f "$record"
   done
@@ -149,24 +158,52 @@ start_units() {
       ;;
     esac
   done
+  refuse_unsafe_restarts
   # shellcheck disable=SC2086 # lists of units
   invoke restart $changed
+  restarted=$invoked
   # shellcheck disable=SC2086
   invoke start $fresh
   for unit in $changed $fresh; do
     fingerprint "$unit" >"$state/started/$unit"
-    case $(active_state "$unit") in active | activating) continue ;; esac
-    printf 'warning: %s is not up; see journalctl --unit=%s\n' "$unit" "$unit" >&2
   done
   for unit in $left; do defer_start "$unit"; done
   [ -z "$left" ] || say "Not started:$left. The next boot starts them, or \`systemctl start\` does."
+  wait_for_invoked "$restarted$invoked"
+}
+
+# What a unit itself demands of the rest of the cluster before it is restarted. Nothing is restarted then.
+refuse_unsafe_restarts() {
+  for unit in $changed; do
+    [ "$(active_state "$unit")" = active ] || continue
+    if [ "${KUBE_BUNDLE_FORCE:-no}" = yes ]; then
+      restart_is_safe "$unit" --force || true
+    else
+      restart_is_safe "$unit" || faults=$((faults + 1))
+    fi
+  done
+  [ "$faults" -eq 0 ] || {
+    printf 'error: %s runs with its old files yet; nothing was restarted\n' "$package" >&2
+    printf '  fix: see above, then: dpkg --configure -a, with KUBE_BUNDLE_FORCE=yes to restart in any case\n' >&2
+    exit 1
+  }
+}
+
+# wait_for_invoked UNITS: a unit that the administrator has turned off is not waited for, nor is its port.
+wait_for_invoked() {
+  if [ -z "$1" ] || [ "$wait" = 0 ]; then return 0; fi
+  for unit in $units; do
+    is_up "$unit" || case " $1 " in *" $unit "*) ;; *) ports= ;; esac
+  done
+  units=$1
+  wait_for_units || true
 }
 
 # What an upgrade or a removal that failed has stopped; whatever else runs was never touched.
 start_again() {
   stopped=
   for unit in $units; do
-    [ -f "$state/started/$unit" ] || stopped="$stopped $unit"
+    if [ ! -f "$state/started/$unit" ] && policy_allows start "$unit"; then stopped="$stopped $unit"; fi
   done
   # shellcheck disable=SC2086 # a list of units
   invoke start $stopped

@@ -16,7 +16,9 @@ purge)
     # shellcheck disable=SC2086 # a list of units
     deb-systemd-helper purge $units >/dev/null || true
   else
-    for unit in $units; do rm -f "$root/etc/systemd/system/multi-user.target.wants/$unit"; done
+    for unit in $units; do
+      for target in multi-user timers; do rm -f "$root/etc/systemd/system/$target.target.wants/$unit"; done
+    done
   fi
   for made in $writes; do
     # The last part may be a pattern. No unit makes links.

@@ -167,9 +167,10 @@ impl PkiPlan {
     }
 }
 
-/// Hosts that run a member of an etcd whose certificates are made here.
+/// Hosts elsewhere that run a member of an etcd whose certificates are made here.
 fn etcd_hosts(spec: &ClusterSpec) -> BTreeSet<&Host> {
-    spec.etcd.endpoints.iter().filter(|_| spec.etcd.existing.is_none()).map(|endpoint| &endpoint.host).collect()
+    let elsewhere = spec.etcd.existing.is_none() && spec.etcd_members().next().is_none();
+    spec.etcd.endpoints.iter().filter(|_| elsewhere).map(|endpoint| &endpoint.host).collect()
 }
 
 /// What a set of names means for one certificate.
@@ -185,7 +186,10 @@ fn hosts(names: Names, holder: Holder<'_>, spec: &ClusterSpec) -> Vec<Host> {
             Holder::EtcdEndpoint(host) => vec![host.clone()],
         },
         Names::Masters => spec.masters().map(|node| Host::Ip(node.address)).collect(),
-        Names::EtcdMembers => etcd_hosts(spec).into_iter().cloned().collect(),
+        Names::EtcdMembers => {
+            let nodes = spec.etcd_members().flat_map(|node| hosts(Names::Node, Holder::Node(node), spec));
+            etcd_hosts(spec).into_iter().cloned().chain(nodes).collect()
+        }
         Names::Endpoint => vec![spec.endpoint.host.clone()],
         Names::ServiceIp => network::first_service_ip(spec.service_cidr).map(Host::Ip).into_iter().collect(),
         // The guide lists `kubernetes.default.svc.cluster` as well; nothing resolves it.

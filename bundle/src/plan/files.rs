@@ -157,7 +157,9 @@ impl Planner<'_> {
     }
 
     fn component(&self, name: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {
-        let component = &self.templates.recipe.release.components[name];
+        let Some(component) = self.templates.recipe.release.components.get(name) else {
+            return Err(vec![format!("a role needs the component `{name}`, which `recipe.toml` does not have")]);
+        };
         let path = component.path.clone().unwrap_or_else(|| format!("{{{{ bin }}}}/{name}"));
         let mode = match component.kind {
             Kind::Program => Mode::EXECUTABLE,

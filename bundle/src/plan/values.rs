@@ -50,7 +50,7 @@ struct Values<'a> {
     #[serde(flatten)]
     directories: Directories,
     cluster: ClusterValues<'a>,
-    etcd: EtcdValues,
+    etcd: EtcdValues<'a>,
     vars: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a Node>,
@@ -71,8 +71,11 @@ struct ClusterValues<'a> {
 }
 
 #[derive(Serialize)]
-struct EtcdValues {
+struct EtcdValues<'a> {
+    /// Client URLs; on a machine with a member, its own comes first.
     endpoints: Vec<String>,
+    /// Nodes with a member.
+    members: Vec<&'a Node>,
 }
 
 impl<'a> Templates<'a> {
@@ -108,10 +111,17 @@ impl<'a> Templates<'a> {
                 domain: spec.domain.as_str(),
                 pod_security_policy: spec.pod_security_policy,
             },
-            etcd: EtcdValues { endpoints: spec.etcd.endpoints.iter().map(ToString::to_string).collect() },
+            etcd: EtcdValues { endpoints: endpoints(spec, node), members: spec.etcd_members().collect() },
             vars: &self.recipe.release.vars,
             node,
             member,
         }
     }
+}
+
+/// An API server asks the first member first, and waits for the next one only when that is away.
+fn endpoints(spec: &ClusterSpec, node: Option<&Node>) -> Vec<String> {
+    let mut endpoints: Vec<_> = spec.etcd.endpoints.iter().collect();
+    endpoints.sort_by_key(|endpoint| node.is_none_or(|node| endpoint.host != Host::Ip(node.address)));
+    endpoints.into_iter().map(ToString::to_string).collect()
 }

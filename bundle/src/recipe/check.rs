@@ -79,7 +79,8 @@ fn packages(recipe: &Recipe, faults: &mut Vec<String>) {
             ));
         }
     }
-    for name in recipe.layout.packages.keys().filter(|name| !groups.contains_key(name.as_str())) {
+    let lacks = |name: &&String| recipe.release.base.is_none() && !groups.contains_key(name.as_str());
+    for name in recipe.layout.packages.keys().filter(lacks) {
         faults.push(format!("`[packages.{name}]` describes a package that no component is in"));
     }
 }
@@ -88,7 +89,8 @@ fn roles(recipe: &Recipe, faults: &mut Vec<String>) {
     if recipe.role_catalog().providing(Service::ApiServer).is_none() {
         faults.push("no role provides `api-server`".to_owned());
     }
-    for (name, role) in &recipe.roles {
+    // A recipe with a base has roles that were not there when it was written; planning sees whether a machine wants one.
+    for (name, role) in recipe.roles.iter().filter(|_| recipe.release.base.is_none()) {
         for component in role.components.iter().filter(|name| !recipe.release.components.contains_key(*name)) {
             faults.push(format!("role `{name}` needs component `{component}`, which does not exist"));
         }

@@ -140,7 +140,7 @@ pub enum Scope {
     Cluster,
     /// One for each machine that has the role. Its ID is `ID/NODE`.
     Node,
-    /// One for each host of `[etcd] endpoints`, unless that is an etcd which exists already. Its ID is `ID/HOST`.
+    /// One for each host of `[etcd] endpoints`, unless that is an etcd which exists already, or nodes run it. Its ID is `ID/HOST`.
     EtcdEndpoint,
 }
 
@@ -188,7 +188,7 @@ pub enum Names {
     Node,
     /// Addresses of all nodes with an API server.
     Masters,
-    /// Hosts of `[etcd] endpoints`.
+    /// Names and addresses of all nodes with a member of etcd; hosts of `[etcd] endpoints` if it runs elsewhere.
     EtcdMembers,
     /// The host of the cluster's endpoint.
     Endpoint,

@@ -9,18 +9,36 @@ property() {
   printf '%s' "${shown#*=}"
 }
 
+# unit_key KEY UNIT: what the installed unit says for a key that systemd ignores, such as X-Waits-For.
+unit_key() {
+  for unit_directory in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+    [ -f "$unit_directory/$2" ] || continue
+    while IFS= read -r line; do
+      case $line in "$1="*) printf '%s' "${line#*=}" ;; esac
+    done <"$unit_directory/$2"
+    return 0
+  done
+}
+
+# restart_is_safe UNIT [OPTION]...: what the unit's own check says, which also prepares for it; etcd's takes a snapshot.
+restart_is_safe() {
+  check=$(unit_key X-Restart-Check "$1")
+  shift
+  # shellcheck disable=SC2086 # a command line
+  [ -z "$check" ] || $check "$@"
+}
+
 # A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
 is_up() {
   [ "$(active_state "$1")" = active ] || return 1
-  [ "$(property RemainAfterExit "$1")" = no ] || [ "$(property SubState "$1")" = exited ]
+  [ "$(property RemainAfterExit "$1")" != yes ] || [ "$(property SubState "$1")" = exited ]
 }
 
 # is_settled UNIT: whether it has been active for as long as a unit that dies at once would not be.
 is_settled() {
   entered=$(property ActiveEnterTimestampMonotonic "$1")
   case $entered in '' | *[!0-9]*) return 1 ;; esac
-  read -r uptime _ </proc/uptime
-  [ $((${uptime%%.*} - ${entered%??????})) -gt 8 ]
+  [ $(($(cut -d. -f1 /proc/uptime) - ${entered%??????})) -gt 8 ]
 }
 
 # find_down_unit: sets `down` to what is not up, or does not listen; to nothing if all is well.
@@ -77,4 +95,17 @@ report_down_unit() {
   *) seen=$(printf ' --unit=%s' $units) ;;
   esac
   warn "it may need another machine that is not up yet; see \`journalctl$seen\`"
+  for unit in $units; do
+    is_up "$unit" || report_waiting "$unit"
+  done
+}
+
+# report_waiting UNIT: for which machines it waits, as its own command knows them, a line each.
+report_waiting() {
+  waits_for=$(unit_key X-Waits-For "$1")
+  [ -n "$waits_for" ] || return 0
+  # shellcheck disable=SC2086 # a command line
+  { timeout 30 $waits_for 2>/dev/null || true; } | while IFS= read -r machine; do
+    warn "$1 waits for $machine"
+  done
 }

@@ -3,6 +3,7 @@
 //! [`read()`] parses each value and keeps its span, [`RULES`] check values against each other, [`Read::into_spec`]
 //! drops the spans. Every rule runs, even after another one failed, so that all errors are reported at once.
 
+mod etcd;
 mod networks;
 mod seeds;
 
@@ -18,7 +19,7 @@ use toml::de::DeTable;
 use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
-use super::{API_PORT, ClusterSpec, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service};
+use super::{API_PORT, ClusterSpec, ETCD_PORT, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service};
 use crate::diagnostic::Diagnostic;
 
 type Rule = fn(&Read, &FaultList);
@@ -36,7 +37,9 @@ const RULES: &[Rule] = &[
     networks::addresses_can_be_dialled,
     there_is_a_master,
     every_node_has_a_role,
-    etcd_has_members,
+    etcd::it_has_members,
+    etcd::an_even_number_of_members_is_no_safer,
+    etcd::members_are_nodes_or_elsewhere,
     leaves_do_not_outlive_their_ca,
     certificates_outlive_their_own_making,
     networks::everything_is_ipv4,
@@ -78,18 +81,25 @@ pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec
     }
 }
 
+/// Where clients reach the member of etcd on a node.
+fn client_url(node: &ReadNode) -> Option<Endpoint> {
+    Some(Endpoint { host: Host::Ip(*node.address.as_ref()?.get_ref()), port: ETCD_PORT })
+}
+
 fn inner<T>(values: Vec<Spanned<T>>) -> Vec<T> {
     values.into_iter().map(Spanned::into_inner).collect()
 }
 
 impl Read {
     fn into_spec(self) -> Option<ClusterSpec> {
+        let members: Vec<_> = self.members().filter_map(client_url).collect();
+        let endpoints = if members.is_empty() { inner(self.etcd?) } else { members };
         let node = |node: ReadNode| {
             Some(Node {
                 name: node.name?.into_inner(),
                 address: node.address?.into_inner(),
                 roles: node.roles?.into_iter().map(Spanned::into_inner).collect(),
-                has_api_server: node.has_api_server,
+                provides: node.provides,
                 network: seeds::network(node.network),
             })
         };
@@ -102,10 +112,7 @@ impl Read {
             domain: self.domain?.into_inner(),
             apiserver_sans: self.sans?.into_iter().map(Spanned::into_inner).collect(),
             pod_security_policy: self.pod_security_policy,
-            etcd: Etcd {
-                endpoints: self.etcd?.into_iter().map(Spanned::into_inner).collect(),
-                existing: self.existing_etcd,
-            },
+            etcd: Etcd { endpoints, existing: self.existing_etcd },
             nodes: self.nodes.into_iter().map(node).collect::<Option<_>>()?,
             pki: PkiSpec {
                 key: self.pki.key,
@@ -138,7 +145,12 @@ impl Read {
 
     /// Nodes with an API server.
     fn masters(&self) -> impl Iterator<Item = &ReadNode> {
-        self.nodes.iter().filter(|node| node.has_api_server)
+        self.nodes.iter().filter(|node| node.provides.contains(&Service::ApiServer))
+    }
+
+    /// Nodes with a member of etcd.
+    fn members(&self) -> impl Iterator<Item = &ReadNode> {
+        self.nodes.iter().filter(|node| node.provides.contains(&Service::Etcd))
     }
 
     /// Whether a node with an API server has this address.
@@ -159,13 +171,12 @@ impl Read {
     }
 }
 
-/// Whether the recipe has the roles that nodes name, and which of them run an API server.
+/// Whether the recipe has the roles that nodes name, and what the nodes provide by them.
 fn look_up_roles(read: &mut Read, roles: &RoleCatalog, faults: &FaultList) {
     for node in &mut read.nodes {
         let Some(named) = &node.roles else { continue };
         let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|role| roles.has(role.get_ref()));
-        let known = known.into_iter().map(Spanned::get_ref);
-        node.has_api_server = roles.provide(known, Service::ApiServer);
+        node.provides = roles.services(known.into_iter().map(Spanned::get_ref));
         for role in &unknown {
             let expected: Vec<_> = roles.names().map(|name| format!("`{name}`")).collect();
             faults.add(
@@ -243,7 +254,8 @@ fn check_unique<'r, T: Ord + Display + 'r>(
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
     // A node whose roles are invalid or missing may be meant as a master; that error is reported already.
-    let may_be = |node: &ReadNode| node.has_api_server || node.roles.as_ref().is_none_or(Vec::is_empty);
+    let may_be =
+        |node: &ReadNode| node.provides.contains(&Service::ApiServer) || node.roles.as_ref().is_none_or(Vec::is_empty);
     if !read.nodes.iter().any(may_be) {
         let span = read.nodes_span.clone().unwrap_or(0..0);
         faults.add(
@@ -260,25 +272,6 @@ fn every_node_has_a_role(read: &Read, faults: &FaultList) {
             None => (&node.span, "`roles` is missing"),
         };
         faults.add(Diagnostic::error(span.clone(), "this node has no role", why).help("write `roles = [\"master\"]`"));
-    }
-}
-
-fn etcd_has_members(read: &Read, faults: &FaultList) {
-    let (Some(span), Some(etcd)) = (&read.etcd_span, &read.etcd) else { return };
-    match (etcd.first(), etcd.last()) {
-        (Some(first), Some(last)) if etcd.len() % 2 == 0 => {
-            let count = etcd.len();
-            let message = format!("etcd with {count} members tolerates no more failures than with {}", count - 1);
-            faults.add(
-                Diagnostic::warning(first.span().start..last.span().end, message, "an even number")
-                    .help("use 1, 3 or 5 members"),
-            );
-        }
-        (None, _) => faults.add(
-            Diagnostic::error(span.clone(), "etcd has no endpoints", "`endpoints` is missing or empty")
-                .help("for example `endpoints = [\"https://10.200.16.79:2379\"]`"),
-        ),
-        _ => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which keys `cluster.toml` has, and the type each is parsed as. Values keep their spans for later errors.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 use super::raw::{FaultList, Table};
 use super::{
     DebSpec, ExistingCa, ExistingEtcd, Format, InterfaceName, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
-    RecipeRef, SeedImage, SeedLayout, SshKey, Subject,
+    RecipeRef, SeedImage, SeedLayout, Service, SshKey, Subject,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -72,7 +73,7 @@ pub(super) struct ReadNode {
     pub(super) roles_span: Option<Range<usize>>,
     pub(super) roles: Option<Vec<Spanned<RoleName>>>,
     /// Known once roles were looked up in the recipe.
-    pub(super) has_api_server: bool,
+    pub(super) provides: BTreeSet<Service>,
     pub(super) network: Option<ReadNetwork>,
 }
 
@@ -87,7 +88,7 @@ pub(super) struct ReadPki {
 
 pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     let cluster = root.require_table("cluster");
-    let etcd = root.require_table("etcd");
+    let etcd = root.table("etcd");
     let nodes_span = root.span_of("nodes");
     let nodes = root.tables("nodes").into_iter().map(read_node).collect();
     let pki = read_pki(root.table("pki"), faults);
@@ -102,7 +103,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         sans: None,
         pod_security_policy: false,
         etcd_span: None,
-        etcd: None,
+        etcd: Some(Vec::new()),
         existing_etcd: None,
         nodes_span,
         nodes,
@@ -124,7 +125,9 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     }
     if let Some(etcd) = etcd {
         read.etcd_span = Some(etcd.span.clone());
-        read.etcd = etcd.list("endpoints");
+        if etcd.span_of("endpoints").is_some() {
+            read.etcd = etcd.list("endpoints");
+        }
         read.existing_etcd =
             together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
         etcd.finish();
@@ -177,7 +180,7 @@ fn read_node(table: Table<'_>) -> ReadNode {
         address: table.require_number("address", "10.200.16.79"),
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
-        has_api_server: false,
+        provides: BTreeSet::new(),
         network: table.table("network").map(read_network),
     };
     table.finish();

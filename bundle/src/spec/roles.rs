@@ -15,6 +15,8 @@ use super::names::RoleName;
 pub enum Service {
     /// An API server listens on the node's address: the endpoint may lead there, and certificates name it.
     ApiServer,
+    /// An etcd member listens on the node's address: API servers store the cluster's objects there.
+    Etcd,
 }
 
 /// The roles of a recipe, and what each provides.
@@ -38,9 +40,9 @@ impl RoleCatalog {
         self.0.contains_key(role)
     }
 
-    /// Whether any of `roles` provides `service`.
-    pub fn provide<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>, service: Service) -> bool {
-        roles.into_iter().any(|role| self.0.get(role).is_some_and(|services| services.contains(&service)))
+    /// What machines with all of `roles` provide.
+    pub fn services<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> BTreeSet<Service> {
+        roles.into_iter().filter_map(|role| self.0.get(role)).flatten().copied().collect()
     }
 
     /// The first role that provides `service`, for error messages.

@@ -1,11 +1,11 @@
-//! A cluster: its `cluster.toml`, its bundles, its machines, and the etcd that its operator runs.
+//! A cluster: its `cluster.toml`, its bundles and its machines.
 #![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -17,6 +17,10 @@ use super::shell::{Outcome, stdout_of};
 /// The names and addresses of the masters, as the guide has them.
 pub(super) const MASTERS: [(&str, &str); 3] =
     [("master-1", "10.200.16.79"), ("master-2", "10.200.17.6"), ("master-3", "10.200.16.70")];
+
+/// Machines that run nothing but etcd.
+const ETCD_MACHINES: [(&str, &str); 3] =
+    [("etcd-1", "10.200.18.1"), ("etcd-2", "10.200.18.2"), ("etcd-3", "10.200.18.3")];
 
 /// The directory in which a release engineer works: `cluster.toml`, the recipe, `pki/`, and bundles.
 pub(super) struct Cluster {
@@ -38,18 +42,42 @@ impl Cluster {
         Self::with_endpoint(context, count, MASTERS[0].1)
     }
 
+    /// A cluster whose etcd the operator runs.
+    pub(super) fn with_external_etcd(context: &ScenarioContext, count: usize) -> Result<Self> {
+        Self::write(context, &MASTERS[..count], MASTERS[0].1, Etcd::External)
+    }
+
     /// A cluster with another endpoint, such as a load balancer.
     pub(super) fn with_endpoint(context: &ScenarioContext, count: usize, endpoint: &str) -> Result<Self> {
+        Self::write(context, &MASTERS[..count], endpoint, Etcd::Stacked)
+    }
+
+    /// The first two masters, and etcd on three machines of its own; the machines are in this order.
+    pub(super) fn with_separate_etcd(context: &ScenarioContext) -> Result<Self> {
+        Self::write(context, &[&MASTERS[..2], &ETCD_MACHINES].concat(), MASTERS[0].1, Etcd::Separate)
+    }
+
+    fn write(
+        context: &ScenarioContext,
+        masters: &[(&'static str, &'static str)],
+        endpoint: &str,
+        etcd: Etcd,
+    ) -> Result<Self> {
         let directory = context.work.join("engineer");
         fs::create_dir_all(&directory).context("could not make the engineer's directory")?;
-        let masters = MASTERS[..count].to_vec();
-        fs::write(directory.join("cluster.toml"), cluster_toml(&masters, endpoint))
+        let masters = masters.to_vec();
+        fs::write(directory.join("cluster.toml"), cluster_toml(&masters, endpoint, etcd))
             .context("could not write cluster.toml")?;
         let program = fs::canonicalize(crate::root().join("target/release/kube-bundle"));
         let program = program.context("could not find kube-bundle")?;
         let cluster = Self { directory, binaries: context.binaries.clone(), program, masters };
         cluster.export_recipe()?;
         Ok(cluster)
+    }
+
+    /// Removes the engineer's directory, so that another cluster can have its place.
+    pub(super) fn discard(self) -> Result<()> {
+        fs::remove_dir_all(self.directory).context("could not remove the engineer's directory")
     }
 
     /// The kube-bundle program that builds.
@@ -64,9 +92,28 @@ impl Cluster {
         self.export_recipe()
     }
 
+    /// Lets other components be built in from now on.
+    pub(super) fn use_binaries(&mut self, binaries: &Path) -> Result<()> {
+        binaries.clone_into(&mut self.binaries);
+        fs::remove_dir_all(self.directory.join("recipe")).context("could not remove the recipe")?;
+        self.export_recipe()
+    }
+
     fn export_recipe(&self) -> Result<()> {
         self.run_kube_bundle(&["recipe", "export", "v1.16.0", "recipe"])?;
-        self.run_kube_bundle(&["recipe", "pin", "recipe", "--from", &self.binaries.display().to_string()])
+        self.run_kube_bundle(&["recipe", "pin", "recipe", "--from", &self.binaries.display().to_string()])?;
+        self.set_etcd_version()
+    }
+
+    /// The recipe says which etcd it is: Debian's is another one. An earlier kube-bundle has none.
+    fn set_etcd_version(&self) -> Result<()> {
+        let version = stdout_of(&self.binaries.join("etcd").display().to_string(), &["--version"])?;
+        let version =
+            version.lines().next().and_then(|line| line.strip_prefix("etcd Version: ")).context("no version")?;
+        let recipe = self.directory.join("recipe/recipe.toml");
+        let text = fs::read_to_string(&recipe).context("could not read the recipe")?;
+        let text = text.replace("version = \"v3.4.13\"", &format!("version = \"v{version}\""));
+        fs::write(&recipe, text).context("could not write the recipe")
     }
 
     /// Runs kube-bundle in the engineer's directory; that it fails is no error.
@@ -107,21 +154,13 @@ impl Cluster {
         Ok(Bundle { out: self.directory.join(name) })
     }
 
-    /// Boots a machine for each master and starts its etcd member; returns when all members are healthy.
-    pub(super) fn machines(&self, context: &ScenarioContext, bundle: &Bundle) -> Result<Vec<Machine>> {
+    /// Boots a machine for each node; returns when all have their addresses and have booted.
+    pub(super) fn machines(&self, context: &ScenarioContext) -> Result<Vec<Machine>> {
         let mut machines = Vec::new();
         for (name, address) in &self.masters {
-            let mut machine = Machine::new(context, name, address)?;
-            configure_etcd(&machine, &self.masters, &bundle.out)?;
-            machine.boot()?;
-            machine.wait_until("its address", 20, &format!("ip address show host0 | grep -q 'inet {address}/'"))?;
-            machines.push(machine);
+            machines.push(boot(context, name, address)?);
         }
         for machine in &machines {
-            machine.sh("systemctl enable --now --no-block etcd 2>/dev/null")?;
-        }
-        for machine in &machines {
-            machine.wait_until("its etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
             machine.wait_until(
                 "the end of its boot",
                 60,
@@ -132,61 +171,64 @@ impl Cluster {
     }
 }
 
+/// A machine that is on and has its address.
+pub(super) fn boot(context: &ScenarioContext, name: &str, address: &str) -> Result<Machine> {
+    let mut machine = Machine::new(context, name, address)?;
+    machine.boot()?;
+    machine.wait_until("its address", 20, &format!("ip address show host0 | grep -q 'inet {address}/'"))?;
+    Ok(machine)
+}
+
+/// Does the same on several machines at the same time; members of etcd wait for each other.
+pub(super) fn on_all(machines: &[Machine], work: impl Fn(&Machine) -> Result<()> + Sync) -> Result<()> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = machines.iter().map(|machine| scope.spawn(|| work(machine))).collect();
+        let ended = threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| bail!("a thread panicked")));
+        ended.collect::<Vec<_>>().into_iter().collect()
+    })
+}
+
 fn replace(path: &Path, from: &str, to: &str) -> Result<()> {
     let text = fs::read_to_string(path).with_context(|| format!("could not read `{}`", path.display()))?;
     ensure!(text.contains(from), "`{}` does not contain {from:?}", path.display());
     fs::write(path, text.replace(from, to)).with_context(|| format!("could not write `{}`", path.display()))
 }
 
-/// The text of `cluster.toml`; every master runs an etcd member.
-fn cluster_toml(masters: &[(&str, &str)], endpoint: &str) -> String {
-    let nodes: String = masters
-        .iter()
-        .map(|(name, address)| format!("[[nodes]]\nname = \"{name}\"\naddress = \"{address}\"\nroles = [\"master\"]\n"))
-        .collect();
-    let etcd: Vec<_> = masters.iter().map(|(_, address)| format!("\"https://{address}:2379\"")).collect();
+/// Where the members of etcd are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Etcd {
+    /// On the masters, by the role `etcd`.
+    Stacked,
+    /// On machines of their own, whose names say so.
+    Separate,
+    /// On the masters too, but the cluster's operator runs it.
+    External,
+}
+
+/// The text of `cluster.toml`.
+fn cluster_toml(masters: &[(&str, &str)], endpoint: &str, etcd: Etcd) -> String {
+    let roles = |name: &str| match etcd {
+        Etcd::Stacked => "\"etcd\", \"master\"",
+        Etcd::Separate if name.starts_with("etcd") => "\"etcd\"",
+        Etcd::Separate | Etcd::External => "\"master\"",
+    };
+    let urls: Vec<_> = masters.iter().map(|(_, address)| format!("\"https://{address}:2379\"")).collect();
+    let table = match etcd {
+        Etcd::External => format!("[etcd]\nendpoints = [{}]\n", urls.join(", ")),
+        Etcd::Stacked | Etcd::Separate => String::new(),
+    };
+    let node = |(name, address): &(&str, &str)| {
+        format!("[[nodes]]\nname = \"{name}\"\naddress = \"{address}\"\nroles = [{}]\n", roles(name))
+    };
+    let nodes: String = masters.iter().map(node).collect();
     format!(
         "[cluster]\nname = \"roc\"\nrecipe = \"./recipe\"\nendpoint = \"https://{endpoint}:6443\"\n\
-         apiserver_sans = [\"{endpoint}\"]\npod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n\
-         [etcd]\nendpoints = [{}]\n{nodes}",
-        etcd.join(", ")
+         apiserver_sans = [\"{endpoint}\"]\npod_cidr = \"10.10.0.0/16\"\nservice_cidr = \"10.32.0.0/16\"\n{table}{nodes}"
     )
 }
 
-/// The etcdctl command on a master, with the member's own certificate.
-pub(super) const ETCDCTL: &str = "ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/etc/etcd/ca.pem --cert=/etc/etcd/etcd.pem --key=/etc/etcd/etcd-key.pem";
-
-/// Installs the certificates of `operator/etcd/ADDRESS` and configures Debian's etcd, as the operator of etcd would.
-pub(super) fn configure_etcd(machine: &Machine, masters: &[(&str, &str)], out: &Path) -> Result<()> {
-    let address = &machine.address;
-    for file in ["ca.pem", "etcd.pem", "etcd-key.pem"] {
-        machine.copy_in(&out.join("operator/etcd").join(address).join(file), "etc/etcd")?;
-    }
-    let peers: Vec<_> = masters.iter().map(|(name, address)| format!("{name}=https://{address}:2380")).collect();
-    let secure = "TRUSTED_CA_FILE=/etc/etcd/ca.pem\n";
-    let client = format!(
-        "ETCD_CERT_FILE=/etc/etcd/etcd.pem\nETCD_KEY_FILE=/etc/etcd/etcd-key.pem\nETCD_{secure}ETCD_CLIENT_CERT_AUTH=true\n"
-    );
-    let peer = client.replace("ETCD_", "ETCD_PEER_");
-    machine.write(
-        "etc/default/etcd",
-        &format!(
-            "ETCD_NAME={}\nETCD_LISTEN_CLIENT_URLS=https://{address}:2379,https://127.0.0.1:2379\n\
-             ETCD_ADVERTISE_CLIENT_URLS=https://{address}:2379\nETCD_LISTEN_PEER_URLS=https://{address}:2380\n\
-             ETCD_INITIAL_ADVERTISE_PEER_URLS=https://{address}:2380\nETCD_INITIAL_CLUSTER={}\n{client}{peer}",
-            machine.name,
-            peers.join(",")
-        ),
-    )?;
-    // Debian's unit does not wait for the machine's address and does not restart: an etcd that starts before the address
-    // is there would stay down.
-    machine.write(
-        "etc/systemd/system/etcd.service.d/restart.conf",
-        "[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=always\nRestartSec=1\n",
-    )?;
-    // The user etcd exists only inside the machine's root.
-    stdout_of("chroot", &[&machine.path("").display().to_string(), "chown", "-R", "etcd:etcd", "/etc/etcd"]).map(drop)
-}
+/// The etcdctl command on a machine with the role `etcd`, with the member's own certificate.
+pub(super) const ETCDCTL: &str = "ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/var/lib/kube-etcd/ca.pem --cert=/var/lib/kube-etcd/etcd.pem --key=/var/lib/kube-etcd/etcd-key.pem";
 
 /// The first file of a directory whose name is the wanted one.
 fn find_file(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {

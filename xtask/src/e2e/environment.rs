@@ -15,18 +15,32 @@ pub(super) const BRIDGE: &str = "kb0";
 /// The host's own address on it.
 pub(super) const HOST_ADDRESS: &str = "10.200.0.1/16";
 
+/// Components that a stand-in can take the place of.
 const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
+/// Components that are Debian's programs unless `--binaries` has others, and the packages that they are in.
+const OF_DEBIAN: [(&str, &str); 2] = [("etcd", "etcd-server"), ("etcdctl", "etcd-client")];
 
-fn stand_ins() -> PathBuf {
-    roots::directory().join("stand-ins")
+/// Where the components of a run are collected.
+fn components() -> PathBuf {
+    roots::directory().join("components")
 }
 
-/// Copies the stand-in, which is one program, to the name of every component.
-pub(super) fn copy_stand_ins() -> Result<()> {
-    fs::create_dir_all(stand_ins()).context("could not make the directory of the stand-ins")?;
+/// Collects the components: from `--binaries`, or stand-ins, and what is missing from Debian.
+pub(super) fn collect_components(options: &Options) -> Result<()> {
+    let to = components();
+    let _ = fs::remove_dir_all(&to);
+    fs::create_dir_all(&to).context("could not make the directory of the components")?;
+    let copy = |from: PathBuf, name: &str| {
+        fs::copy(&from, to.join(name)).with_context(|| format!("could not copy `{}`", from.display()))
+    };
+    let stand_in = crate::root().join("target/release/stand-in");
     for name in COMPONENTS {
-        fs::copy(crate::root().join("target/release/stand-in"), stand_ins().join(name))
-            .context("could not copy a stand-in")?;
+        copy(options.binaries.as_ref().map_or_else(|| stand_in.clone(), |binaries| binaries.join(name)), name)?;
+    }
+    for (name, package) in OF_DEBIAN {
+        let given = options.binaries.as_ref().map(|binaries| binaries.join(name)).filter(|given| given.exists());
+        let from = given.map_or_else(|| roots::program_of(package, name), Ok)?;
+        copy(from, name)?;
     }
     Ok(())
 }
@@ -38,6 +52,7 @@ pub(super) struct Environment {
     binaries: PathBuf,
     real: bool,
     previous: Option<PathBuf>,
+    previous_etcd: Option<PathBuf>,
     work: PathBuf,
 }
 
@@ -47,12 +62,14 @@ pub(super) struct ScenarioContext {
     pub(super) root: PathBuf,
     /// The Debian root with a kernel and cloud-init.
     pub(super) cloud_root: PathBuf,
-    /// The directory of the Kubernetes components, or of their stand-ins.
+    /// The directory of the components: Kubernetes or stand-ins, and etcd.
     pub(super) binaries: PathBuf,
     /// Whether the components are Kubernetes.
     pub(super) real: bool,
     /// An earlier kube-bundle program.
     pub(super) previous: Option<PathBuf>,
+    /// A directory with an earlier etcd.
+    pub(super) previous_etcd: Option<PathBuf>,
     /// The scenario's own working directory.
     pub(super) work: PathBuf,
 }
@@ -72,16 +89,14 @@ impl Environment {
         let work = directory.join("work");
         let _ = fs::remove_dir_all(&work);
         fs::create_dir_all(&work).context("could not make the working directory")?;
-        let binaries = match &options.binaries {
-            Some(binaries) => binaries.clone(),
-            None => fs::canonicalize(stand_ins()).context("could not find the stand-ins")?,
-        };
+        let binaries = fs::canonicalize(components()).context("could not find the components")?;
         Ok(Self {
             root: roots::root_path(&options.suite),
             cloud_root: roots::cloud_root_path(&options.suite),
             binaries,
             real: options.binaries.is_some(),
             previous: options.previous.clone(),
+            previous_etcd: options.previous_etcd.clone(),
             work,
         })
     }
@@ -104,6 +119,7 @@ impl Environment {
             binaries: self.binaries.clone(),
             real: self.real,
             previous: self.previous.clone(),
+            previous_etcd: self.previous_etcd.clone(),
             work,
         })
     }

@@ -118,6 +118,22 @@ impl Machine {
         Ok(())
     }
 
+    /// Powers it off and removes all of it, so that another one can have its name and address.
+    pub(super) fn discard(self) -> Result<()> {
+        let directory = self.directory.clone();
+        drop(self);
+        fs::remove_dir_all(directory).context("could not remove a machine")
+    }
+
+    /// Gives it a new, empty disk and boots it.
+    pub(super) fn wipe(self, context: &ScenarioContext) -> Result<Self> {
+        let (name, address) = (self.name.clone(), self.address.clone());
+        self.discard()?;
+        let mut machine = Self::new(context, &name, &address)?;
+        machine.boot()?;
+        Ok(machine)
+    }
+
     /// Shuts it down and boots it again.
     pub(super) fn reboot(&mut self) -> Result<()> {
         let _ = self.try_sh("systemctl poweroff")?;

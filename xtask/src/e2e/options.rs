@@ -13,6 +13,8 @@ pub(super) struct Options {
     pub(super) binaries: Option<PathBuf>,
     /// An earlier kube-bundle program, whose bundles are upgraded.
     pub(super) previous: Option<PathBuf>,
+    /// A directory with an earlier etcd, from which machines are upgraded.
+    pub(super) previous_etcd: Option<PathBuf>,
     /// The Debian release that the machines run.
     pub(super) suite: String,
 }
@@ -22,13 +24,14 @@ impl Options {
     /// would read that it was.
     pub(super) fn parse(arguments: &[&str], in_ci: bool) -> Result<Self> {
         let (mut scenarios, mut without) = (Vec::new(), Vec::new());
-        let (mut binaries, mut previous, mut suite) = (None, None, "bookworm".to_owned());
+        let (mut binaries, mut previous, mut previous_etcd, mut suite) = (None, None, None, "bookworm".to_owned());
         let mut words = arguments.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().copied().with_context(|| format!("`{word}` needs a value"));
             match *word {
                 "--binaries" => binaries = Some(existing(value()?)?),
                 "--previous" => previous = Some(existing(value()?)?),
+                "--previous-etcd" => previous_etcd = Some(existing(value()?)?),
                 "--suite" => value()?.clone_into(&mut suite),
                 "--without" => without.push(find(value()?)?.name),
                 option if option.starts_with('-') => bail!("there is no option `{option}`"),
@@ -44,7 +47,7 @@ impl Options {
             scenarios = SCENARIOS.iter().collect();
         }
         scenarios.retain(|scenario| !without.contains(&scenario.name));
-        Ok(Self { scenarios, binaries, previous, suite })
+        Ok(Self { scenarios, binaries, previous, previous_etcd, suite })
     }
 }
 

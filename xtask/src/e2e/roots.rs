@@ -29,18 +29,18 @@ const CLOUD_TOOLS: &[(&str, &str)] = &[
 ];
 
 /// The packages of a container, besides the essential ones.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,etcd-server,etcd-client,libnss-myhostname";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,libnss-myhostname";
 
 /// The packages of a machine that boots with cloud-init: a kernel too, and the tools for both kinds of initramfs.
-const CLOUD_PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,iproute2,procps,kmod,e2fsprogs,etcd-server,etcd-client,\
-                              libnss-myhostname,cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd";
+const CLOUD_PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,iproute2,procps,kmod,e2fsprogs,libnss-myhostname,\
+                              cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd";
 
-/// etcd is enabled later, when it has its certificates; networkd gives the machine its address.
-const SETTINGS: &str = "chroot \"$1\" systemctl disable etcd && chroot \"$1\" systemctl enable systemd-networkd";
+/// networkd gives the machine its address.
+const SETTINGS: &str = "chroot \"$1\" systemctl enable systemd-networkd";
 
 /// Turns off only what would take time at each boot; the rest stays as it is in a stock image.
 const CLOUD_SETTINGS: &str = "chroot \"$1\" sh -c '
-    systemctl disable etcd && systemctl enable systemd-networkd && systemctl mask systemd-networkd-wait-online
+    systemctl enable systemd-networkd && systemctl mask systemd-networkd-wait-online
     systemctl disable apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
     echo LANG=C.UTF-8 >/etc/default/locale
     echo /dev/vda / ext4 rw,relatime 0 0 >/etc/fstab
@@ -84,10 +84,26 @@ pub(super) fn build_cloud_root(suite: &str) -> Result<()> {
     debootstrap(&cloud_root_path(suite), suite, CLOUD_PACKAGES, CLOUD_SETTINGS, &[without_manuals])
 }
 
-/// Makes a root directory, unless an earlier run has completed it: a file beside it says so.
+/// The path of a program from a Debian package, which is fetched and unpacked, not installed.
+pub(super) fn program_of(package: &str, program: &str) -> Result<PathBuf> {
+    let unpacked = directory().join("debian").join(package);
+    let path = unpacked.join("usr/bin").join(program);
+    if !path.exists() {
+        fs::create_dir_all(&unpacked).context("could not make the directory of a package")?;
+        let script = format!(
+            "cd '{}' && apt-get download -q {package} && dpkg-deb --extract {package}_*.deb .",
+            unpacked.display()
+        );
+        run("sh", &["-c", &script])?;
+    }
+    Ok(path)
+}
+
+/// Makes a root directory, unless an earlier run has completed the same one: a file beside it says what is in it.
 fn debootstrap(root: &Path, suite: &str, packages: &str, settings: &str, options: &[&str]) -> Result<()> {
     let complete = root.with_extension("whole");
-    if complete.exists() {
+    let made_of = format!("{packages}\n{settings}\n");
+    if fs::read_to_string(&complete).is_ok_and(|text| text == made_of) {
         return Ok(());
     }
     let _ = fs::remove_dir_all(root);
@@ -96,5 +112,5 @@ fn debootstrap(root: &Path, suite: &str, packages: &str, settings: &str, options
     let target = root.display().to_string();
     let command = [&["--quiet", "--variant=minbase"], options, &[&include, &hook, suite, &target]].concat();
     run("mmdebstrap", &command)?;
-    fs::write(&complete, "").with_context(|| format!("could not write `{}`", complete.display()))
+    fs::write(&complete, made_of).with_context(|| format!("could not write `{}`", complete.display()))
 }

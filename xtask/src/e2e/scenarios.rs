@@ -5,6 +5,9 @@ mod cis;
 mod cloud_init;
 mod deb;
 mod deb_failures;
+mod etcd;
+mod etcd_days;
+mod etcd_interrupted;
 mod live;
 mod tarball;
 mod upgrade;
@@ -26,13 +29,16 @@ pub(super) struct Scenario {
 /// The prefix of the scenarios whose machines boot with cloud-init: these need tools and a root of their own.
 pub(super) const CLOUD_PREFIX: &str = "boot-";
 
+/// Of its machines, some do as well.
+pub(super) const ETCD_STACKED: &str = "etcd-stacked";
+
 /// The scenario that needs `--previous`.
 pub(super) const UPGRADE_FROM_RELEASE: &str = "upgrade-from-release";
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "tarball-one-master",
-        about: "tar -x and install.sh on a bare machine; uninstalled, it is as it was, and etcd's data untouched",
+        about: "tar -x and install.sh on a bare machine; uninstalled, etcd's data stay; purged, it is as it was",
         run: tarball::one_master,
     },
     Scenario {
@@ -63,7 +69,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "cis",
-        about: "the scored master items of the CIS benchmark, on a running machine",
+        about: "the scored master and etcd items of the CIS benchmark, on a running machine",
         run: cis::check,
     },
     Scenario {
@@ -90,6 +96,41 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "deb-interrupted",
         about: "a full disk, a damaged file, a killed dpkg: the next run completes it",
         run: deb_failures::interrupted,
+    },
+    Scenario {
+        name: ETCD_STACKED,
+        about: "three machines with etcd and master, at the same moment and minutes apart: archive, packages, first boot",
+        run: etcd::stacked,
+    },
+    Scenario {
+        name: "etcd-separate",
+        about: "three machines with etcd and two masters, installed in any order",
+        run: etcd::separate,
+    },
+    Scenario {
+        name: "etcd-grown",
+        about: "a cluster of three members becomes one of five by installing two more machines",
+        run: etcd::grown,
+    },
+    Scenario {
+        name: "etcd-loss",
+        about: "a member is powered off while objects are written, comes back, then loses its disk and is replaced",
+        run: etcd_days::loss,
+    },
+    Scenario {
+        name: "etcd-restore",
+        about: "two of three disks are wiped; the cluster is restored from a snapshot of the timer",
+        run: etcd_days::restore,
+    },
+    Scenario {
+        name: "etcd-upgrade",
+        about: "another etcd rolls through three members while keys are written; an unhealthy peer stops it",
+        run: etcd_days::upgrade,
+    },
+    Scenario {
+        name: "etcd-interrupted",
+        about: "kube-etcd's commands killed twenty times each: the next run completes them, or refuses",
+        run: etcd_interrupted::commands,
     },
     Scenario {
         name: UPGRADE_FROM_RELEASE,

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::machine::Machine;
 
-/// The units of a master, in the order in which they start.
+/// The units of the role master, in the order in which they start.
 pub(super) const UNITS: &str = "kube-apiserver kube-controller-manager kube-scheduler kube-bootstrap";
 
 /// systemd's invocation ID of each unit, which is another one after each start.

@@ -10,6 +10,31 @@ is_affected() {
   return 1
 }
 
+# would_restart UNIT: whether what is to change, or has changed before, makes it restart.
+would_restart() {
+  for target in $changed $obsolete; do
+    ! has_line "$here/TRIGGERS" "$1 ${target#/}" || return 0
+  done
+  is_affected "$1"
+}
+
+# What a unit itself demands of the rest of the cluster before it is restarted.
+check_restarts() {
+  if ! $start || [ "$(id -u)" -ne 0 ]; then return 0; fi
+  restart_options=
+  ! $dry_run || restart_options=--dry-run
+  ! $force || restart_options="$restart_options --force"
+  for unit in $units; do
+    if [ "$(active_state "$unit")" != active ] || ! would_restart "$unit"; then continue; fi
+    # shellcheck disable=SC2086 # options
+    restart_is_safe "$unit" $restart_options || {
+      faults=$((faults + 1))
+      temporary_faults=$((temporary_faults + 1))
+    }
+  done
+  give_up_on_faults
+}
+
 start_or_restart_units() {
   systemctl daemon-reload
   # shellcheck disable=SC2086 # a list of units

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::cloud_init;
-use crate::e2e::cluster::{Bundle, Cluster, MASTERS, configure_etcd};
+use crate::e2e::cluster::{Bundle, Cluster, MASTERS};
 use crate::e2e::environment::{HOST_ADDRESS, ScenarioContext};
 use crate::e2e::machine::Machine;
 use crate::e2e::report_ok;
@@ -20,18 +20,20 @@ const STAMP: &str = "/var/lib/cloud/instance/kube-bundle";
 /// Where cloud-init looks for a seed in the root.
 const SEED: &str = "var/lib/cloud/seed/nocloud";
 
-/// A machine with cloud-init, not booted yet, whose etcd starts at boot.
+/// A machine with cloud-init, not booted yet.
 pub(super) fn machine(context: &ScenarioContext, bundle: &Bundle, name: &str) -> Result<Machine> {
-    let (node, address) = MASTERS[0];
-    let machine = Machine::with_root(&context.cloud_root, context, name, address)?;
-    configure_etcd(&machine, &[(node, address)], &bundle.out)?;
+    let machine = Machine::with_root(&context.cloud_root, context, name, MASTERS[0].1)?;
     machine.copy_in(&bundle.out.join("operator/admin.kubeconfig"), "root")?;
-    let root = machine.path("").display().to_string();
-    stdout_of(
-        "chroot",
-        &[&root, "sh", "-c", &format!("sed -i 's/^ETCD_NAME=.*/ETCD_NAME={node}/' /etc/default/etcd")],
-    )?;
-    stdout_of("chroot", &[&root, "systemctl", "--quiet", "enable", "etcd"])?;
+    Ok(machine)
+}
+
+/// The same for one of several nodes, with its seed.
+pub(super) fn machine_of(context: &ScenarioContext, bundle: &Bundle, node: &str, address: &str) -> Result<Machine> {
+    let machine = Machine::with_root(&context.cloud_root, context, node, address)?;
+    let seed = machine.path(SEED);
+    fs::create_dir_all(&seed).context("could not make the seed's directory")?;
+    let packages = format!("cp nodes/{node}/nocloud/* deb/kube-bundle-*.deb deb/roc-{node}_*.deb {}", seed.display());
+    stdout_of("sh", &["-c", &format!("cd {} && {packages}", bundle.out.display())])?;
     Ok(machine)
 }
 
@@ -109,7 +111,7 @@ fn packages(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle) -> Re
         &first_log,
         &[
             "Found /var/lib/cloud/seed/nocloud",
-            "Verified: 5 files",
+            "Verified: 6 files",
             "Installed master-1 of cluster roc",
             "Up: ",
             "Done.",
@@ -201,7 +203,7 @@ fn damaged_package(context: &ScenarioContext, bundle: &Bundle) -> Result<()> {
 }
 
 fn archive(context: &ScenarioContext, cluster: &Cluster) -> Result<()> {
-    cluster.edit("cluster.toml", "[etcd]", "[output.seed]\npayload = \"tarball\"\n[etcd]")?;
+    cluster.edit("cluster.toml", "[[nodes]]", "[output.seed]\npayload = \"tarball\"\n[[nodes]]")?;
     let bundle = cluster.build_as("nocloud", "three", &[])?;
     let mut machine = machine(context, &bundle, "archive")?;
     write_seed(&machine, &bundle, "nodes/master-1/*.tar.gz")?;

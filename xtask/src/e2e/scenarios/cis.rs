@@ -1,4 +1,4 @@
-//! The scored master items of the CIS Kubernetes Benchmark 1.5 (1.6 has the same), checked on a running machine: command
+//! The scored master and etcd items of the CIS Kubernetes Benchmark 1.5 (1.6 has the same), checked on a running machine: command
 //! lines from /proc, permissions and owners from the disk.
 
 use std::collections::BTreeMap;
@@ -28,6 +28,7 @@ use Requirement::{Absent, AtLeast, Has, Is, IsOrAbsent, Lacks, Set};
 const API: &str = "kube-apiserver";
 const MANAGER: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
+const ETCD: &str = "etcd";
 
 /// Item, component, flag, requirement.
 const FLAGS: &[(&str, &str, &str, Requirement)] = &[
@@ -68,14 +69,27 @@ const FLAGS: &[(&str, &str, &str, Requirement)] = &[
     ("1.3.7", MANAGER, "bind-address", IsOrAbsent("127.0.0.1")),
     ("1.4.1", SCHEDULER, "profiling", Is("false")),
     ("1.4.2", SCHEDULER, "bind-address", IsOrAbsent("127.0.0.1")),
+    ("2.1", ETCD, "cert-file", Set),
+    ("2.1", ETCD, "key-file", Set),
+    ("2.2", ETCD, "client-cert-auth", Is("true")),
+    ("2.3", ETCD, "auto-tls", IsOrAbsent("false")),
+    ("2.4", ETCD, "peer-cert-file", Set),
+    ("2.4", ETCD, "peer-key-file", Set),
+    ("2.5", ETCD, "peer-client-cert-auth", Is("true")),
+    ("2.6", ETCD, "peer-auto-tls", IsOrAbsent("false")),
+    ("2.7", ETCD, "trusted-ca-file", Is("/var/lib/kube-etcd/ca.pem")),
     ("3.2.1", API, "audit-policy-file", Set),
 ];
 
 const POD_SECURITY_POLICY: (&str, &str, &str, Requirement) =
     ("1.2.16", API, "enable-admission-plugins", Has("PodSecurityPolicy"));
 
-/// Items, files (shell patterns), the most permissions that they may have.
+/// Items, files (shell patterns), the most permissions that they may have. etcd's are etcd's, all others root's.
 const FILES: &[(&str, &str, u32)] = &[
+    ("1.1.7, 1.1.8", "/etc/systemd/system/etcd.service", 0o644),
+    ("1.1.11, 1.1.12", "/var/lib/etcd", 0o700),
+    ("1.1.11, 1.1.12", "/var/lib/etcd/data", 0o700),
+    ("1.1.21", "/var/lib/kube-etcd/*-key.pem", 0o600),
     ("1.1.1, 1.1.2", "/etc/systemd/system/kube-apiserver.service", 0o644),
     ("1.1.3, 1.1.4", "/etc/systemd/system/kube-controller-manager.service", 0o644),
     ("1.1.5, 1.1.6", "/etc/systemd/system/kube-scheduler.service", 0o644),
@@ -86,6 +100,11 @@ const FILES: &[(&str, &str, u32)] = &[
     ("1.1.19, 1.1.20", "/var/lib/kubernetes/*.pem", 0o644),
     ("1.1.21", "/var/lib/kubernetes/*-key.pem", 0o600),
 ];
+
+/// Whether files belong to the user etcd.
+fn is_etcds(files: &str) -> bool {
+    files.starts_with("/var/lib/etcd") || files.starts_with("/var/lib/kube-etcd")
+}
 
 type Flags = BTreeMap<String, String>;
 
@@ -128,16 +147,23 @@ fn check_flag(
     }
 }
 
+/// 2.7 asks for another CA than the cluster's.
+fn ensure_ca_of_its_own(machine: &Machine) -> Result<()> {
+    machine.sh("! cmp -s /var/lib/kube-etcd/ca.pem /var/lib/kubernetes/ca.pem")?;
+    report_ok("2.7            pass etcd's CA is not the cluster's");
+    Ok(())
+}
+
 pub(super) fn check(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(context, &bundle)?.remove(0);
+    let machine = cluster.machines(context)?.remove(0);
     let there = unpack(&bundle, &machine, "one")?;
     machine.sh(&format!("{there}/install.sh"))?;
     wait_units_active(&machine)?;
 
     let look = || -> Result<BTreeMap<&str, Flags>> {
-        [API, MANAGER, SCHEDULER].into_iter().map(|name| Ok((name, flags(&machine, name)?))).collect()
+        [API, MANAGER, SCHEDULER, ETCD].into_iter().map(|name| Ok((name, flags(&machine, name)?))).collect()
     };
     let mut failed = Vec::new();
     let running = look()?;
@@ -147,7 +173,8 @@ pub(super) fn check(context: &ScenarioContext) -> Result<()> {
     for (items, files, most) in FILES {
         for line in machine.sh(&format!("stat -c '%a %U:%G %n' {files}"))?.lines() {
             let mode = line.split(' ').next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
-            let passes = mode.is_some_and(|mode| mode & !most == 0) && line.contains(" root:root ");
+            let passes = mode.is_some_and(|mode| mode & !most == 0)
+                && line.contains(if is_etcds(files) { " etcd:etcd " } else { " root:root " });
             report_ok(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
             if !passes {
                 failed.push((*items).to_owned());
@@ -155,7 +182,9 @@ pub(super) fn check(context: &ScenarioContext) -> Result<()> {
         }
     }
     ensure!(failed.is_empty(), "items that fail: {}", failed.join("; "));
-    report_ok("1.1.7-1.1.14   waived: etcd's files and admin.conf are not installed on a master");
+    ensure_ca_of_its_own(&machine)?;
+    report_ok("1.1.9, 1.1.10  waived: the network's files come with workers");
+    report_ok("1.1.13, 1.1.14 waived: admin.conf is not installed on a master");
     let value = running[API].get(POD_SECURITY_POLICY.2).map(String::as_str);
     ensure!(!meets(value, &POD_SECURITY_POLICY.3), "1.2.16 is no longer an option");
     report_ok("1.2.16         waived: an option, `pod_security_policy = true` in cluster.toml");

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use super::deb::{DPKG, INSTALLED_PACKAGES, PURGE, one_master};
+use super::tarball::while_listening;
 use crate::e2e::cluster::{Bundle, Cluster};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::{Listing, ensure_same_files};
@@ -12,8 +13,14 @@ use crate::e2e::units::{UNITS, wait_units_active};
 
 pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 2)?;
+    // Only the first machine is installed, so it is the only member of etcd.
+    cluster.edit(
+        "cluster.toml",
+        "10.200.17.6\"\nroles = [\"etcd\", \"master\"]",
+        "10.200.17.6\"\nroles = [\"master\"]",
+    )?;
     let bundle = cluster.build("one", &[])?;
-    let machines = cluster.machines(context, &bundle)?;
+    let machines = cluster.machines(context)?;
     let machine = &machines[0];
     bundle.copy_packages_to(machine, "one")?;
     machine.copy_in(&bundle.package("roc-master-2")?, "root/other")?;
@@ -36,10 +43,7 @@ fn on_a_bare_machine(machine: &Machine) -> Result<()> {
         ],
     )?;
     report_ok("another node's package on a bare machine: refused by its address");
-    machine.expect_failure(
-        &format!("python3 -c 0 2>/dev/null; (ETCD_NAME=x etcd --data-dir=/tmp/x --listen-client-urls=http://127.0.0.1:10259 --advertise-client-urls=http://127.0.0.1:10259 --listen-peer-urls=http://127.0.0.1:3 >/dev/null 2>&1 & echo $! >/tmp/pid); sleep 2; {DPKG}; code=$?; kill $(cat /tmp/pid); exit $code"),
-        &["port 10259 is in use", "fix: stop what listens there"],
-    )?;
+    machine.expect_failure(&while_listening(10259, DPKG), &["port 10259 is in use", "fix: stop what listens there"])?;
     report_ok("a port in use: refused");
     files_in_the_way(machine)?;
     // The clock of a container can't be set, so the scripts get a `date` that is wrong.

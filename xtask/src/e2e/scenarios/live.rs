@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::tarball::unpack;
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
+use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::machine::{Machine, wait};
 use crate::e2e::shell::{run_captured, stdout_of};
@@ -19,13 +19,13 @@ use crate::e2e::{STAND_INS, balancer, report_ok, report_skipped};
 const BALANCER: &str = "10.200.0.1";
 
 /// Boots a machine for each master and installs the archives.
-fn installed(context: &ScenarioContext, cluster: &Cluster) -> Result<(Bundle, Vec<Machine>)> {
+pub(super) fn installed(context: &ScenarioContext, cluster: &Cluster) -> Result<(Bundle, Vec<Machine>)> {
     let bundle = cluster.build("one", &[])?;
-    let machines = cluster.machines(context, &bundle)?;
-    for machine in &machines {
+    let machines = cluster.machines(context)?;
+    on_all(&machines, |machine| {
         let there = unpack(&bundle, machine, "one")?;
-        machine.sh(&format!("{there}/install.sh"))?;
-    }
+        machine.sh(&format!("{there}/install.sh")).map(drop)
+    })?;
     Ok((bundle, machines))
 }
 
@@ -146,10 +146,9 @@ pub(super) fn security(context: &ScenarioContext) -> Result<()> {
 
 fn ensure_ports_closed(machine: &Machine) -> Result<()> {
     let open = open_ports(machine)?;
-    // The ports of etcd are its operator's to close.
     ensure!(open == BTreeSet::from([2379, 2380, 6443]), "open to the network: {open:?}");
-    machine.sh("ss -Hltn | grep -q '127.0.0.1:10257' && ss -Hltn | grep -q '127.0.0.1:10259'")?;
-    report_ok("of 65535 ports only 6443 (and etcd's 2379, 2380) answer from outside; 10257 and 10259 on loopback");
+    machine.sh("for port in 2381 10257 10259; do ss -Hltn | grep -q \"127.0.0.1:$port\" || exit 1; done")?;
+    report_ok("of 65535 ports only 6443, 2379 and 2380 answer from outside; 2381, 10257 and 10259 on loopback");
     Ok(())
 }
 
@@ -170,7 +169,7 @@ fn ensure_anonymous_refused(machine: &Machine) -> Result<()> {
 fn ensure_etcd_closed(context: &ScenarioContext, bundle: &Bundle, machine: &Machine) -> Result<()> {
     let address = &machine.address;
     let (certificate, key) = bundle.admin_certificate(&context.work)?;
-    let ca = bundle.out.join("operator/etcd").join(address).join("ca.pem");
+    let ca = bundle.out.with_file_name("pki").join("etcd-ca.pem");
     let options = [
         format!("--endpoints=https://{address}:2379"),
         format!("--cacert={}", ca.display()),
@@ -195,6 +194,8 @@ fn ensure_files_unreadable(machine: &Machine) -> Result<()> {
     for file in [
         "/var/lib/kubernetes/ca-key.pem",
         "/var/lib/kubernetes/kube-bootstrap.kubeconfig",
+        "/var/lib/kube-etcd/etcd-key.pem",
+        "/var/lib/etcd/data",
         "/var/log/kubernetes/audit.log",
     ] {
         machine.expect_failure(
@@ -202,6 +203,6 @@ fn ensure_files_unreadable(machine: &Machine) -> Result<()> {
             &["Permission denied"],
         )?;
     }
-    report_ok("another user reads no key, no kubeconfig and no audit log");
+    report_ok("another user reads no key, no kubeconfig, no audit log and nothing of etcd");
     Ok(())
 }

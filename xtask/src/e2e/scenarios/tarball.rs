@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
+use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::machine::Machine;
@@ -21,7 +21,7 @@ pub(super) fn unpack(bundle: &Bundle, machine: &Machine, below: &str) -> Result<
 pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let mut machine = cluster.machines(context, &bundle)?.remove(0);
+    let mut machine = cluster.machines(context)?.remove(0);
     let before = machine.files()?;
     let units = machine.sh("systemctl list-unit-files --no-legend | sort")?;
     let there = unpack(&bundle, &machine, "one")?;
@@ -29,7 +29,7 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
     machine.sh(&format!("cd {there} && ./install.sh --dry-run"))?;
     ensure_same_files(&before, &machine.files()?)?;
     let output = machine.sh(&format!("cd {there} && ./install.sh"))?;
-    ensure!(output.contains("Up: kube-apiserver.service"), "{output}");
+    ensure!(output.contains("Up: etcd.service kube-etcd-backup.timer kube-apiserver.service"), "{output}");
     bundle.wait_healthy(&machine)?;
     report_ok("tar -x and ./install.sh: exit 0, API server well; --dry-run changed nothing");
     let first = invocation_ids(&machine)?;
@@ -38,12 +38,18 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
     report_ok("again: no file changed, nothing restarted");
 
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
-    machine.sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
-    ensure_same_files(&before, &machine.files()?)?;
-    ensure!(units == machine.sh("systemctl list-unit-files --no-legend | sort")?, "other units than before");
+    let output = machine.sh("/var/lib/kube-bundle/installed/install.sh --uninstall")?;
+    ensure!(output.contains("Kept: /var/lib/etcd, which holds data"), "{output}");
+    machine.sh("test ! -e /var/lib/kube-etcd && test -d /var/lib/etcd/data/member")?;
+    machine.sh(&format!("{there}/install.sh"))?;
     let kept = machine.sh(&format!("{ETCDCTL} get --prefix --keys-only /registry/configmaps/default"))?;
     ensure!(kept.contains("/registry/configmaps/default/kept"), "etcd lost it: {kept}");
-    report_ok("--purge: every file, mode, owner and unit as before; etcd still has what was stored");
+    report_ok("--uninstall and installed again: etcd still has what was stored");
+    machine.sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
+    ensure_same_files(&before, &machine.files()?)?;
+    machine.sh("test ! -e /var/lib/etcd && test ! -e /var/backups/etcd")?;
+    ensure!(units == machine.sh("systemctl list-unit-files --no-legend | sort")?, "other units than before");
+    report_ok("--purge: every file, mode, owner and unit as before, and no data; the system user etcd stays");
     machine.sh(&format!("{there}/install.sh"))?;
     machine.reboot()?;
     bundle.wait_healthy(&machine)?;
@@ -55,11 +61,11 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
 pub(super) fn three_masters(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 3)?;
     let bundle = cluster.build("one", &[])?;
-    let machines = cluster.machines(context, &bundle)?;
-    for machine in &machines {
+    let machines = cluster.machines(context)?;
+    on_all(&machines, |machine| {
         let there = unpack(&bundle, machine, "one")?;
-        machine.sh(&format!("{there}/install.sh"))?;
-    }
+        machine.sh(&format!("{there}/install.sh")).map(drop)
+    })?;
     for machine in &machines {
         bundle.wait_healthy(machine)?;
         wait_units_active(machine)?;
@@ -114,7 +120,7 @@ fn ensure_objects_are_there_once(bundle: &Bundle, machines: &[Machine]) -> Resul
 pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(context, &bundle)?.remove(0);
+    let machine = cluster.machines(context)?.remove(0);
     let one = unpack(&bundle, &machine, "one")?;
     machine.sh(&format!("{one}/install.sh"))?;
     wait_units_active(&machine)?;
@@ -156,10 +162,19 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
     Ok(())
 }
 
+/// A script that runs `command` while another program listens on `port`.
+pub(super) fn while_listening(port: u16, command: &str) -> String {
+    let listen = "use IO::Socket; my $s = IO::Socket::INET->new(LocalAddr => shift, Listen => 1) or die; sleep 60";
+    format!(
+        "perl -e '{listen}' 127.0.0.1:{port} & for i in 1 2 3 4 5 6 7 8 9; do ss -Hltn | grep -q :{port} && break; sleep 1; done
+        {command}; code=$?; kill $!; exit $code"
+    )
+}
+
 pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
-    let machine = cluster.machines(context, &bundle)?.remove(0);
+    let machine = cluster.machines(context)?.remove(0);
     let there = unpack(&bundle, &machine, "one")?;
     let before = machine.files()?;
     let unchanged = || ensure_same_files(&before, &machine.files()?);
@@ -189,7 +204,7 @@ pub(super) fn refusals(context: &ScenarioContext) -> Result<()> {
     unchanged()?;
     report_ok("a clock outside the certificates' window: refused, nothing changed");
     machine.expect_failure(
-        &format!("(etcd --data-dir=/tmp/x --listen-client-urls=http://127.0.0.1:10257 --advertise-client-urls=http://127.0.0.1:10257 --listen-peer-urls=http://127.0.0.1:3 >/dev/null 2>&1 & echo $! >/tmp/pid); sleep 2; {there}/install.sh; code=$?; kill $(cat /tmp/pid); exit $code"),
+        &while_listening(10257, &format!("{there}/install.sh")),
         &["port 10257 is in use", "fix: stop what listens there"],
     )?;
     unchanged()?;

@@ -1,14 +1,13 @@
 //! Upgrades of machines that an earlier kube-bundle program made the bundle for.
-#![expect(clippy::disallowed_methods, reason = "xtask reads files")]
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
 use super::tarball::unpack;
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
+use crate::e2e::cluster::{Bundle, Cluster};
 use crate::e2e::environment::ScenarioContext;
+use crate::e2e::external_etcd::{self, ETCDCTL};
 use crate::e2e::files::{Compare, Listing, differences, ensure_same_files};
 use crate::e2e::machine::Machine;
 use crate::e2e::shell::stdout_of;
@@ -69,7 +68,7 @@ pub(super) fn from_release(context: &ScenarioContext) -> Result<()> {
         report_skipped("everything", "it upgrades what an earlier kube-bundle built; --previous PROGRAM names one");
         return Ok(());
     };
-    let mut cluster = Cluster::new(context, 1)?;
+    let mut cluster = Cluster::with_external_etcd(context, 1)?;
     let present = cluster.program().to_owned();
     cluster.use_program(previous)?;
     let old = cluster.build("old", &[])?;
@@ -84,10 +83,9 @@ pub(super) fn from_release(context: &ScenarioContext) -> Result<()> {
     ));
     for format in [Format::Archive, Format::Packages] {
         // The machines have the same name and address; each is gone before the next one boots.
-        let machine = cluster.machines(context, &old)?.remove(0);
+        let machine = external_etcd::machines(context, &cluster, &old)?.remove(0);
         upgrade(context, format, &machine, &old, &new).with_context(|| format!("by {}", format.name()))?;
-        drop(machine);
-        fs::remove_dir_all(context.work.join("master-1")).context("could not remove a machine")?;
+        machine.discard()?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use crate::e2e::vm::{Boot, Vm};
 
 /// What the console shows when an installation succeeds.
 const SUCCESS: [&str; 4] = [
-    "kube-bundle: Verified: 5 files",
+    "kube-bundle: Verified: 6 files",
     "kube-bundle: Installed master-1 of cluster roc",
     "kube-bundle: Up: ",
     "kube-bundle: Done.",

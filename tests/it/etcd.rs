@@ -1,0 +1,127 @@
+//! etcd on nodes of the cluster: what cluster.toml may say, and what members get.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::harness::{Workspace, has, tool};
+
+/// Three nodes that are masters and members of etcd.
+fn three() -> Workspace {
+    let workspace = Workspace::stacked();
+    let more: String = (2..=3)
+        .map(|number| {
+            format!(
+                "[[nodes]]\nname = \"node-{number}\"\naddress = \"192.0.2.{number}\"\nroles = [\"etcd\", \"master\"]\n"
+            )
+        })
+        .collect();
+    workspace.edit("cluster.toml", "[pki]", &format!("{more}[pki]"));
+    workspace
+}
+
+/// The text of a file on a node, as it is planned.
+fn text(workspace: &Workspace, node: usize, path: &str) -> String {
+    let plan: serde_json::Value =
+        serde_json::from_str(&workspace.run(&["plan", "--json"]).success().stdout).expect("JSON");
+    let files = plan["nodes"][node]["files"].as_array().expect("a list");
+    let file = files.iter().find(|file| file["path"] == path).expect("the file");
+    file["source"]["text"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn api_servers_ask_their_own_member_first() {
+    let workspace = three();
+    let servers = |node| {
+        let unit = text(&workspace, node, "etc/systemd/system/kube-apiserver.service");
+        let (_, rest) = unit.split_once("--etcd-servers=").expect("the flag");
+        rest.split_once(' ').expect("another flag").0.to_owned()
+    };
+    assert_eq!(servers(0), "https://192.0.2.1:2379,https://192.0.2.2:2379,https://192.0.2.3:2379");
+    assert_eq!(servers(2), "https://192.0.2.3:2379,https://192.0.2.1:2379,https://192.0.2.2:2379");
+}
+
+#[test]
+fn a_members_certificate_has_the_names_of_all_members_and_its_key_is_etcds_alone() {
+    if !has("openssl") {
+        return;
+    }
+    let workspace = three();
+    workspace.build().success();
+    let path = workspace.path("pki/etcd-member/node-2.pem").display().to_string();
+    let certificate = tool("openssl", &["x509", "-noout", "-text", "-in", &path]);
+    for part in [
+        "Issuer: CN = etcd-ca",
+        "Subject: CN = etcd",
+        "TLS Web Server Authentication, TLS Web Client Authentication",
+        "DNS:localhost, DNS:node-2, DNS:only, DNS:node-3",
+        "IP Address:127.0.0.1, IP Address:192.0.2.2, IP Address:192.0.2.1, IP Address:192.0.2.3",
+    ] {
+        assert!(certificate.contains(part), "no {part} in {certificate}");
+    }
+    assert!(!workspace.path("out/small/operator/etcd").exists(), "nobody has to carry members' certificates");
+    let archive = workspace.path("out/small/nodes/node-2/small-node-2-v1.16.0-amd64.tar.gz").display().to_string();
+    let files = tool("tar", &["-xOzf", &archive, "small-node-2-v1.16.0-amd64/FILES"]);
+    let owners: BTreeMap<_, _> = files
+        .lines()
+        .map(|line| line.split(' ').collect::<Vec<_>>())
+        .map(|words| (words[2], (words[0], words.get(3).copied())))
+        .collect();
+    assert_eq!(owners["var/lib/etcd"], ("0700", Some("etcd:etcd")));
+    assert_eq!(owners["var/lib/kube-etcd"], ("0700", Some("etcd:etcd")));
+    assert_eq!(owners["var/lib/kube-etcd/etcd-key.pem"], ("0600", Some("etcd:etcd")));
+    assert_eq!(owners["var/backups/etcd"], ("0700", None));
+}
+
+#[test]
+fn etcd_is_on_nodes_or_elsewhere_and_never_both() {
+    let workspace = three();
+    let with = |table: &str| {
+        let before = workspace.text("cluster.toml");
+        workspace.write("cluster.toml", format!("{before}{table}"));
+        let run = workspace.run(&["plan"]);
+        workspace.write("cluster.toml", before);
+        run
+    };
+    let urls = |addresses: &[&str]| {
+        let urls: Vec<_> = addresses.iter().map(|address| format!("\"https://{address}:2379\"")).collect();
+        format!("[etcd]\nendpoints = [{}]\n", urls.join(", "))
+    };
+    let members = urls(&["192.0.2.3", "192.0.2.1", "192.0.2.2"]);
+    with(&members).success();
+    with(&urls(&["192.0.2.9"])).exits(2).says(&["`endpoints` are others than the nodes with the role `etcd`"]);
+    with(&format!("{members}ca = \"a\"\ncert = \"b\"\nkey = \"c\"\n"))
+        .exits(2)
+        .says(&["`ca`, `cert` and `key` belong to an etcd that exists"]);
+    workspace.edit("cluster.toml", "192.0.2.3\"\nroles = [\"etcd\", \"master\"]", "192.0.2.3\"\nroles = [\"master\"]");
+    with("").success().says(&["warning: etcd with 2 members tolerates no more failures than with 1"]);
+    workspace.write("cluster.toml", workspace.text("cluster.toml").replace("\"etcd\", ", ""));
+    with("").exits(2).says(&["the cluster has no etcd", "add the role `etcd` to an odd number"]);
+}
+
+/// With the guide's addresses and token, its `etcdctl member list` prints these IDs.
+#[test]
+fn member_ids_are_those_that_the_guide_prints() {
+    let workspace = Workspace::stacked();
+    let script = text(&workspace, 0, "usr/local/bin/kube-etcd");
+    let start = script.find("peer_url() {").expect("the function");
+    let peer_url = script[start..].lines().next().expect("a line");
+    let start = script.find("member_id() {").expect("the function");
+    let member_id = script[start..].split_inclusive("\n}\n").next().expect("its end");
+    let ids: BTreeSet<_> = ["10.200.16.79", "10.200.17.6", "10.200.16.70"]
+        .into_iter()
+        .map(|address| {
+            let say = "say() { printf '%s\\n' \"$*\"; }";
+            let call = format!("{say}\n{peer_url}\n{member_id}member_id {address} etcd-cluster-0\n");
+            tool("sh", &["-c", &call]).trim().to_owned()
+        })
+        .collect();
+    let expected = ["a7f995caeeaf7a59", "b90901a06e9aec53", "ba126eb695f5ba71"].map(str::to_owned);
+    assert_eq!(ids, BTreeSet::from(expected));
+}
+
+#[test]
+fn a_recipe_of_before_that_has_no_etcd_says_what_it_lacks() {
+    let workspace = Workspace::small(3000);
+    workspace.edit("cluster.toml", "[etcd]\nendpoints = [\"https://192.0.2.1:2379\"]\n", "");
+    workspace.edit("cluster.toml", "roles = [\"master\"]", "roles = [\"etcd\", \"master\"]");
+    workspace.build().exits(2).says(&["a role needs the component `etcd`, which `recipe.toml` does not have"]);
+}

@@ -1,0 +1,68 @@
+//! kube-etcd's commands, killed at any moment.
+
+use anyhow::{Result, ensure};
+
+use super::live::installed;
+use crate::e2e::cluster::{Cluster, ETCDCTL};
+use crate::e2e::environment::ScenarioContext;
+use crate::e2e::machine::Machine;
+use crate::e2e::report_ok;
+
+/// How often each command is killed.
+const TIMES: u64 = 20;
+
+/// Starts a command and kills it, with all that it started, after a moment that is another one each time.
+fn kill_during(machine: &Machine, command: &str, time: u64, longest: u64) -> Result<()> {
+    // Odd steps, so that the moments are spread over the whole and are no multiples of each other.
+    let milliseconds = (time * 617 + 131) % longest;
+    machine.sh(&format!(
+        "setsid {command} >/tmp/killed 2>&1 </dev/null & pid=$!; sleep $(printf '%d.%03d' $(({milliseconds} / 1000)) \
+         $(({milliseconds} % 1000))); kill -9 -- -$pid 2>/dev/null; wait $pid 2>/dev/null; true"
+    ))?;
+    // Data are whole, or a marker keeps etcd from starting without them.
+    machine.sh("test -d /var/lib/etcd/data/member || test -e /var/lib/etcd/operation").map(drop)
+}
+
+pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 3)?;
+    let (_, machines) = installed(context, &cluster)?;
+    let last = &machines[2];
+    last.sh(&format!("{ETCDCTL} put /kept a >/dev/null"))?;
+    for time in 0..TIMES {
+        kill_during(last, "kube-etcd backup", time, 900)?;
+        last.sh("kube-etcd backup")?;
+        last.sh("test -z \"$(ls -A /var/backups/etcd | grep -v '^etcd-master-3-.*Z.db$')\"")?;
+    }
+    report_ok("backup killed twenty times: the next one is whole, and nothing is left over");
+    for time in 0..TIMES {
+        last.sh("systemctl stop etcd; rm -rf /var/lib/etcd/data/member/wal")?;
+        kill_during(last, "kube-etcd replace-member --yes", time, 9000)?;
+        last.sh("kube-etcd replace-member --yes")?;
+        ensure_kept(last)?;
+    }
+    report_ok("replace-member killed twenty times: the next run makes the member whole");
+    machines.into_iter().try_for_each(Machine::discard)?;
+
+    cluster.discard()?;
+    let (_, machines) = installed(context, &Cluster::new(context, 1)?)?;
+    let only = &machines[0];
+    only.sh(&format!(
+        "{ETCDCTL} put /kept a >/dev/null && kube-etcd backup && cp /var/backups/etcd/*.db /root/snapshot"
+    ))?;
+    for time in 0..TIMES {
+        let command = format!("kube-etcd restore /root/snapshot --yes --discard roc --again {}", time + 2);
+        kill_during(only, &command, time, 4000)?;
+        only.sh(&command)?;
+        only.wait_until("etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
+        ensure_kept(only)?;
+        only.sh("rm -rf /var/lib/etcd/data.before-restore-*")?;
+    }
+    report_ok("restore killed twenty times: the next run completes it, and what was stored is there");
+    Ok(())
+}
+
+fn ensure_kept(machine: &Machine) -> Result<()> {
+    let kept = machine.sh(&format!("{ETCDCTL} get --print-value-only /kept"))?;
+    ensure!(kept.trim() == "a", "lost: {kept:?}");
+    Ok(())
+}
