@@ -91,7 +91,7 @@ pub(super) fn program_of(package: &str, program: &str) -> Result<PathBuf> {
     if !path.exists() {
         fs::create_dir_all(&unpacked).context("could not make the directory of a package")?;
         let script = format!(
-            "cd '{}' && apt-get download -q {package} && dpkg-deb --extract {package}_*.deb .",
+            "cd '{}' && apt-get download -qq -o APT::Sandbox::User=root {package} && dpkg-deb --extract {package}_*.deb .",
             unpacked.display()
         );
         run("sh", &["-c", &script])?;

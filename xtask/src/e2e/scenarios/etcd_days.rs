@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::live::installed;
 use super::tarball::unpack;
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL};
+use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::load::{Load, Store};
@@ -170,7 +170,9 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
         gap.as_secs_f64()
     ));
     ensure_whole(&newer, &machines)?;
-    unhealthy_peer(&cluster, &machines)
+    let changed = unhealthy_peer(&cluster, &machines)?;
+    machines.into_iter().try_for_each(Machine::discard)?;
+    unhealthy_peer_of_packages(context, &cluster, &newer, &changed)
 }
 
 fn running_version(machine: &Machine) -> Result<String> {
@@ -179,7 +181,7 @@ fn running_version(machine: &Machine) -> Result<String> {
 }
 
 /// An upgrade that would restart etcd is refused while another member is down.
-fn unhealthy_peer(cluster: &Cluster, machines: &[Machine]) -> Result<()> {
+fn unhealthy_peer(cluster: &Cluster, machines: &[Machine]) -> Result<Bundle> {
     cluster.edit_recipe("etcd.service", "--quota-backend-bytes=8589934592", "--quota-backend-bytes=4294967296")?;
     let changed = cluster.build("three", &[])?;
     machines[2].sh("systemctl stop etcd")?;
@@ -197,5 +199,40 @@ fn unhealthy_peer(cluster: &Cluster, machines: &[Machine]) -> Result<()> {
     machines[2].sh("systemctl start etcd")?;
     ensure_whole(&changed, machines)?;
     report_ok("--force does it all the same");
+    Ok(changed)
+}
+
+/// Packages are unpacked by then, so dpkg leaves the machine's one half-configured, and etcd as it runs.
+fn unhealthy_peer_of_packages(
+    context: &ScenarioContext,
+    cluster: &Cluster,
+    one: &Bundle,
+    changed: &Bundle,
+) -> Result<()> {
+    let machines = cluster.machines(context)?;
+    on_all(&machines, |machine| {
+        one.copy_packages_to(machine, "one")?;
+        machine.sh("dpkg -i /root/one/*.deb").map(drop)
+    })?;
+    ensure_whole(one, &machines)?;
+    machines[2].sh("systemctl stop etcd")?;
+    changed.copy_packages_to(&machines[0], "two")?;
+    let runs = || machines[0].sh("systemctl show --property=InvocationID etcd");
+    let before = runs()?;
+    machines[0].expect_failure(
+        "dpkg -i /root/two/*.deb",
+        &[
+            "error: not healthy: master-3 (10.200.16.70)",
+            "roc-master-1 runs with its old files yet; nothing was restarted",
+            "dpkg --configure -a",
+        ],
+    )?;
+    ensure!(runs()? == before, "etcd was restarted");
+    machines[2].sh("systemctl start etcd")?;
+    machines[2].wait_until("all members", 30, "kube-etcd status")?;
+    let output = machines[0].sh("dpkg --configure -a")?;
+    ensure!(output.contains("Backup: /var/backups/etcd/") && runs()? != before, "{output}");
+    ensure_whole(changed, &machines)?;
+    report_ok("dpkg refuses likewise, and restarts nothing; with the member back, dpkg --configure -a completes it");
     Ok(())
 }
