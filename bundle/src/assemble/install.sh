@@ -34,7 +34,7 @@ wait=90
 usage() {
   cat <<END
 Usage: $0 [OPTION]...
-Installs the control plane that this directory holds.
+Installs what this machine is to have of the cluster, from this directory.
 
   --dry-run        check everything, say what would be done, change nothing
   --replace        install over files that something else put there; they are kept

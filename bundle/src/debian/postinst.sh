@@ -177,7 +177,7 @@ refuse_unsafe_restarts() {
   for unit in $changed; do
     [ "$(active_state "$unit")" = active ] || continue
     if [ "${KUBE_BUNDLE_FORCE:-no}" = yes ]; then
-      restart_is_safe "$unit" --force || true
+      restart_is_safe "$unit" --force || faults=$((faults + 1))
     else
       restart_is_safe "$unit" || faults=$((faults + 1))
     fi

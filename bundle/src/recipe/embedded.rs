@@ -31,6 +31,7 @@ impl Texts {
 const RECIPES: &[(&str, Pairs)] = &[
     recipe!("v1.16.0":
         "deb/copyright",
+        "flags/etcd.tsv",
         "flags/kube-apiserver.tsv",
         "flags/kube-controller-manager.tsv",
         "flags/kube-proxy.tsv",
