@@ -132,6 +132,19 @@ fn an_installation_killed_at_any_moment_is_completed_or_removed() {
     }
 }
 
+/// Killed before it wrote down anything.
+#[test]
+fn what_is_left_of_an_installation_that_had_just_begun_is_removed() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    machine.run("/one/install.sh --purge").exits(1).says(&["nothing is installed here"]);
+    machine.write("var/lib/kube-bundle/replaced/etc/motd", "somebody's");
+    machine.run("/one/install.sh --purge --dry-run").success().says(&[]);
+    assert_ne!(machine.files(), before);
+    machine.run("/one/install.sh --purge").success();
+    assert_eq!(machine.files(), before);
+}
+
 #[test]
 fn what_does_not_fit_the_machine_is_refused_before_anything_changes() {
     let Some(machine) = machine() else { return };

@@ -25,13 +25,30 @@ describe_removal() {
   done
 }
 
+# An installation that was killed before it had written down anything has placed nothing.
+remove_leftovers() {
+  if [ ! -d "$state" ] || [ -d "$state/package" ]; then
+    fault "nothing is installed here" "there is nothing to do"
+    give_up_on_faults
+  fi
+  if $dry_run; then
+    say "would remove $state"
+    return
+  fi
+  take_lock
+  rm -rf "$state"
+  say "Removed what an interrupted installation left: $state"
+}
+
 uninstall_bundle() {
   [ "$(id -u)" -eq 0 ] || {
     fault "only root can remove" "run it with sudo"
     give_up_on_faults
   }
-  [ -n "$(records)" ] || fault "nothing is installed here" "there is nothing to do"
-  give_up_on_faults
+  if [ -z "$(records)" ]; then
+    remove_leftovers
+    return
+  fi
   collect_installed
   if $dry_run; then
     describe_removal
