@@ -2,12 +2,13 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 12] = [
+const PARTS: [(&str, &str); 13] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
     ("needs.sh", include_str!("scripts/needs.sh")),
     ("checks.sh", include_str!("scripts/checks.sh")),
+    ("unit_keys.sh", include_str!("scripts/unit_keys.sh")),
     ("units.sh", include_str!("scripts/units.sh")),
     ("paths.sh", include_str!("scripts/paths.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),

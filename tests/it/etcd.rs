@@ -65,7 +65,8 @@ fn a_members_certificate_has_the_names_of_all_members_and_its_key_is_etcds_alone
         .map(|line| line.split(' ').collect::<Vec<_>>())
         .map(|words| (words[2], (words[0], words.get(3).copied())))
         .collect();
-    assert_eq!(owners["var/lib/etcd"], ("0700", Some("etcd:etcd")));
+    assert_eq!(owners["var/lib/etcd"], ("0755", None));
+    assert_eq!(owners["var/lib/etcd/data"], ("0700", Some("etcd:etcd")));
     assert_eq!(owners["var/lib/kube-etcd"], ("0700", Some("etcd:etcd")));
     assert_eq!(owners["var/lib/kube-etcd/etcd-key.pem"], ("0600", Some("etcd:etcd")));
     assert_eq!(owners["var/backups/etcd"], ("0700", None));

@@ -6,6 +6,8 @@ unset CDPATH
 
 #include common.sh
 
+#include unit_keys.sh
+
 #include units.sh
 
 log=/var/log/kube-bundle-boot.log

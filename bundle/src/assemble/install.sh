@@ -62,6 +62,8 @@ END
 
 #include checks.sh
 
+#include unit_keys.sh
+
 #include units.sh
 
 #include install/checks.sh

@@ -6,6 +6,8 @@
 
 #include needs.sh
 
+#include unit_keys.sh
+
 #include units.sh
 
 # /var/lib/kube-bundle holds

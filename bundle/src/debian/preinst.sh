@@ -8,6 +8,8 @@
 
 #include checks.sh
 
+#include unit_keys.sh
+
 #include paths.sh
 
 state=/var/lib/kube-bundle
@@ -31,6 +33,13 @@ check_package_identity() {
       "install this machine's own package, or purge that of $was first"
 }
 
+# The units of the version that is installed.
+check_dropped_units() {
+  for unit in $(setting "$state/package" units); do
+    case " $units " in *" $unit "*) ;; *) check_dropped_unit "$unit" KUBE_BUNDLE_FORCE=yes ;; esac
+  done
+}
+
 case ${1-} in
 install | upgrade) ;;
 *) exit 0 ;;
@@ -43,6 +52,7 @@ if [ -d /run/systemd/system ]; then
   check_clock
   check_address
   check_ports
+  [ "${KUBE_BUNDLE_FORCE:-no}" = yes ] || check_dropped_units
 fi
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
 [ "$1" != install ] || check_unowned_files

@@ -9,25 +9,6 @@ property() {
   printf '%s' "${shown#*=}"
 }
 
-# unit_key KEY UNIT: what the installed unit says for a key that systemd ignores, such as X-Waits-For.
-unit_key() {
-  for unit_directory in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
-    [ -f "$unit_directory/$2" ] || continue
-    while IFS= read -r line; do
-      case $line in "$1="*) printf '%s' "${line#*=}" ;; esac
-    done <"$unit_directory/$2"
-    return 0
-  done
-}
-
-# restart_is_safe UNIT [OPTION]...: what the unit's own check says, which also prepares for it; etcd's takes a snapshot.
-restart_is_safe() {
-  check=$(unit_key X-Restart-Check "$1")
-  shift
-  # shellcheck disable=SC2086 # a command line
-  [ -z "$check" ] || $check "$@"
-}
-
 # A unit that does one thing and stays (RemainAfterExit) is up when it has done it.
 is_up() {
   [ "$(active_state "$1")" = active ] || return 1

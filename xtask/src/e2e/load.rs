@@ -64,6 +64,7 @@ pub(super) struct Load<'a> {
 pub(super) struct Written {
     store: Store,
     acknowledged: Vec<(String, u64)>,
+    end: u64,
 }
 
 impl<'a> Load<'a> {
@@ -75,7 +76,8 @@ impl<'a> Load<'a> {
             &format!(
                 "#!/bin/sh\nrm -f /root/acknowledged /root/stop\nend=$(($(date +%s) + 180)) i=0\n\
                  while [ ! -e /root/stop ] && [ \"$(date +%s)\" -lt $end ]; do\ni=$((i + 1))\n\
-                 {} >/dev/null 2>&1 && echo \"load-$i $(date +%s%3N)\" >>/root/acknowledged\ndone\ntouch /root/stopped\n",
+                 {} >/dev/null 2>&1 && echo \"load-$i $(date +%s%3N)\" >>/root/acknowledged\ndone\n\
+                 [ -e /root/stop ] && echo \"end $(date +%s%3N)\" >/root/stopped.new && mv /root/stopped.new /root/stopped\n",
                 store.command(machine, "load-$i")
             ),
         )?;
@@ -87,12 +89,15 @@ impl<'a> Load<'a> {
     pub(super) fn stop(self) -> Result<Written> {
         self.machine.sh("touch /root/stop")?;
         self.machine.wait_until("the end of the load", 20, "test -e /root/stopped")?;
-        let lines = self.machine.sh("cat /root/acknowledged")?;
+        // The end counts too: nothing may have been stored for a while before it.
+        let lines = self.machine.sh("cat /root/acknowledged /root/stopped")?;
         let line = |line: &str| {
             let (name, time) = line.split_once(' ').context("a name and a time")?;
             Ok((name.to_owned(), time.parse().context("milliseconds")?))
         };
-        Ok(Written { store: self.store, acknowledged: lines.lines().map(line).collect::<Result<_>>()? })
+        let mut acknowledged: Vec<(String, u64)> = lines.lines().map(line).collect::<Result<_>>()?;
+        let (_, end) = acknowledged.pop().context("the load did not end")?;
+        Ok(Written { store: self.store, acknowledged, end })
     }
 }
 
@@ -101,9 +106,10 @@ impl Written {
         self.acknowledged.len()
     }
 
-    /// The longest time between two acknowledgements.
+    /// The longest time between two acknowledgements, or from the last one to the end.
     pub(super) fn longest_gap(&self) -> Duration {
-        let gaps = self.acknowledged.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1));
+        let times: Vec<_> = self.acknowledged.iter().map(|(_, time)| *time).chain([self.end]).collect();
+        let gaps = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
         Duration::from_millis(gaps.max().unwrap_or(0))
     }
 

@@ -21,6 +21,7 @@ would_restart() {
 # What a unit itself demands of the rest of the cluster before it is restarted.
 check_restarts() {
   if ! $start || [ "$(id -u)" -ne 0 ]; then return 0; fi
+  $force || for unit in $dropped; do check_dropped_unit "$unit" --force; done
   restart_options=
   ! $dry_run || restart_options=--dry-run
   ! $force || restart_options="$restart_options --force"

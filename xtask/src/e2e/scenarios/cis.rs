@@ -87,7 +87,6 @@ const POD_SECURITY_POLICY: (&str, &str, &str, Requirement) =
 /// Items, files (shell patterns), the most permissions that they may have. etcd's are etcd's, all others root's.
 const FILES: &[(&str, &str, u32)] = &[
     ("1.1.7, 1.1.8", "/etc/systemd/system/etcd.service", 0o644),
-    ("1.1.11, 1.1.12", "/var/lib/etcd", 0o700),
     ("1.1.11, 1.1.12", "/var/lib/etcd/data", 0o700),
     ("1.1.21", "/var/lib/kube-etcd/*-key.pem", 0o600),
     ("1.1.1, 1.1.2", "/etc/systemd/system/kube-apiserver.service", 0o644),

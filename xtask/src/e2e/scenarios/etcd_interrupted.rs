@@ -11,16 +11,25 @@ use crate::e2e::report_ok;
 /// How often each command is killed.
 const TIMES: u64 = 20;
 
-/// Starts a command and kills it, with all that it started, after a moment that is another one each time.
-fn kill_during(machine: &Machine, command: &str, time: u64, longest: u64) -> Result<()> {
+/// Starts a command and kills it, with all that it started, after a moment that is another one each time. Returns whether it
+/// was running then.
+fn kill_during(machine: &Machine, command: &str, time: u64, longest: u64) -> Result<bool> {
     // Odd steps, so that the moments are spread over the whole and are no multiples of each other.
     let milliseconds = (time * 617 + 131) % longest;
-    machine.sh(&format!(
+    let killed = machine.sh(&format!(
         "setsid {command} >/tmp/killed 2>&1 </dev/null & pid=$!; sleep $(printf '%d.%03d' $(({milliseconds} / 1000)) \
-         $(({milliseconds} % 1000))); kill -9 -- -$pid 2>/dev/null; wait $pid 2>/dev/null; true"
+         $(({milliseconds} % 1000))); kill -9 -- -$pid 2>/dev/null && echo killed; wait $pid 2>/dev/null; true"
     ))?;
-    // Data are whole, or a marker keeps etcd from starting without them.
-    machine.sh("test -d /var/lib/etcd/data/member || test -e /var/lib/etcd/operation").map(drop)
+    // Data are whole, or a marker keeps etcd from starting without them, or the cluster knows that they are lost.
+    machine.sh("test -d /var/lib/etcd/data/member || test -e /var/lib/etcd/operation")?;
+    Ok(killed.trim() == "killed")
+}
+
+/// Fails if too many of the kills came when the command had ended already.
+fn report(hits: u32, what: &str) -> Result<()> {
+    ensure!(u64::from(hits) * 2 >= TIMES, "only {hits} of {TIMES} kills found the command running");
+    report_ok(&format!("{what} ({hits} of {TIMES} kills found it running)"));
+    Ok(())
 }
 
 pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
@@ -28,19 +37,21 @@ pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
     let (_, machines) = installed(context, &cluster)?;
     let last = &machines[2];
     last.sh(&format!("{ETCDCTL} put /kept a >/dev/null"))?;
+    let mut hits = 0;
     for time in 0..TIMES {
-        kill_during(last, "kube-etcd backup", time, 900)?;
+        hits += u32::from(kill_during(last, "kube-etcd backup", time, 400)?);
         last.sh("kube-etcd backup")?;
         last.sh("test -z \"$(ls -A /var/backups/etcd | grep -v '^etcd-master-3-.*Z.db$')\"")?;
     }
-    report_ok("backup killed twenty times: the next one is whole, and nothing is left over");
+    report(hits, "backup killed twenty times: the next one is whole, and nothing is left over")?;
+    hits = 0;
     for time in 0..TIMES {
         last.sh("systemctl stop etcd; rm -rf /var/lib/etcd/data/member/wal")?;
-        kill_during(last, "kube-etcd replace-member --yes", time, 9000)?;
+        hits += u32::from(kill_during(last, "kube-etcd replace-member --yes", time, 6000)?);
         last.sh("kube-etcd replace-member --yes")?;
         ensure_kept(last)?;
     }
-    report_ok("replace-member killed twenty times: the next run makes the member whole");
+    report(hits, "replace-member killed twenty times: the next run makes the member whole")?;
     machines.into_iter().try_for_each(Machine::discard)?;
 
     cluster.discard()?;
@@ -49,16 +60,16 @@ pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
     only.sh(&format!(
         "{ETCDCTL} put /kept a >/dev/null && kube-etcd backup && cp /var/backups/etcd/*.db /root/snapshot"
     ))?;
+    hits = 0;
     for time in 0..TIMES {
         let command = format!("kube-etcd restore /root/snapshot --yes --discard roc --again {}", time + 2);
-        kill_during(only, &command, time, 4000)?;
+        hits += u32::from(kill_during(only, &command, time, 3000)?);
         only.sh(&command)?;
         only.wait_until("etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
         ensure_kept(only)?;
         only.sh("rm -rf /var/lib/etcd/data.before-restore-*")?;
     }
-    report_ok("restore killed twenty times: the next run completes it, and what was stored is there");
-    Ok(())
+    report(hits, "restore killed twenty times: the next run completes it, and what was stored is there")
 }
 
 fn ensure_kept(machine: &Machine) -> Result<()> {
