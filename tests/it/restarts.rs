@@ -89,3 +89,74 @@ fn a_package_restarts_every_unit_that_names_a_changed_file() {
     machine.run("dpkg -i /two/*.deb").success();
     assert_eq!(restarted(&machine), ALL);
 }
+
+/// A unit with a check of its own, which notes how it was called and says what /run/check-says says.
+fn write_checked_recipe(workspace: &Workspace, directory: &str, level: &str) {
+    let unit = format!("{directory}/roles/master/units/kube-scheduler.service");
+    if !workspace.path(&unit).exists() {
+        workspace.run(&["recipe", "export", "v1.16.0", &format!("{directory}-base")]).success();
+        let text = workspace.text(&format!("{directory}-base/roles/master/units/kube-scheduler.service"));
+        workspace.write(&unit, text);
+    }
+    let text = workspace.text(&unit).replace("--v=2", &format!("--v={level}"));
+    workspace.write(&unit, text.replacen("[Unit]\n", "[Unit]\nX-Restart-Check=/fake/check one\n", 1));
+}
+
+fn install_check(machine: &Machine) {
+    let check = "#!/bin/sh\necho \"$*\" >>/run/checked\ncase \"$*\" in *--force*) exit 0 ;; esac\nexec test ! -e /run/check-refuses\n";
+    machine.write("fake/check", check);
+    machine.run("chmod 755 /fake/check").success();
+}
+
+#[test]
+fn an_archive_asks_a_units_own_check_before_it_changes_anything() {
+    let Some(machine) = Machine::new() else { return };
+    install_check(&machine);
+    machine.carry("one", |workspace| write_checked_recipe(workspace, "one", "2"));
+    machine.carry("two", |workspace| write_checked_recipe(workspace, "two", "3"));
+    machine.run("/one/install.sh").success();
+    assert!(!machine.path("run/checked").exists(), "nothing was restarted");
+    machine.calls();
+    machine.write("run/check-refuses", "");
+    let before = machine.text("etc/systemd/system/kube-scheduler.service");
+    machine.run("/two/install.sh --dry-run").exits(1).says(&["Nothing was changed."]);
+    machine.run("/two/install.sh").exits(1).says(&["Nothing was changed."]);
+    assert_eq!(machine.text("etc/systemd/system/kube-scheduler.service"), before);
+    assert_eq!(machine.text("run/checked"), "one --dry-run\none\n");
+    machine.run("/two/install.sh --force").success();
+    assert_eq!(restarted(&machine), ["kube-scheduler.service"]);
+    assert!(machine.text("run/checked").ends_with("one --force\n"));
+}
+
+#[test]
+fn packages_ask_a_units_own_check_before_they_restart_anything() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    install_check(&machine);
+    machine.carry_packages("checked", |workspace| write_checked_recipe(workspace, "recipe", "2"));
+    machine.carry_packages("two", |workspace| write_checked_recipe(workspace, "recipe", "3"));
+    machine.run("dpkg -i /checked/*.deb").success();
+    machine.calls();
+    machine.write("run/check-refuses", "");
+    machine.run("dpkg -i /two/*.deb").exits(1).says(&["small-only runs with its old files yet; nothing was restarted"]);
+    assert_eq!(restarted(&machine), [""; 0]);
+    machine.run("dpkg --configure -a").exits(1);
+    machine.run("KUBE_BUNDLE_FORCE=yes dpkg --configure -a").success();
+    assert_eq!(restarted(&machine), ["kube-scheduler.service"]);
+    assert!(machine.text("run/checked").ends_with("one --force\n"));
+}
+
+/// Other machines may rely on it, such as on a member of etcd.
+#[test]
+fn a_unit_with_a_check_does_not_go_unnoticed() {
+    let Some(machine) = Machine::new() else { return };
+    install_check(&machine);
+    machine.carry("one", |workspace| write_checked_recipe(workspace, "one", "2"));
+    machine.carry("two", |workspace| workspace.edit("two/roles/master/role.toml", "\"kube-scheduler.service\", ", ""));
+    machine.run("/one/install.sh").success();
+    machine
+        .run("/two/install.sh --wait 1")
+        .exits(1)
+        .says(&["kube-scheduler.service runs here", "or go on with --force"]);
+    machine.run("/two/install.sh --force").success();
+    assert!(machine.calls().iter().any(|call| call.starts_with("disable") && call.contains("kube-scheduler.service")));
+}
