@@ -1,6 +1,6 @@
 //! kube-etcd's commands, killed at any moment.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::live::installed;
 use crate::e2e::cluster::{Cluster, ETCDCTL};
@@ -18,11 +18,18 @@ fn kill_during(machine: &Machine, command: &str, time: u64, longest: u64) -> Res
     let milliseconds = (time * 617 + 131) % longest;
     let killed = machine.sh(&format!(
         "setsid {command} >/tmp/killed 2>&1 </dev/null & pid=$!; sleep $(printf '%d.%03d' $(({milliseconds} / 1000)) \
-         $(({milliseconds} % 1000))); kill -9 -- -$pid 2>/dev/null && echo killed; wait $pid 2>/dev/null; true"
+         $(({milliseconds} % 1000))); env kill -KILL -- -$pid 2>/dev/null && echo killed; wait $pid 2>/dev/null; true"
     ))?;
     // Data are whole, or a marker keeps etcd from starting without them, or the cluster knows that they are lost.
     machine.sh("test -d /var/lib/etcd/data/member || test -e /var/lib/etcd/operation")?;
     Ok(killed.trim() == "killed")
+}
+
+/// Runs a command to its end; returns how many milliseconds it takes, so that kills come while it runs.
+fn duration(machine: &Machine, command: &str) -> Result<u64> {
+    let taken =
+        machine.sh(&format!("since=$(date +%s%3N); {command} >/dev/null && echo $(($(date +%s%3N) - since))"))?;
+    taken.trim().parse().context("milliseconds")
 }
 
 /// Fails if too many of the kills came when the command had ended already.
@@ -38,16 +45,20 @@ pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
     let last = &machines[2];
     last.sh(&format!("{ETCDCTL} put /kept a >/dev/null"))?;
     let mut hits = 0;
+    let longest = duration(last, "kube-etcd backup")?;
     for time in 0..TIMES {
-        hits += u32::from(kill_during(last, "kube-etcd backup", time, 400)?);
+        hits += u32::from(kill_during(last, "kube-etcd backup", time, longest)?);
         last.sh("kube-etcd backup")?;
         last.sh("test -z \"$(ls -A /var/backups/etcd | grep -v '^etcd-master-3-.*Z.db$')\"")?;
     }
     report(hits, "backup killed twenty times: the next one is whole, and nothing is left over")?;
     hits = 0;
+    let damage = "systemctl stop etcd; rm -rf /var/lib/etcd/data/member/wal";
+    last.sh(damage)?;
+    let longest = duration(last, "kube-etcd replace-member --yes")?;
     for time in 0..TIMES {
-        last.sh("systemctl stop etcd; rm -rf /var/lib/etcd/data/member/wal")?;
-        hits += u32::from(kill_during(last, "kube-etcd replace-member --yes", time, 6000)?);
+        last.sh(damage)?;
+        hits += u32::from(kill_during(last, "kube-etcd replace-member --yes", time, longest)?);
         last.sh("kube-etcd replace-member --yes")?;
         ensure_kept(last)?;
     }
@@ -61,9 +72,11 @@ pub(super) fn commands(context: &ScenarioContext) -> Result<()> {
         "{ETCDCTL} put /kept a >/dev/null && kube-etcd backup && cp /var/backups/etcd/*.db /root/snapshot"
     ))?;
     hits = 0;
+    let longest = duration(only, "kube-etcd restore /root/snapshot --yes --discard roc")?;
+    only.wait_until("etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
     for time in 0..TIMES {
         let command = format!("kube-etcd restore /root/snapshot --yes --discard roc --again {}", time + 2);
-        hits += u32::from(kill_during(only, &command, time, 3000)?);
+        hits += u32::from(kill_during(only, &command, time, longest)?);
         only.sh(&command)?;
         only.wait_until("etcd", 60, &format!("{ETCDCTL} endpoint health"))?;
         ensure_kept(only)?;
