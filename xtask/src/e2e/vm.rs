@@ -50,6 +50,8 @@ say() { echo \"e2e: $*\" >/dev/console; }
   sleep 1
 done
 for unit in UNITS; do say \"$unit is $(systemctl is-active $unit)\"; done
+systemctl is-active kube-apiserver >/dev/null || journalctl --no-pager --output=short-monotonic --unit=kube-apiserver |
+  grep -E ' systemd|F[0-9]{4}|panic' | tail -n 12 >/dev/console
 say \"stamp: $(cat /var/lib/cloud/instance/kube-bundle)\"
 say \"API server: $(kubectl --kubeconfig=/root/admin.kubeconfig get --raw=/healthz 2>&1)\"
 say \"first boots: $(grep -c '^First boot' /var/log/kube-bundle-boot.log)\"

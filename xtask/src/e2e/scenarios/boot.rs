@@ -54,7 +54,7 @@ fn write_seed(machine: &Machine, bundle: &Bundle, payload: &str) -> Result<()> {
 
 /// Waits until the first boot has ended; returns `installed VERSION` or `failed`.
 fn wait_for_stamp(machine: &Machine) -> Result<String> {
-    machine.wait_until("its first boot", 200, &format!("grep -qE 'installed|failed' {STAMP}"))?;
+    machine.wait_until("its first boot", 400, &format!("grep -qE 'installed|failed' {STAMP}"))?;
     machine.wait_until("cloud-init's end", 60, "test -e /run/cloud-init/result.json")?;
     Ok(machine.sh(&format!("cat {STAMP}"))?.trim().to_owned())
 }
@@ -69,7 +69,7 @@ fn ensure_untouched(machine: &Machine) -> Result<()> {
     machine.sh("! ls -d /usr/bin/kube* /usr/local/bin/kube* /etc/kubernetes /var/lib/kubernetes /var/lib/kube-bundle 2>/dev/null").map(drop)
 }
 
-fn ensure_installed(machine: &Machine) -> Result<()> {
+pub(super) fn ensure_installed(machine: &Machine) -> Result<()> {
     ensure!(wait_for_stamp(machine)? == "installed v1.16.0", "{}", log(machine)?);
     Ok(())
 }

@@ -9,7 +9,7 @@ use crate::e2e::machine::Machine;
 use crate::e2e::report_ok;
 use crate::e2e::shell::{run_captured, stdout_of};
 
-const ROLES: &str = "roles = [\"master\"]\n";
+const ROLES: &str = "roles = [\"etcd\", \"master\"]\n";
 const NETWORK: &str = "[nodes.network]\nmac = \"52:54:00:12:34:56\"\naddress = \"10.200.16.79/16\"\n\
                        gateway = \"10.200.0.1\"\ndns = [\"10.200.0.2\"]\n";
 /// Where the machine has the seed.

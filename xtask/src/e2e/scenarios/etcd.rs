@@ -66,6 +66,9 @@ fn start(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle, way: Way
     }
     installed.append(&mut machines);
     for machine in &installed {
+        if way == Way::FirstBoot {
+            boot::ensure_installed(machine)?;
+        }
         bundle.wait_healthy(machine)?;
         wait_units_active(machine)?;
         let status = machine.try_sh("kube-etcd status")?;

@@ -133,7 +133,7 @@ const MAC: &str = "52:54:00:12:34:56";
 
 pub(super) fn network(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
-    let roles = "roles = [\"master\"]\n";
+    let roles = "roles = [\"etcd\", \"master\"]\n";
     let fixed = format!("{roles}[nodes.network]\nmac = \"{MAC}\"\naddress = \"{}/16\"\n", MASTERS[0].1);
     cluster.edit("cluster.toml", roles, &fixed)?;
     let fixed_seed = cluster.build_as("nocloud", "fixed", &[])?;
