@@ -34,6 +34,8 @@ const IGNORED_PATHS: &[&str] = &[
     "var/lib/apt",
     "var/lib/dpkg",
     "var/lib/etcd",
+    // The etcd that an operator runs.
+    "opt/etcd",
     "var/lib/systemd/random-seed",
     "var/lib/systemd/timers",
     "var/lib/systemd/catalog",
