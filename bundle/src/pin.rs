@@ -25,10 +25,10 @@ pub struct Pinned {
     pub size: u64,
 }
 
-/// What [`pin`] did.
-#[derive(Debug, Default)]
+/// The components that were pinned, and those without a file.
+#[derive(Debug)]
 pub struct Outcome {
-    /// Components that have another digest in the recipe now, or the one they had.
+    /// Components whose digest was computed from a file and is in the recipe now.
     pub pinned: Vec<Pinned>,
     /// Components without a file, whose pins are as before.
     pub missing: Vec<String>,
@@ -41,8 +41,7 @@ pub struct Outcome {
 /// Files that are no programs, or no file of any component; then nothing is written.
 pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
     let recipe = load(&directory.display().to_string(), directory)?;
-    let Outcome { mut pinned, mut missing } = Outcome::default();
-    let mut faults = Vec::new();
+    let (mut pinned, mut missing, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (name, component) in &recipe.release.components {
         match mirror::find_local(from, name, &component.urls) {
             Some(file) => match mirror::digest_binary(&file) {

@@ -114,7 +114,7 @@ pub struct Node {
     pub address: IpAddr,
     /// Roles of the recipe.
     pub roles: BTreeSet<RoleName>,
-    /// What other machines rely on it for.
+    /// The services of its roles.
     #[serde(skip)]
     pub provides: BTreeSet<Service>,
     /// Network settings for its first boot. `None`: the network is left as the image sets it up.

@@ -43,7 +43,7 @@ impl InstallPath {
     /// A path that is written in this program, or joined from names that were checked.
     ///
     /// # Panics
-    /// `text` is no install path, which is a mistake in this program.
+    /// If `text` is not an install path: that is a bug in this program.
     pub(crate) fn known(text: &str) -> Self {
         text.parse().unwrap_or_else(|why| unreachable!("built from checked names: {why}"))
     }

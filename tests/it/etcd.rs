@@ -57,7 +57,10 @@ fn a_members_certificate_has_the_names_of_all_members_and_its_key_is_etcds_alone
     ] {
         assert!(certificate.contains(part), "no {part} in {certificate}");
     }
-    assert!(!workspace.path("out/small/operator/etcd").exists(), "nobody has to carry members' certificates");
+    assert!(
+        !workspace.path("out/small/operator/etcd").exists(),
+        "members have their certificates in their own bundles"
+    );
     let archive = workspace.path("out/small/nodes/node-2/small-node-2-v1.16.0-amd64.tar.gz").display().to_string();
     let files = tool("tar", &["-xOzf", &archive, "small-node-2-v1.16.0-amd64/FILES"]);
     let owners: BTreeMap<_, _> = files

@@ -153,6 +153,7 @@ fn a_unit_with_a_check_does_not_go_unnoticed() {
     machine.carry("one", |workspace| write_checked_recipe(workspace, "one", "2"));
     machine.carry("two", |workspace| workspace.edit("two/roles/master/role.toml", "\"kube-scheduler.service\", ", ""));
     machine.run("/one/install.sh").success();
+    machine.run("/two/install.sh --no-start").exits(1).says(&["kube-scheduler.service runs here"]);
     machine
         .run("/two/install.sh --wait 1")
         .exits(1)

@@ -145,12 +145,16 @@ impl Read {
 
     /// Nodes with an API server.
     fn masters(&self) -> impl Iterator<Item = &ReadNode> {
-        self.nodes.iter().filter(|node| node.provides.contains(&Service::ApiServer))
+        self.providing(Service::ApiServer)
     }
 
     /// Nodes with a member of etcd.
     fn members(&self) -> impl Iterator<Item = &ReadNode> {
-        self.nodes.iter().filter(|node| node.provides.contains(&Service::Etcd))
+        self.providing(Service::Etcd)
+    }
+
+    fn providing(&self, service: Service) -> impl Iterator<Item = &ReadNode> {
+        self.nodes.iter().filter(move |node| node.provides.contains(&service))
     }
 
     /// Whether a node with an API server has this address.
@@ -254,9 +258,8 @@ fn check_unique<'r, T: Ord + Display + 'r>(
 
 fn there_is_a_master(read: &Read, faults: &FaultList) {
     // A node whose roles are invalid or missing may be meant as a master; that error is reported already.
-    let may_be =
-        |node: &ReadNode| node.provides.contains(&Service::ApiServer) || node.roles.as_ref().is_none_or(Vec::is_empty);
-    if !read.nodes.iter().any(may_be) {
+    let may_be = |node: &ReadNode| node.roles.as_ref().is_none_or(Vec::is_empty);
+    if read.masters().next().is_none() && !read.nodes.iter().any(may_be) {
         let span = read.nodes_span.clone().unwrap_or(0..0);
         faults.add(
             Diagnostic::error(span, "no node has the role `master`", "a control plane needs at least one")

@@ -40,7 +40,7 @@ impl RoleCatalog {
         self.0.contains_key(role)
     }
 
-    /// What machines with all of `roles` provide.
+    /// The services of a machine with all of `roles`.
     pub fn services<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> BTreeSet<Service> {
         roles.into_iter().filter_map(|role| self.0.get(role)).flatten().copied().collect()
     }

@@ -29,7 +29,7 @@ pub(super) struct Scenario {
 /// The prefix of the scenarios whose machines boot with cloud-init: these need tools and a root of their own.
 pub(super) const CLOUD_PREFIX: &str = "boot-";
 
-/// Of its machines, some do as well.
+/// Some machines of this scenario boot with cloud-init as well.
 pub(super) const ETCD_STACKED: &str = "etcd-stacked";
 
 /// The scenario that needs `--previous`.

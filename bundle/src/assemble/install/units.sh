@@ -20,8 +20,10 @@ would_restart() {
 
 # What a unit itself demands of the rest of the cluster before it is restarted.
 check_restarts() {
-  if ! $start || [ "$(id -u)" -ne 0 ]; then return 0; fi
+  # These are stopped even with --no-start.
   $force || for unit in $dropped; do check_dropped_unit "$unit" --force; done
+  give_up_on_faults
+  if ! $start || [ "$(id -u)" -ne 0 ]; then return 0; fi
   restart_options=
   ! $dry_run || restart_options=--dry-run
   ! $force || restart_options="$restart_options --force"

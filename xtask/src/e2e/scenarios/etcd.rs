@@ -50,7 +50,6 @@ fn start(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle, way: Way
             Way::Archive | Way::Packages => cluster::boot(context, name, address)?,
         });
     }
-    let mut installed = Vec::new();
     for (index, machine) in machines.iter_mut().enumerate() {
         if when == When::MinutesApart && index > 0 {
             std::thread::sleep(PAUSE);
@@ -64,8 +63,7 @@ fn start(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle, way: Way
     if way != Way::FirstBoot && when == When::AtOnce {
         on_all(&machines, |machine| install(bundle, machine, way, 2))?;
     }
-    installed.append(&mut machines);
-    for machine in &installed {
+    for machine in &machines {
         if way == Way::FirstBoot {
             boot::ensure_installed(machine)?;
         }
@@ -74,9 +72,9 @@ fn start(context: &ScenarioContext, cluster: &Cluster, bundle: &Bundle, way: Way
         let status = machine.try_sh("kube-etcd status")?;
         ensure!(status.success(), "{}", status.text);
     }
-    ensure_ids(&installed[0])?;
+    ensure_ids(&machines[0])?;
     report_ok(&format!("{way:?}, {when:?}: three members and three API servers healthy"));
-    installed.into_iter().try_for_each(Machine::discard)
+    machines.into_iter().try_for_each(Machine::discard)
 }
 
 /// Installs as the machine `index`, counted from 0, of those that wait for each other.

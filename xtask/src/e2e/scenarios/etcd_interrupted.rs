@@ -14,7 +14,7 @@ const TIMES: u64 = 20;
 /// Starts a command and kills it, with all that it started, after a moment that is another one each time. Returns whether it
 /// was running then.
 fn kill_during(machine: &Machine, command: &str, time: u64, longest: u64) -> Result<bool> {
-    // Odd steps, so that the moments are spread over the whole and are no multiples of each other.
+    // Spreads the moments over the whole duration.
     let milliseconds = (time * 617 + 131) % longest;
     let killed = machine.sh(&format!(
         "setsid {command} >/tmp/killed 2>&1 </dev/null & pid=$!; sleep $(printf '%d.%03d' $(({milliseconds} / 1000)) \
