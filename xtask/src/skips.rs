@@ -49,6 +49,7 @@ const TAKEN_FOR_GRANTED: &[&str] = &[
     "sed",
     "seq",
     "sh",
+    "sha1sum",
     "sha256sum",
     "sha512sum",
     "sleep",
