@@ -62,6 +62,23 @@ pub fn block(how: Compression) -> usize {
     }
 }
 
+/// Whether content that begins like this is compressed already: layers of images are. Compressing it again would cost much
+/// and save nothing.
+pub fn is_compressed(head: &[u8]) -> bool {
+    [&b"\x1f\x8b"[..], b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0"].iter().any(|magic| head.starts_with(magic))
+}
+
+/// Puts `content`, at most [`block`] bytes, into one piece as it is. xz has no short way to say that, and compresses.
+pub fn stored(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
+    let (packed, check) = match how {
+        Compression::Gzip => (deflate_stored(content), u64::from(crc32fast::hash(content))),
+        Compression::Zstd => (zstd_raw(content), 0),
+        Compression::Xz => return piece(how, content),
+    };
+    let record = Record { plain: content.len() as u64, packed: packed.len() as u64, check };
+    Ok((packed, record))
+}
+
 /// Compresses `content`, at most [`block`] bytes, into one piece.
 pub fn piece(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
     let (packed, check) = match how {
@@ -133,6 +150,29 @@ fn deflate_blocks(content: &[u8]) -> io::Result<Vec<u8>> {
     encoder.write_all(content)?;
     encoder.flush()?;
     Ok(std::mem::take(encoder.get_mut()))
+}
+
+/// Stored blocks, of at most 65535 bytes each (RFC 1951, 3.2.4), none of them the last one.
+fn deflate_stored(content: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(content.len() + content.len() / 8192 + 8);
+    for block in content.chunks(usize::from(u16::MAX)) {
+        let length = block.len() as u16;
+        packed.push(0);
+        packed.extend(length.to_le_bytes());
+        packed.extend((!length).to_le_bytes());
+        packed.extend(block);
+    }
+    packed
+}
+
+/// Raw blocks, of at most 128 KiB each (RFC 8878, 3.1.1.2), none of them the last one.
+fn zstd_raw(content: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(content.len() + content.len() / 8192 + 8);
+    for block in content.chunks(128 << 10) {
+        packed.extend(&((block.len() as u32) << 3).to_le_bytes()[..3]);
+        packed.extend(block);
+    }
+    packed
 }
 
 /// Blocks that refer to nothing before them. libzstd's multi-threaded encoder makes every job but the first independent of

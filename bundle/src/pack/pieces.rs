@@ -97,7 +97,7 @@ pub fn ensure_compressed(
     let found = workers::each(threads, &wanted, |one| read(&place(one), one.0.size(), progress))?;
 
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
-    let jobs = missing.map(|(one, _)| Ok(CompressionJob::new(&one.0, one.1, place(one), store.temporary()?)));
+    let jobs = missing.map(|(one, _)| CompressionJob::new(&one.0, one.1, place(one), store.temporary()?));
     let jobs = jobs.collect::<io::Result<Vec<_>>>()?;
     let made = run(&jobs, threads, progress)?;
     let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
@@ -124,6 +124,8 @@ fn run(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io::
 struct CompressionJob {
     blob: Blob,
     how: Compression,
+    /// Whether it is compressed already, and carried as it is.
+    is_stored: bool,
     place: PathBuf,
     /// `None` once it is finished.
     writer: Mutex<Option<OrderedWriter>>,
@@ -143,7 +145,7 @@ struct OrderedWriter {
 }
 
 impl CompressionJob {
-    fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> Self {
+    fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> io::Result<Self> {
         let writer = OrderedWriter {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
@@ -152,7 +154,10 @@ impl CompressionJob {
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        Self { blob: blob.clone(), how, place, writer: Mutex::new(Some(writer)) }
+        let mut head = Vec::new();
+        blob.open()?.take(8).read_to_end(&mut head)?;
+        let is_stored = codec::is_compressed(&head);
+        Ok(Self { blob: blob.clone(), how, is_stored, place, writer: Mutex::new(Some(writer)) })
     }
 
     fn blocks(&self) -> u64 {
@@ -163,7 +168,8 @@ impl CompressionJob {
         let content = self.content(block).map_err(|why| {
             io::Error::new(why.kind(), format!("could not read `{}`: {why}", self.blob.path().display()))
         })?;
-        let (packed, record) = codec::piece(self.how, &content)?;
+        let make = if self.is_stored { codec::stored } else { codec::piece };
+        let (packed, record) = make(self.how, &content)?;
         task.advance(content.len() as u64);
         match &mut *self.writer() {
             Some(writer) => writer.take(block, content, packed, record),
