@@ -2,6 +2,7 @@
 //!
 //! Text that holds a secret is built here, from structs; text that holds none came rendered with the plan.
 
+mod images;
 mod installer;
 pub mod kubeconfig;
 mod manifests;
@@ -82,12 +83,20 @@ pub fn compressed_blobs(from: Ingredients<'_>) -> Vec<(Blob, spec::Compression)>
         OutputKind::Operator | OutputKind::Index | OutputKind::Seed(_) => None,
     });
     let blobs = packed.flat_map(|(files, how)| {
-        files.iter().filter_map(move |file| match &file.source {
-            Source::Component(name) => Some((from.blobs.get(name)?.clone(), how)),
-            _ => None,
-        })
+        files.iter().flat_map(|file| blobs_of(&file.source, from.blobs)).map(move |blob| (blob, how))
     });
     blobs.collect()
+}
+
+fn blobs_of(source: &Source, blobs: &Blobs) -> Vec<Blob> {
+    match source {
+        Source::Component(name) => blobs.get(name).cloned().into_iter().collect(),
+        Source::Images(references) => {
+            let images = references.iter().filter_map(|reference| blobs.image(&reference.name.to_string()));
+            images.flat_map(|image| std::iter::once(&image.manifest).chain(&image.content)).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn indexed<'w>((path, written): (&'w String, &'w Written)) -> Option<Indexed<'w>> {
@@ -114,6 +123,12 @@ fn missing(path: &str, what: String) -> Error {
 fn tree(whose: &str, files: &[FilePlan], from: Ingredients<'_>) -> Result<Tree, Error> {
     let mut tree = Tree::default();
     for file in files {
+        if let Source::Images(references) = &file.source {
+            for (path, entry) in images::layout(file, references, from)? {
+                tree.insert(path, entry).map_err(|source| conflict_at(whose, source))?;
+            }
+            continue;
+        }
         let content = content(file, from)?;
         let entry = Entry { mode: file.mode, owner: file.owner.clone(), content };
         tree.insert(file.path.clone(), entry).map_err(|source| conflict_at(whose, source))?;
@@ -128,7 +143,8 @@ fn content(file: &FilePlan, Ingredients { blobs, pki, .. }: Ingredients<'_>) -> 
     let public = |text: &str| Content::Bytes(text.as_bytes().into());
     let secret = |text: Vec<u8>| Content::Secret(Secret::new(text));
     Ok(match &file.source {
-        Source::Directory => Content::Directory,
+        // The images of a machine are several files; `tree` makes them.
+        Source::Directory | Source::Images(_) => Content::Directory,
         Source::Text(text) => public(text),
         Source::Link(target) => Content::Link(target.clone()),
         Source::Component(name) => {

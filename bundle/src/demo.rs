@@ -15,6 +15,7 @@ use crate::fetch::{Policy, Sources, Store};
 use crate::hash::Sha256;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
+use crate::recipe::component::Kind;
 use crate::recipe::{Recipe, embedded};
 use crate::spec::{ClusterSpec, TEMPLATE};
 use crate::target::Mode;
@@ -30,8 +31,10 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
     let programs: Vec<_> = embedded::load(RECIPE)?
         .release
         .components
-        .into_keys()
-        .map(|name| {
+        .into_iter()
+        // Its cluster runs no pods.
+        .filter(|(_, component)| component.kind != Kind::Image)
+        .map(|(name, _)| {
             let program = stand_in::program(&name);
             (name, program)
         })

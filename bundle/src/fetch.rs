@@ -5,10 +5,12 @@
 //! and the next one is tried. Offline, no network client is configured at all.
 
 mod body;
+mod challenge;
 mod elf;
 mod error;
 mod extract;
 mod http;
+pub mod image;
 pub mod mirror;
 mod part;
 mod policy;
@@ -16,6 +18,8 @@ mod resume;
 pub mod store;
 
 use std::collections::BTreeMap;
+
+use flate2::read::MultiGzDecoder;
 
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
@@ -25,6 +29,7 @@ use crate::recipe::component::Kind;
 use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
+pub use image::Image;
 use mirror::{Mirror, Place};
 pub use policy::Policy;
 pub use store::{Blob, Damaged, Store};
@@ -42,18 +47,28 @@ pub struct Sources {
     pub policy: Policy,
 }
 
-/// Verified components by name.
+/// Verified components by name, and verified images by theirs.
 #[derive(Debug, Default)]
-pub struct Blobs(BTreeMap<String, Blob>);
+pub struct Blobs(BTreeMap<String, Blob>, BTreeMap<String, Image>);
 
 impl Blobs {
     /// The file of one component.
     pub fn get(&self, component: &str) -> Option<&Blob> {
         self.0.get(component)
     }
+
+    /// The image of this complete name.
+    pub fn image(&self, name: &str) -> Option<&Image> {
+        self.1.get(name)
+    }
+
+    fn extend(&mut self, more: Self) {
+        self.0.extend(more.0);
+        self.1.extend(more.1);
+    }
 }
 
-/// Makes sure that every component of the plan is in the store. The error names every file that could not be had.
+/// Makes sure that every component and image of the plan is in the store. The error names every file that could not be had.
 pub fn fetch(
     downloads: &[Download],
     store: &Store,
@@ -65,29 +80,36 @@ pub fn fetch(
     let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
     for (download, found) in downloads.iter().zip(present) {
         match found {
-            Some(found) => blobs.0.extend(found),
+            Some(found) => blobs.extend(found),
             None => missing.push(download),
         }
     }
     if sources.offline {
-        let absent = |download: &&&Download| sources.mirrors.iter().all(|mirror| mirror.local(download).is_none());
+        let absent = |download: &&&Download| {
+            let stored = matches!(&download.content, Content::Image(_)) && store.has(&download.pin);
+            !stored && sources.mirrors.iter().all(|mirror| mirror.local(download).is_none())
+        };
         let unreachable: Vec<_> = missing.iter().filter(absent).map(|download| describe(download)).collect();
         if !unreachable.is_empty() {
             return Err(Error::Offline { missing: unreachable });
         }
     }
-    for found in fetch_all(&missing, store, sources, progress)? {
-        blobs.0.extend(found);
-    }
+    blobs.extend(fetch_all(&missing, store, sources, progress)?);
     Ok(blobs)
 }
 
 fn describe(download: &Download) -> String {
     let size = download.size.map_or_else(|| "size unknown".to_owned(), |size| crate::progress::bytes(size).to_string());
-    format!("{} ({size}, {})", download.file, download.pin)
+    format!("{} ({size}, {})", download.title(), download.pin)
 }
 
-type Found = Vec<(String, Blob)>;
+/// Shared by all downloads of a run.
+struct Fetcher<'a> {
+    store: &'a Store,
+    sources: &'a Sources,
+    client: http::Client,
+    progress: &'a dyn Progress,
+}
 
 /// Fetches on several threads. After one file failed, the others are still fetched.
 fn fetch_all(
@@ -95,44 +117,42 @@ fn fetch_all(
     store: &Store,
     sources: &Sources,
     progress: &dyn Progress,
-) -> Result<Vec<Found>, Error> {
-    let client = http::Client::lazy(sources.policy.clone());
-    let outcomes =
-        workers::each(sources.jobs, downloads, |download| fetch_one(download, store, sources, &client, progress))?;
-    let (mut fetched, mut failed) = (Vec::new(), Vec::new());
+) -> Result<Blobs, Error> {
+    let fetcher = Fetcher { store, sources, client: http::Client::lazy(sources.policy.clone()), progress };
+    let outcomes = workers::each(sources.jobs, downloads, |download| match &download.content {
+        Content::Image(content) => image::fetch(download, content, &fetcher),
+        Content::Binary(_) | Content::Archive(_) => fetch_one(download, &fetcher),
+    })?;
+    let (mut blobs, mut failed) = (Blobs::default(), Vec::new());
     for outcome in outcomes {
         match outcome {
-            Ok(found) => fetched.push(found),
+            Ok(found) => blobs.extend(found),
             Err(file) => failed.push(file),
         }
     }
-    if failed.is_empty() { Ok(fetched) } else { Err(Error::Failed { failed }) }
+    if failed.is_empty() { Ok(blobs) } else { Err(Error::Failed { failed }) }
 }
 
 /// One file. The inner error is about this file and lists all places tried; the outer one ends the whole fetch.
-fn fetch_one(
-    download: &Download,
-    store: &Store,
-    sources: &Sources,
-    client: &http::Client,
-    progress: &dyn Progress,
-) -> Result<Result<Found, FailedDownload>, Error> {
-    let _lock = store
-        .lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {}", download.file)))?;
+fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs, FailedDownload>, Error> {
+    let Fetcher { store, sources, client, progress } = fetcher;
+    let title = download.title();
+    let _lock =
+        store.lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {title}")))?;
     // Another process that held the lock may have fetched it.
-    if let Some(found) = present(download, store, progress)? {
+    if let Some(found) = present(download, store, *progress)? {
         return Ok(Ok(found));
     }
     let mut tried = Vec::new();
     for place in mirror::places(download, &sources.mirrors, sources.offline) {
-        let task = progress.task(&download.file, download.size);
+        let task = progress.task(&title, download.size);
         let obtained = obtain(download, &place, store, client, task.as_ref());
         drop(task);
         let fault = match obtained {
             Ok(found) => {
                 let size = bytes(found.iter().map(|(_, blob)| blob.size()).sum());
-                progress.note(&format!("Fetched {} from {place} ({size})", download.file));
-                return check_pins(download, found).map(Ok);
+                progress.note(&format!("Fetched {title} from {place} ({size})"));
+                return check_pins(download, found).map(|found| Ok(components(found)));
             }
             Err(fault) => fault,
         };
@@ -145,16 +165,24 @@ fn fetch_one(
             break;
         }
     }
-    Ok(Err(FailedDownload { file: download.file.clone(), pin: download.pin, tried }))
+    Ok(Err(FailedDownload { file: title, pin: download.pin, tried }))
+}
+
+type Found = Vec<(String, Blob)>;
+
+fn components(found: Found) -> Blobs {
+    Blobs(found.into_iter().collect(), BTreeMap::new())
 }
 
 /// The components of a download, if the store has all of them.
-fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Found>, Error> {
+fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Result<Option<Blobs>, Error> {
     let known = match (&download.content, &download.pin) {
         (Content::Binary(member), Pin::Sha256(sha256)) => Some(vec![(member, *sha256)]),
         (Content::Binary(member), pin) => {
             store.archive(pin).and_then(|index| Some(vec![(member, *index.get(&member.path)?)]))
         }
+        // Its manifest has to be read; `image` looks for each file in the store.
+        (Content::Image(_), _) => None,
         (Content::Archive(members), pin) => store.archive(pin).and_then(|index| {
             members.iter().map(|member| Some((member, *index.get(&member.path)?))).collect::<Option<Vec<_>>>()
         }),
@@ -167,7 +195,7 @@ fn present(download: &Download, store: &Store, progress: &dyn Progress) -> Resul
             None => return Ok(None),
         }
     }
-    check_pins(download, found).map(Some)
+    check_pins(download, found).map(|found| Some(components(found)))
 }
 
 fn check_pins(download: &Download, found: Found) -> Result<Found, Error> {
@@ -267,8 +295,10 @@ fn receive<R: std::io::Read>(
             let blob = admit(member, store, &staged, sha256)?;
             Ok(vec![(member.component.clone(), blob)])
         }
+        Content::Image(_) => Err(Fault::Wrong("an image is several files".to_owned())),
         Content::Archive(members) => {
-            let extracted = extract::members(&mut *body, members, store).map_err(|why| body.fault(why))?;
+            let extracted =
+                extract::members(MultiGzDecoder::new(&mut *body), members, store).map_err(|why| body.fault(why))?;
             let pin = body.verify()?;
             let missing: Vec<_> = members
                 .iter()
@@ -298,7 +328,7 @@ fn receive<R: std::io::Read>(
 fn admit(member: &Member, store: &Store, file: &store::StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
     let checked = match member.kind {
         Kind::Program => file.head().and_then(|head| elf::check(&head).map_err(std::io::Error::other)),
-        Kind::File => Ok(()),
+        Kind::File | Kind::Image => Ok(()),
     };
     checked.map_err(|why| Fault::Wrong(format!("`{}`: {why}", member.component)))?;
     store.admit(file, sha256)

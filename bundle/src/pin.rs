@@ -10,6 +10,7 @@ use toml_edit::{DocumentMut, value};
 use crate::fetch::mirror;
 use crate::hash::Sha256;
 use crate::out;
+use crate::recipe::component::Kind;
 use crate::recipe::files::load;
 use crate::recipe::{Error, Recipe};
 use crate::target::Mode;
@@ -43,6 +44,15 @@ pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
     let recipe = load(&directory.display().to_string(), directory)?;
     let (mut pinned, mut missing, mut faults) = (Vec::new(), Vec::new(), Vec::new());
     for (name, component) in &recipe.release.components {
+        if let (Kind::Image, Some(image)) = (component.kind, &component.image) {
+            match mirror::image_in_layout(from, &image.to_string()) {
+                Some((sha256, size)) => {
+                    pinned.push(Pinned { component: name.clone(), file: from.join(mirror::INDEX), sha256, size });
+                }
+                None => missing.push(name.clone()),
+            }
+            continue;
+        }
         match mirror::find_local(from, name, &component.urls) {
             Some(file) => match mirror::digest_binary(&file) {
                 Ok((sha256, size)) => pinned.push(Pinned { component: name.clone(), file, sha256, size }),

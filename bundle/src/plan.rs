@@ -8,29 +8,31 @@
 //! stands in the manifest of what was built from it.
 
 pub mod certificates;
+mod completeness;
 pub mod downloads;
 pub mod files;
 mod packages;
 mod seeds;
 mod values;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
-use crate::package::{Directories, PackageManager};
+use crate::package::{Directories, PackageManager, PackageName};
 use crate::recipe::Recipe;
 use crate::recipe::install::Install;
 use crate::spec::names::{ClusterName, Endpoint, NodeName, RoleName};
-use crate::spec::{ClusterSpec, Format};
+use crate::spec::{ClusterSpec, Format, Node};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
 pub use packages::PackagePlan;
 pub use seeds::{Medium, SeedPlan};
-use values::Templates;
+use values::{Holder, Templates, holds};
 
 /// Everything a build will do.
 #[derive(Debug, Serialize)]
@@ -202,7 +204,7 @@ pub fn plan<'a>(
     let (mut nodes, mut faults) = (Vec::new(), Vec::new());
     for node in &spec.nodes {
         match files::of_node(&templates, node) {
-            Ok(files) => nodes.push(node_plan(node, recipe, files)),
+            Ok(files) => nodes.push(node_plan(node, spec, recipe, files)),
             Err(more) => faults.extend(more),
         }
     }
@@ -210,6 +212,9 @@ pub fn plan<'a>(
         faults.extend(more);
         Vec::new()
     });
+    if faults.is_empty() {
+        faults = completeness::missing(&nodes);
+    }
     if !faults.is_empty() {
         return Err(refuse(faults));
     }
@@ -235,14 +240,22 @@ pub fn plan<'a>(
     Ok(UnnumberedPlan { spec, manager, content, packages })
 }
 
-fn node_plan(node: &crate::spec::Node, recipe: &Recipe, files: Vec<FilePlan>) -> NodePlan {
-    let roles: Vec<_> = recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)).collect();
-    let mut install = Install::default();
-    for (_, role) in &roles {
-        install.add(&role.install);
-    }
-    let roles = roles.into_iter().map(|(name, _)| name.clone()).collect();
+fn node_plan(node: &Node, spec: &ClusterSpec, recipe: &Recipe, files: Vec<FilePlan>) -> NodePlan {
+    let roles = recipe.roles.iter().map(|(name, _)| name).filter(|name| node.roles.contains(name)).cloned().collect();
+    let install = install_of(node, spec, recipe);
     NodePlan { name: node.name.clone(), address: node.address, roles, install, files }
+}
+
+/// What the roles of a machine ask of installers.
+fn install_of(node: &Node, spec: &ClusterSpec, recipe: &Recipe) -> Install {
+    let mut install = Install::default();
+    for (_, role) in recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)) {
+        install.add(&role.install);
+        for optional in role.optional.iter().filter(|it| holds(Some(it.when), spec, Holder::Node(node))) {
+            install.add(&optional.install);
+        }
+    }
+    install
 }
 
 impl UnnumberedPlan<'_> {
@@ -275,7 +288,11 @@ impl UnnumberedPlan<'_> {
         }
         let index = Output { path: manager.repository().to_owned(), kind: OutputKind::Index };
         let index = (!packages.is_empty()).then_some(index);
-        outputs.extend(packages.into_iter().map(|package| numbered(package, revision, manager)));
+        let of_cluster =
+            packages.iter().filter(|package| package.is_numbered).map(|package| package.about.name.clone());
+        let of_cluster: BTreeSet<_> = of_cluster.collect();
+        let packages = packages.into_iter();
+        outputs.extend(packages.map(|package| numbered(package, &of_cluster, revision, manager)));
         let seeds = seeds::plan(spec, &outputs);
         outputs.extend(index.into_iter().chain(seeds));
         Plan { content, revision, outputs }
@@ -288,10 +305,19 @@ fn archive(content: &Content, node: &NodeName) -> Output {
     Output { path: format!("nodes/{node}/{name}"), kind: OutputKind::Archive { node: node.clone() } }
 }
 
-/// A machine's package gets the number of the build; others have one that follows from what is in them.
-fn numbered(mut package: PackagePlan, revision: u32, manager: &dyn PackageManager) -> Output {
-    if package.node.is_some() {
+/// A package of this cluster gets the number of the build, and so do relations to one; others have a number that follows
+/// from what is in them.
+fn numbered(
+    mut package: PackagePlan,
+    of_cluster: &BTreeSet<PackageName>,
+    revision: u32,
+    manager: &dyn PackageManager,
+) -> Output {
+    if package.is_numbered {
         package.about.version = package.about.version.with_revision(revision);
+    }
+    for relation in package.about.depends.iter_mut().filter(|relation| of_cluster.contains(&relation.package)) {
+        relation.exactly = relation.exactly.take().map(|version| version.with_revision(revision));
     }
     let path = format!("{}/{}", manager.repository(), manager.file_name(&package.about));
     Output { path, kind: OutputKind::Package(Box::new(package)) }

@@ -2,13 +2,15 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 13] = [
+const PARTS: [(&str, &str); 15] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
     ("needs.sh", include_str!("scripts/needs.sh")),
     ("checks.sh", include_str!("scripts/checks.sh")),
+    ("machine.sh", include_str!("scripts/machine.sh")),
     ("unit_keys.sh", include_str!("scripts/unit_keys.sh")),
+    ("cleanup.sh", include_str!("scripts/cleanup.sh")),
     ("units.sh", include_str!("scripts/units.sh")),
     ("paths.sh", include_str!("scripts/paths.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),

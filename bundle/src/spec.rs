@@ -7,6 +7,7 @@ mod check;
 pub mod names;
 pub mod network;
 mod output;
+pub mod pods;
 mod raw;
 mod read;
 pub mod roles;
@@ -24,6 +25,7 @@ use serde::Serialize;
 use crate::diagnostic::Faults;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 pub use output::{Compression, DebLayout, DebSpec, Format};
+pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
 pub use roles::{RoleCatalog, Service};
 pub use seed::{
     Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
@@ -56,6 +58,10 @@ pub struct ClusterSpec {
     pub apiserver_sans: Vec<Host>,
     /// Whether the admission plugin `PodSecurityPolicy` is on.
     pub pod_security_policy: bool,
+    pub network_plugin: NetworkPlugin,
+    pub dns: Dns,
+    /// Images that every node with pods gets, besides those of the recipe.
+    pub images: BTreeSet<ImageReference>,
     pub etcd: Etcd,
     /// In the order of the file.
     pub nodes: Vec<Node>,
@@ -117,6 +123,8 @@ pub struct Node {
     /// The services of its roles.
     #[serde(skip)]
     pub provides: BTreeSet<Service>,
+    /// The addresses of its pods. `None`: it has no pods, or another network plugin decides.
+    pub pod_cidr: Option<IpNet>,
     /// Network settings for its first boot. `None`: the network is left as the image sets it up.
     pub network: Option<Network>,
 }
@@ -327,6 +335,11 @@ impl ClusterSpec {
     /// Machines that run a member of etcd; none if etcd runs elsewhere.
     pub fn etcd_members(&self) -> impl Iterator<Item = &Node> {
         self.providing(Service::Etcd)
+    }
+
+    /// Machines that run pods.
+    pub fn workers(&self) -> impl Iterator<Item = &Node> {
+        self.providing(Service::Pods)
     }
 
     fn providing(&self, service: Service) -> impl Iterator<Item = &Node> {

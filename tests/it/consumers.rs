@@ -118,11 +118,11 @@ fn kubectl_reads_every_kubeconfig_and_says_what_was_planned() {
     workspace.build().success();
     let inside = workspace.unpack().join("root/var/lib/kubernetes");
     let operator = workspace.path("out/small/operator");
-    let master = "https://192.0.2.1:6443";
+    let (master, local) = ("https://192.0.2.1:6443", "https://127.0.0.1:6443");
     for (file, server, user) in [
-        (inside.join("kube-controller-manager.kubeconfig"), master, "system:kube-controller-manager"),
-        (inside.join("kube-scheduler.kubeconfig"), master, "system:kube-scheduler"),
-        (inside.join("kube-bootstrap.kubeconfig"), "https://127.0.0.1:6443", "kube-bundle-bootstrap"),
+        (inside.join("kube-controller-manager.kubeconfig"), local, "system:kube-controller-manager"),
+        (inside.join("kube-scheduler.kubeconfig"), local, "system:kube-scheduler"),
+        (inside.join("kube-bootstrap.kubeconfig"), local, "kube-bundle-bootstrap"),
         (operator.join("admin.kubeconfig"), master, "admin"),
         (operator.join("bootstrap-kubeconfig"), master, "kubelet-bootstrap"),
     ] {
@@ -141,6 +141,11 @@ fn kubectl_reads_every_kubeconfig_and_says_what_was_planned() {
             assert!(config["users"][0]["user"]["client-key-data"].is_string());
         }
     }
+    // The endpoint may be away.
+    let flag = format!("--kubeconfig={}", operator.join("admin.kubeconfig").display());
+    let json = tool("kubectl", &["config", "view", "--raw", "--minify", "-o", "json", "--context=only", &flag]);
+    let config: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(config["clusters"][0]["cluster"]["server"], master);
 }
 
 #[test]

@@ -17,6 +17,23 @@ pub(crate) struct Workspace {
 
 pub(crate) const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
 
+/// What a node with pods has besides, each with more keys.
+const WORKER_COMPONENTS: [(&str, &str); 12] = [
+    ("cni-bridge", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/bridge\"\n"),
+    ("cni-host-local", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/host-local\"\n"),
+    ("cni-loopback", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/loopback\"\n"),
+    ("cni-portmap", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/portmap\"\n"),
+    ("containerd", CONTAINERD),
+    ("containerd-shim-runc-v2", CONTAINERD),
+    ("coredns", ""),
+    ("crictl", ""),
+    ("ctr", CONTAINERD),
+    ("kube-proxy", ""),
+    ("kubelet", ""),
+    ("runc", ""),
+];
+const CONTAINERD: &str = "package = \"containerd\"\n";
+
 /// One master, ECDSA keys: quick to build.
 pub(crate) const SMALL: &str = include_str!("../fixtures/small.toml");
 
@@ -46,6 +63,43 @@ impl Workspace {
         workspace.edit("cluster.toml", "[etcd]\nendpoints = [\"https://192.0.2.1:2379\"]\n", "");
         workspace.edit("cluster.toml", "roles = [\"master\"]", "roles = [\"etcd\", \"master\"]");
         workspace
+    }
+
+    /// The same as [`Self::small`], and the machine runs pods too.
+    pub(crate) fn worker() -> Self {
+        let workspace = Self::small(3000);
+        workspace.add_etcd("recipe");
+        let mut text = workspace.text("recipe/recipe.toml");
+        for (name, more) in WORKER_COMPONENTS {
+            let bytes = program(name, 3000);
+            workspace.write(&format!("files/{name}"), &bytes);
+            text += &(component(name, "", &bytes) + more);
+        }
+        workspace.write("recipe/recipe.toml", text + &workspace.add_pause());
+        workspace.edit("cluster.toml", "roles = [\"master\"]", "roles = [\"master\", \"worker\"]");
+        workspace
+    }
+
+    /// Writes an OCI image layout with an image `pause` beside the programs; returns its component.
+    fn add_pause(&self) -> String {
+        let layer = b"\x1f\x8bnot a layer, but it begins like one";
+        let config = "{\"os\":\"linux\",\"architecture\":\"amd64\",\"rootfs\":{\"diff_ids\":[\"sha256:0\"]}}";
+        let descriptor = |bytes: &[u8]| {
+            let (size, sha256) = (bytes.len(), Sha256::of(bytes));
+            format!("{{\"mediaType\":\"x\",\"size\":{size},\"digest\":\"sha256:{sha256}\"}}")
+        };
+        let (of_config, of_layer) = (descriptor(config.as_bytes()), descriptor(layer));
+        let manifest = format!("{{\"schemaVersion\":2,\"config\":{of_config},\"layers\":[{of_layer}]}}");
+        for bytes in [&layer[..], config.as_bytes(), manifest.as_bytes()] {
+            self.write(&format!("files/blobs/sha256/{}", Sha256::of(bytes)), bytes);
+        }
+        let sha256 = Sha256::of(manifest.as_bytes());
+        let name = "k8s.gcr.io/pause:3.1";
+        let annotations = format!("{{\"org.opencontainers.image.ref.name\":\"{name}\"}}");
+        let entry =
+            format!("{{\"digest\":\"sha256:{sha256}\",\"size\":{},\"annotations\":{annotations}}}", manifest.len());
+        self.write("files/index.json", format!("{{\"schemaVersion\":2,\"manifests\":[{entry}]}}"));
+        format!("[components.pause]\nkind = \"image\"\nimage = \"{name}\"\nsha256 = \"{sha256}\"\n")
     }
 
     /// Adds stand-ins of etcd's programs, and the components, to a recipe.
@@ -228,12 +282,23 @@ pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
                 walk(root, &path, found);
                 continue;
             }
+            if !kind.is_symlink() && !kind.is_file() {
+                continue;
+            }
             let name = path.strip_prefix(root).unwrap().display().to_string();
-            let mode = entry.metadata().unwrap().permissions().mode() & 0o7777;
-            if kind.is_symlink() {
-                found.insert(name, (mode, fs::read_link(&path).unwrap().display().to_string().into_bytes()));
-            } else if kind.is_file() {
-                found.insert(name, (mode, fs::read(&path).unwrap()));
+            // A build that runs may have renamed it meanwhile.
+            let read = entry.metadata().and_then(|about| {
+                let bytes = if kind.is_symlink() {
+                    fs::read_link(&path)?.display().to_string().into_bytes()
+                } else {
+                    fs::read(&path)?
+                };
+                Ok((about, bytes))
+            });
+            match read {
+                Ok((about, bytes)) => drop(found.insert(name, (about.permissions().mode() & 0o7777, bytes))),
+                Err(why) if why.kind() == std::io::ErrorKind::NotFound => {}
+                Err(why) => panic!("{}: {why}", path.display()),
             }
         }
     }

@@ -157,7 +157,12 @@ fn missing_commands_are_named_all_at_once() {
         with_users(&machine);
         machine.run("rm -rf /one").success();
         machine.carry_packages("one", |workspace| write_recipe(workspace, "recipe", missing));
-        machine.run("dpkg -i /one/*.deb").exits(1).says(&texts);
+        // Packages depend on those that have the commands, so apt installs them.
+        machine.run("dpkg -i /one/*.deb").exits(1).says(&["depends on one-package", "depends on two-package"]);
+        machine.run("rm -rf /one; dpkg --purge small-only").success();
+        let plain = "\"sh\", \"no-such-one\", \"no-such-two\", \"no-such-three\"";
+        machine.carry_packages("one", |workspace| write_recipe(workspace, "recipe", plain));
+        machine.run("dpkg -i /one/*.deb").exits(1).says(&[texts[0], "fix: install what provides them"]);
         assert!(machine.calls().iter().all(|call| !call.contains("start")));
         // Dependencies may come with the same run, so it is a reason to wait, not to refuse.
         let there = "for one in no-such-one no-such-two no-such-three; do ln -s /bin/true /usr/bin/$one; done";

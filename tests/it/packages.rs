@@ -93,27 +93,27 @@ fn lintian_finds_no_error_and_no_warning() {
     if !has("lintian") {
         return;
     }
-    let workspace = built();
-    for layout in ["split", "fat"] {
-        workspace.build_packages(&["--deb-layout", layout, "-o", layout]).success();
-        for package in
-            std::fs::read_dir(workspace.path(layout).join("deb")).unwrap().flatten().map(|entry| entry.path())
-        {
-            if package.extension().is_some_and(|ending| ending == "deb") {
-                let output =
-                    Command::new("lintian").args(["--allow-root", "--fail-on", "error,warning"]).arg(&package).output();
-                let run = Run::from(output.unwrap());
-                // The stand-ins here have an ELF header and no program behind it; the rest is judged.
-                let said: Vec<_> =
-                    run.stdout.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:")).collect();
-                let said: Vec<_> = said
-                    .into_iter()
-                    .filter(|line| !line.contains("elf-error") && !line.contains("binary-from-other-architecture"))
-                    .collect();
-                assert!(said.is_empty(), "{}: {said:?}", package.display());
+    for workspace in [built(), Workspace::worker()] {
+        for layout in ["split", "fat"] {
+            workspace.build_packages(&["--deb-layout", layout, "-o", layout]).success();
+            let packages = std::fs::read_dir(workspace.path(layout).join("deb")).unwrap().flatten();
+            let packages = packages.map(|entry| entry.path());
+            for package in packages.filter(|package| package.extension().is_some_and(|ending| ending == "deb")) {
+                lintian(&package);
             }
         }
     }
+}
+
+/// The stand-ins have an ELF header and no program behind it; the rest is judged.
+#[track_caller]
+fn lintian(package: &std::path::Path) {
+    let output = Command::new("lintian").args(["--allow-root", "--fail-on", "error,warning"]).arg(package).output();
+    let run = Run::from(output.unwrap());
+    let said = run.stdout.lines().filter(|line| line.starts_with("E:") || line.starts_with("W:"));
+    let said: Vec<_> =
+        said.filter(|line| !line.contains("elf-error") && !line.contains("binary-from-other-architecture")).collect();
+    assert!(said.is_empty(), "{}: {said:?}", package.display());
 }
 
 #[test]

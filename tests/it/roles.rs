@@ -129,7 +129,10 @@ fn a_component_in_a_group_comes_in_the_groups_package_with_its_own_version() {
 fn roles_that_do_not_fit_are_refused_before_anything_is_made() {
     let workspace = two_machines();
     workspace.edit("cluster.toml", "roles = [\"hello\"]", "roles = [\"hallo\"]");
-    workspace.build().exits(2).says(&["the recipe has no role `hallo`", "expected `etcd` or `hello` or `master`"]);
+    workspace
+        .build()
+        .exits(2)
+        .says(&["the recipe has no role `hallo`", "expected one of `etcd`, `hello`, `master`, `worker`"]);
     workspace.edit("cluster.toml", "roles = [\"hallo\"]", "roles = [\"hello\"]");
     workspace.edit("cluster.toml", "roles = [\"master\", \"hello\"]", "roles = [\"hello\"]");
     workspace.build().exits(2).says(&["endpoint host `192.0.2.1` is not a name of the API server"]);

@@ -69,9 +69,12 @@ fn every_commented_key_of_the_template_is_a_key() {
         .collect();
     // With `[etcd]` it runs elsewhere.
     let uncommented = uncommented.replace("roles = [\"etcd\", ", "roles = [");
+    // Images and a range of addresses are for a machine that runs pods.
+    let uncommented = uncommented.replacen("roles = [\"master\"]", "roles = [\"master\", \"worker\"]", 1);
     let parsed = ClusterSpec::parse("template", &uncommented, &roles());
     let (spec, _) = parsed.unwrap_or_else(|faults| panic!("{}", faults.render(false)));
     assert!(spec.nodes[2].network.is_some() && spec.mirror.is_some() && !spec.seed.ssh_authorized_keys.is_empty());
+    assert!(spec.nodes[0].pod_cidr.is_some() && !spec.dns.upstream.is_empty() && !spec.images.is_empty());
     assert!(spec.pki.existing_ca.is_some() && spec.etcd.existing.is_some() && !spec.apiserver_sans.is_empty());
 }
 

@@ -62,7 +62,11 @@ END
 
 #include checks.sh
 
+#include machine.sh
+
 #include unit_keys.sh
+
+#include cleanup.sh
 
 #include units.sh
 
@@ -84,6 +88,7 @@ run_checks() {
   check_archive_identity
   check_address
   check_ports
+  check_preflight
   check_commands
   check_users
   check_file_owners
@@ -177,6 +182,7 @@ ports=$(setting "$here" ports)
 data=$(setting "$here" data)
 users=$(setting "$here" users)
 commands=$(setting "$here" commands)
+preflight=$(setting "$here" preflight)
 not_before=$(setting "$here" not_before)
 not_after=$(setting "$here" not_after)
 install_bundle

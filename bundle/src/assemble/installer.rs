@@ -89,7 +89,7 @@ pub(super) fn settings(
     plan: &Plan,
     node: &NodePlan,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-) -> [(&'static str, String); 14] {
+) -> [(&'static str, String); 15] {
     let install = &node.install;
     [
         ("cluster", plan.content.cluster.to_string()),
@@ -104,6 +104,7 @@ pub(super) fn settings(
         ("data", join(&install.data)),
         ("users", join(&install.users)),
         ("commands", join(&install.commands)),
+        ("preflight", join(&install.preflight)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
     ]

@@ -16,9 +16,9 @@ struct Kubeconfig<'a> {
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
     kind: &'static str,
-    clusters: [Named<'a, Cluster<'a>>; 1],
+    clusters: Vec<Named<'a, Cluster<'a>>>,
     users: [Named<'a, User>; 1],
-    contexts: [Named<'a, Context<'a>>; 1],
+    contexts: Vec<Named<'a, Context<'a>>>,
     current_context: &'a str,
 }
 
@@ -88,14 +88,26 @@ pub(super) fn render<'p>(
         }
         Credential::BootstrapToken => UserEntry::Token { token: token.text() },
     };
-    let cluster = ClusterEntry { certificate_authority_data: STANDARD.encode(ca), server: &plan.server };
-    let context = ContextEntry { cluster: &plan.cluster, user: &plan.user };
+    let ca = STANDARD.encode(ca);
+    let cluster = |name, server| {
+        let cluster = ClusterEntry { certificate_authority_data: ca.clone(), server };
+        Named { name, entry: Cluster { cluster } }
+    };
+    let context =
+        |name, cluster| Named { name, entry: Context { context: ContextEntry { cluster, user: &plan.user } } };
+    let masters = || plan.masters.iter().map(|(name, server)| (name.as_str(), server.as_str()));
     super::manifests::yaml(&Kubeconfig {
         api_version: "v1",
         kind: "Config",
-        clusters: [Named { name: &plan.cluster, entry: Cluster { cluster } }],
+        clusters: std::iter::once((plan.cluster.as_str(), plan.server.as_str()))
+            .chain(masters())
+            .map(|(name, server)| cluster(name, server))
+            .collect(),
         users: [Named { name: &plan.user, entry: User { user } }],
-        contexts: [Named { name: &plan.context, entry: Context { context } }],
+        contexts: std::iter::once((plan.context.as_str(), plan.cluster.as_str()))
+            .chain(masters().map(|(name, _)| (name, name)))
+            .map(|(name, cluster)| context(name, cluster))
+            .collect(),
         current_context: &plan.context,
     })
 }

@@ -37,7 +37,7 @@ fn text(plan: &Plan) -> String {
         .map(|download| {
             let size = download.size.map_or_else(|| "not published".to_owned(), |size| bytes(size).to_string());
             let components: Vec<_> = download.members().iter().map(|member| member.component.as_str()).collect();
-            vec![download.file.clone(), size, components.join(", "), download.pin.to_string()]
+            vec![download.title(), size, components.join(", "), download.pin.to_string()]
         })
         .collect();
     text += &table(&["FILE", "SIZE", "COMPONENTS", "PIN"], &downloads);
@@ -79,6 +79,10 @@ fn files(files: &[FilePlan], root: &str) -> String {
                 Source::Text(text) => format!("text, {}", bytes(text.len() as u64)),
                 Source::Link(target) => format!("link to {target}"),
                 Source::Component(name) => format!("component {name}"),
+                Source::Images(images) => {
+                    let names: Vec<_> = images.iter().map(|image| image.name.to_string()).collect();
+                    format!("images {}", names.join(", "))
+                }
                 Source::Certificate(id) => format!("certificate {id}"),
                 Source::Key(id) => format!("key {id}"),
                 Source::Kubeconfig(kubeconfig) => {

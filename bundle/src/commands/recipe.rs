@@ -9,7 +9,7 @@ use super::console::{print, table};
 use crate::Error;
 use crate::hash::Pin;
 use crate::pin as pinner;
-use crate::recipe::component::Publisher;
+use crate::recipe::component::{Kind, Publisher};
 use crate::recipe::{Recipe, Summary, embedded, files};
 use crate::spec::RecipeRef;
 
@@ -37,11 +37,16 @@ fn text(recipe: &Recipe) -> String {
     let release = &recipe.release;
     let mut text = format!("Recipe {}, Kubernetes {}, linux/{}\n\n", recipe.name, release.version, release.arch);
     let archives = release.archives.iter().map(|(name, archive)| {
-        vec![name.clone(), "archive".to_owned(), digest(archive.pin()), publishers(&archive.sources)]
+        let kind = if archive.image.is_some() { "image" } else { "archive" };
+        vec![name.clone(), kind.to_owned(), digest(archive.pin()), publishers(&archive.sources)]
     });
     let components = release.components.iter().map(|(name, component)| {
-        let inside = component.archive.as_deref().map_or_else(|| "file".to_owned(), |archive| format!("in {archive}"));
-        vec![name.clone(), inside, digest(component.pin()), publishers(&component.sources)]
+        let kind = match (&component.archive, component.kind) {
+            (Some(archive), _) => format!("in {archive}"),
+            (None, Kind::Image) => "image".to_owned(),
+            (None, Kind::Program | Kind::File) => "file".to_owned(),
+        };
+        vec![name.clone(), kind, digest(component.pin()), publishers(&component.sources)]
     });
     text += &table(&["NAME", "KIND", "PIN", "PUBLISHED BY"], &archives.chain(components).collect::<Vec<_>>());
     text += "\nComponents\n";

@@ -3,6 +3,30 @@
 
 use crate::package::{Architecture, Package, Relation, Version};
 
+/// Essential packages, which no package depends on without a reason (3.5); and mawk, since any awk will do and base-files
+/// depends on one.
+const ALWAYS_THERE: &[&str] = &[
+    "base-files",
+    "bash",
+    "bsdutils",
+    "coreutils",
+    "dash",
+    "diffutils",
+    "dpkg",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "init-system-helpers",
+    "login",
+    "mawk",
+    "ncurses-bin",
+    "perl-base",
+    "sed",
+    "tar",
+    "util-linux",
+];
+
 /// `UPSTREAM-REVISION` (5.6.12), with no epoch. A semantic version's pre-release comes before its release, and so does
 /// what stands behind `~` here.
 pub fn version(version: &Version) -> String {
@@ -33,8 +57,10 @@ pub fn stanza(package: &Package, installed: u64) -> String {
         architecture(package.architecture),
         package.maintainer
     );
+    let depends: Vec<_> =
+        package.depends.iter().filter(|it| !ALWAYS_THERE.contains(&it.package.as_str())).cloned().collect();
     for (field, relations) in [
-        ("Depends", &package.depends),
+        ("Depends", &depends),
         ("Conflicts", &package.conflicts),
         ("Replaces", &package.replaces),
         ("Provides", &package.provides),

@@ -8,6 +8,8 @@
 
 #include checks.sh
 
+#include machine.sh
+
 #include unit_keys.sh
 
 #include paths.sh
@@ -52,6 +54,7 @@ if [ -d /run/systemd/system ]; then
   check_clock
   check_address
   check_ports
+  check_preflight
   [ "${KUBE_BUNDLE_FORCE:-no}" = yes ] || check_dropped_units
 fi
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.

@@ -1,4 +1,9 @@
 # Stops the units before their files go. An upgrade lets them run: the new version restarts what has changed.
+#include common.sh
+
+#include unit_keys.sh
+
+#include cleanup.sh
 
 if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
   if [ -d /run/systemd/system ]; then
@@ -10,6 +15,7 @@ if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
     else
       systemctl --quiet stop $last_first || true
     fi
+    for unit in $last_first; do clean_up "$unit"; done
   fi
   rm -rf /var/lib/kube-bundle/started /var/lib/kube-bundle/unstarted
 fi

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
-
 use super::store::{StagedFile, Store};
 use crate::hash::{HashingReader, Sha256};
 use crate::plan::downloads::Member;
@@ -13,14 +11,14 @@ use crate::plan::downloads::Member;
 /// fill the disk before.
 const LONGEST: u64 = 4 << 30;
 
-/// Copies the wanted members into temporary files of the store. The caller must check the digest of the archive before it
+/// `body` is the tar archive, decompressed. Copies the wanted members into temporary files of the store. The caller must check the digest of the archive before it
 /// makes blobs of them.
 pub(super) fn members(
     body: impl Read,
     wanted: &[Member],
     store: &Store,
 ) -> io::Result<BTreeMap<String, (StagedFile, Sha256)>> {
-    let mut archive = tar::Archive::new(MultiGzDecoder::new(body));
+    let mut archive = tar::Archive::new(body);
     let mut found = BTreeMap::new();
     let mut total = 0;
     for entry in archive.entries()? {

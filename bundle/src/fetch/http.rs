@@ -2,31 +2,47 @@
 //!
 //! What is done when it fails or its body breaks off, [`super::resume`] decides.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use serde::Deserialize;
 
+use super::challenge::Challenge;
 use super::{Fault, Policy};
+
+/// Registries send a manifest in the format that is asked for, and its digest is that of one format. Other servers don't
+/// mind.
+const FORMATS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, \
+                       application/vnd.docker.distribution.manifest.list.v2+json, \
+                       application/vnd.docker.distribution.manifest.v2+json, */*";
+
+/// Limit in bytes for the answer of a server that gives tokens.
+const LONGEST_TOKEN: u64 = 64 << 10;
 
 /// Connections, configured when the first is needed; a run that needs none never looks at proxies or CAs.
 pub(super) struct Client {
     policy: Policy,
     inner: OnceLock<Result<reqwest::blocking::Client, String>>,
+    /// Tokens of registries. One that has expired is replaced when it is refused.
+    tokens: Mutex<BTreeMap<Challenge, String>>,
 }
 
 impl Client {
     pub(super) fn lazy(policy: Policy) -> Self {
-        Self { policy, inner: OnceLock::new() }
+        Self { policy, inner: OnceLock::new(), tokens: Mutex::default() }
     }
 
     pub(super) fn get(&self) -> Result<Connected<'_>, Fault> {
         let inner = self.inner.get_or_init(|| configure(&self.policy).map_err(|why| chain(&why)));
         match inner {
-            Ok(client) => Ok(Connected { client, policy: &self.policy }),
+            Ok(client) => Ok(Connected { client, policy: &self.policy, tokens: &self.tokens }),
             Err(why) => Err(Fault::Unreachable(format!("no connection can be configured: {why}"))),
         }
     }
@@ -59,6 +75,7 @@ fn configure(policy: &Policy) -> reqwest::Result<reqwest::blocking::Client> {
 pub(super) struct Connected<'a> {
     client: &'a reqwest::blocking::Client,
     pub(super) policy: &'a Policy,
+    tokens: &'a Mutex<BTreeMap<Challenge, String>>,
 }
 
 /// Why a transfer stopped.
@@ -83,14 +100,10 @@ impl Connected<'_> {
     /// Asks for `url` from byte `have` on, if the file still has the tag `etag`. `None` means that nothing comes after
     /// these bytes.
     pub(super) fn request(&self, url: &str, have: u64, etag: Option<&str>) -> Result<Option<Answer>, TransferError> {
-        let mut request = self.client.get(url);
-        if have > 0 {
-            request = request.header(RANGE, format!("bytes={have}-"));
+        let mut response = self.send(url, have, etag, None)?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response = self.send_with_token(url, have, etag, response.headers())?;
         }
-        if let Some(etag) = etag {
-            request = request.header(IF_RANGE, etag);
-        }
-        let response = request.send().map_err(unanswered)?;
         let headers = response.headers();
         let (start, end) = match response.status() {
             StatusCode::OK => (0, response.content_length()),
@@ -109,6 +122,75 @@ impl Connected<'_> {
         }
         let etag = text(headers, &ETAG);
         Ok(Some(Answer { response, start, end, etag }))
+    }
+}
+
+impl Connected<'_> {
+    fn send(&self, url: &str, have: u64, etag: Option<&str>, token: Option<&str>) -> Result<Response, TransferError> {
+        let mut request = self.client.get(url).header(ACCEPT, FORMATS);
+        if have > 0 {
+            request = request.header(RANGE, format!("bytes={have}-"));
+        }
+        if let Some(etag) = etag {
+            request = request.header(IF_RANGE, etag);
+        }
+        // A redirect to another host is followed without it.
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send().map_err(unanswered)
+    }
+
+    /// Asks again, with a token from where the answer `headers` belong to says.
+    fn send_with_token(
+        &self,
+        url: &str,
+        have: u64,
+        etag: Option<&str>,
+        headers: &HeaderMap,
+    ) -> Result<Response, TransferError> {
+        let refused = |why: String| TransferError::Permanent(Fault::Unreachable(format!("the server {why}")));
+        let challenge = Challenge::parse(text(headers, &WWW_AUTHENTICATE).as_deref(), url).map_err(refused)?;
+        let tokens = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = tokens().get(&challenge).cloned();
+        if let Some(token) = known {
+            let response = self.send(url, have, etag, Some(&token))?;
+            if response.status() != StatusCode::UNAUTHORIZED {
+                return Ok(response);
+            }
+        }
+        let token = self.token(&challenge)?;
+        let response = self.send(url, have, etag, Some(&token))?;
+        if response.status() == StatusCode::UNAUTHORIZED {
+            return Err(refused(format!("refuses the token that `{}` gave for it", challenge.realm())));
+        }
+        tokens().insert(challenge, token);
+        Ok(response)
+    }
+
+    fn token(&self, challenge: &Challenge) -> Result<String, TransferError> {
+        #[derive(Deserialize)]
+        struct Token {
+            token: Option<String>,
+            access_token: Option<String>,
+        }
+        let realm = challenge.realm();
+        let url = reqwest::Url::parse_with_params(realm, challenge.query()).map_err(|_| {
+            TransferError::Permanent(Fault::Unreachable(format!("`{realm}`, where tokens should be, is no URL")))
+        })?;
+        let response = self.client.get(url).send().map_err(unanswered)?;
+        if !response.status().is_success() {
+            let why = match refusal(response.status(), response.headers()) {
+                TransferError::Permanent(Fault::Absent(why) | Fault::Unreachable(why)) => why,
+                transient => return Err(transient),
+            };
+            return Err(TransferError::Permanent(Fault::Unreachable(format!("`{realm}` gives no token: {why}"))));
+        }
+        let malformed = || TransferError::Permanent(Fault::Unreachable(format!("`{realm}` gives no token")));
+        let mut bytes = Vec::new();
+        response.take(LONGEST_TOKEN).read_to_end(&mut bytes).map_err(|_| malformed())?;
+        let answer: Token = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
+        answer.token.or(answer.access_token).filter(|token| !token.is_empty()).ok_or_else(malformed)
     }
 }
 

@@ -98,6 +98,24 @@ pub fn find_local(directory: &Path, file: &str, urls: &[String]) -> Option<PathB
     [file].into_iter().chain(upstream_paths(urls)).map(|path| directory.join(path)).find(|path| path.is_file())
 }
 
+/// The index of an OCI image layout.
+pub const INDEX: &str = "index.json";
+
+/// Digest and length in bytes of the manifest that a directory with an OCI image layout has under this name; `None` if it
+/// has none, or is no layout.
+#[expect(clippy::disallowed_methods, reason = "this module looks for files in mirror directories")]
+pub fn image_in_layout(directory: &Path, name: &str) -> Option<(Sha256, u64)> {
+    let text = std::fs::read(directory.join(INDEX)).ok()?;
+    let index: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    let has_name = |manifest: &&serde_json::Value| {
+        let annotations = manifest["annotations"].as_object();
+        annotations.is_some_and(|all| all.values().any(|value| value.as_str() == Some(name)))
+    };
+    let manifest = index["manifests"].as_array()?.iter().find(has_name)?;
+    let sha256 = manifest["digest"].as_str()?.strip_prefix("sha256:")?.parse().ok()?;
+    Some((sha256, manifest["size"].as_u64()?))
+}
+
 /// Digest and length in bytes of a local program. It is an error if it is not one for x86-64.
 pub fn digest_binary(path: &Path) -> Result<(Sha256, u64), String> {
     let (file, _) = store::open_local(path).map_err(|fault| fault.to_string())?;

@@ -204,6 +204,11 @@ impl Store {
         self.root.join("blobs/sha256").join(&name[..2]).join(&name)
     }
 
+    /// Whether there is a file of this digest, right or damaged.
+    pub(super) fn has(&self, pin: &Pin) -> bool {
+        matches!(pin, Pin::Sha256(sha256) if self.blob_path(*sha256).exists())
+    }
+
     /// Looks up a blob. For a damaged one, `damaged` is called with a message, and the answer is `None`.
     pub(super) fn blob(&self, sha256: Sha256, damaged: impl FnOnce(&str)) -> Result<Option<Blob>, Error> {
         let path = self.blob_path(sha256);

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 pub use super::values::CertId;
-use super::values::{Holder, Templates};
+use super::values::{Holder, Templates, holds};
 use crate::recipe::layout::{External, Leaf, Names, Scope, Usage};
 use crate::spec::names::{DnsName, Host};
 use crate::spec::{self, ClusterSpec, KeyAlgorithm, Lifetime, Node, network};
@@ -101,7 +101,7 @@ pub(super) fn plan(templates: &Templates<'_>) -> Result<PkiPlan, Vec<String>> {
     for (role, described) in &recipe.roles {
         let has_role = |node: &Node| node.roles.contains(role);
         for (id, leaf) in &described.certificates {
-            if spec.nodes.iter().any(has_role) {
+            if spec.nodes.iter().any(has_role) && holds(leaf.when, spec, Holder::Cluster) {
                 add(id, leaf, holders(spec, leaf.per, &has_role));
             }
         }

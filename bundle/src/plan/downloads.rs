@@ -8,6 +8,7 @@ use super::{FilePlan, Source};
 use crate::hash::{Pin, Sha256};
 use crate::recipe::component::Kind;
 use crate::recipe::{Component, Recipe};
+use crate::spec::{ImageName, ImageReference};
 
 /// One file to fetch.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +33,17 @@ pub enum Content {
     Binary(Member),
     /// A gzipped tarball with components among its members.
     Archive(Vec<Member>),
+    /// A container image; the digest is that of its manifest, or of a list of manifests. URLs are repositories.
+    Image(ImageContent),
+}
+
+/// A container image.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImageContent {
+    /// The complete name, with registry and tag.
+    pub name: ImageName,
+    /// The components that are files of it. Empty: it is wanted as it is.
+    pub members: Vec<Member>,
 }
 
 /// One component in a download.
@@ -53,13 +65,36 @@ impl Download {
         match &self.content {
             Content::Binary(member) => std::slice::from_ref(member),
             Content::Archive(members) => members,
+            Content::Image(image) => &image.members,
         }
+    }
+
+    /// The name in messages.
+    pub fn title(&self) -> String {
+        match &self.content {
+            Content::Image(image) => image.name.to_string(),
+            Content::Binary(member) => member.component.clone(),
+            Content::Archive(_) => self.file.clone(),
+        }
+    }
+
+    /// The file of this digest in a directory with an OCI image layout.
+    pub fn file_in_layout(sha256: Sha256) -> String {
+        format!("blobs/sha256/{sha256}")
     }
 }
 
 /// What `files` need. A component without a digest comes out of its archive, and takes along what else
 /// is needed of it, so that nothing is fetched twice. The others are fetched alone.
-pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan>) -> Vec<Download> {
+pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan> + Clone) -> Vec<Download> {
+    let carried: BTreeSet<&ImageReference> = files
+        .clone()
+        .filter_map(|file| match &file.source {
+            Source::Images(images) => Some(images),
+            _ => None,
+        })
+        .flatten()
+        .collect();
     let wanted: BTreeSet<&str> = files
         .filter_map(|file| match &file.source {
             Source::Component(name) => Some(name.as_str()),
@@ -80,12 +115,16 @@ pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan
             kind: described.kind,
             sha256: described.sha256,
         });
+        let members = members.collect();
+        if let Some(name) = &archive.image {
+            return Some(image(name, archive.sha256?, archive.urls.clone(), members));
+        }
         Some(Download {
             file: archive.urls.first().and_then(|url| url.rsplit('/').next()).unwrap_or(name).to_owned(),
             urls: archive.urls.clone(),
             pin: archive.pin()?,
             size: archive.size,
-            content: Content::Archive(members.collect()),
+            content: Content::Archive(members),
         })
     });
     let comes_in_archive = |component: &Component| component.archive.as_ref().is_some_and(|name| needed.contains(name));
@@ -102,5 +141,26 @@ pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan
             content: Content::Binary(member),
         })
     });
-    archives.chain(alone).collect()
+    archives.chain(alone).chain(images(recipe, &carried)).collect()
+}
+
+/// The images that machines get: those of the recipe come from where it says, others from the registry in their name.
+fn images<'r>(recipe: &'r Recipe, carried: &'r BTreeSet<&ImageReference>) -> impl Iterator<Item = Download> {
+    carried.iter().map(|reference| {
+        let known =
+            recipe.release.components.values().find(|component| component.image.as_ref() == Some(&reference.name));
+        let urls = known.map(|component| component.urls.clone()).filter(|urls| !urls.is_empty());
+        let urls = urls.unwrap_or_else(|| vec![reference.name.repository_url()]);
+        image(&reference.name, reference.digest, urls, Vec::new())
+    })
+}
+
+fn image(name: &ImageName, sha256: Sha256, urls: Vec<String>, members: Vec<Member>) -> Download {
+    Download {
+        file: Download::file_in_layout(sha256),
+        urls,
+        pin: Pin::Sha256(sha256),
+        size: None,
+        content: Content::Image(ImageContent { name: name.clone(), members }),
+    }
 }

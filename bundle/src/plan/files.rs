@@ -3,11 +3,14 @@
 use serde::Serialize;
 
 use super::certificates::{CertId, holders};
-use super::values::{Holder, Templates};
+use super::values::{Holder, Templates, holds};
+use crate::recipe::Component;
+use crate::recipe::check::text_path;
 use crate::recipe::component::Kind;
 use crate::recipe::flags::unknown_flags;
-use crate::recipe::layout::{Condition, Credential, FileRule, FileSource, Kubeconfig, Server};
-use crate::spec::{API_PORT, ClusterSpec, Node};
+use crate::recipe::layout::{Credential, FileRule, FileSource, Kubeconfig, Server};
+use crate::spec::names::NodeName;
+use crate::spec::{API_PORT, ImageReference, Node};
 use crate::target::{InstallPath, Mode, Owner};
 
 /// One file or directory of a machine.
@@ -35,6 +38,8 @@ pub enum Source {
     Link(String),
     /// A verified download.
     Component(String),
+    /// These container images, as an OCI image layout: a directory.
+    Images(Vec<ImageReference>),
     /// A certificate, or the public half of a key pair.
     Certificate(CertId),
     /// A private key.
@@ -65,6 +70,9 @@ pub struct KubeconfigPlan {
     pub user: String,
     /// Name of the context.
     pub context: String,
+    /// Further contexts: name, and URL of the API server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub masters: Vec<(NodeName, String)>,
     /// What proves who the user is.
     pub credential: Credential,
 }
@@ -85,7 +93,7 @@ pub(super) fn of_node(templates: &Templates<'_>, node: &Node) -> Result<Vec<File
     let mut planner = Planner { templates, files: Vec::new(), faults: Vec::new() };
     let holder = Holder::Node(node);
     for (name, role) in templates.recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)) {
-        for component in &role.components {
+        for component in role.components.iter().filter(|name| !templates.is_image(name)) {
             let file = planner.component(component, holder);
             planner.add(file);
         }
@@ -130,7 +138,7 @@ impl Planner<'_> {
 
     /// Adds what a rule says; `directory` is where the recipe's file that has the rule lies.
     fn rule(&mut self, rule: &FileRule, directory: &str, holder: Holder<'_>) {
-        if is_wanted(rule, self.templates.spec) {
+        if holds(rule.when, self.templates.spec, holder) {
             let planned = self.file(rule, directory, holder);
             self.add(planned);
         }
@@ -139,9 +147,10 @@ impl Planner<'_> {
     fn file(&self, rule: &FileRule, directory: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {
         let source = match &rule.source {
             FileSource::Directory => Source::Directory,
-            FileSource::Text(file) => Source::Text(self.text(&format!("{directory}{file}"), holder)?),
+            FileSource::Text(file) => Source::Text(self.text(&text_path(directory, file), holder)?),
             FileSource::Link(target) => Source::Link(target.clone()),
-            FileSource::Component(name) => Source::Component(name.clone()),
+            FileSource::Component(name) => Source::Component(self.known_component(name)?.0.clone()),
+            FileSource::Images => Source::Images(self.templates.images(holder)),
             FileSource::Certificate(id) => Source::Certificate(self.certificate_id(id, holder)),
             FileSource::Key(id) => Source::Key(self.certificate_id(id, holder)),
             FileSource::Kubeconfig(name) => Source::Kubeconfig(self.kubeconfig(name, holder)?),
@@ -156,14 +165,18 @@ impl Planner<'_> {
         Ok(FilePlan { path, mode, owner: rule.owner.clone(), source })
     }
 
+    /// A recipe with a base may have roles that were not there when it was written, and lack their components.
+    fn known_component(&self, name: &str) -> Result<(&String, &Component), Vec<String>> {
+        let known = self.templates.recipe.release.components.get_key_value(name);
+        known.ok_or_else(|| vec![format!("a role needs the component `{name}`, which `recipe.toml` does not have")])
+    }
+
     fn component(&self, name: &str, holder: Holder<'_>) -> Result<FilePlan, Vec<String>> {
-        let Some(component) = self.templates.recipe.release.components.get(name) else {
-            return Err(vec![format!("a role needs the component `{name}`, which `recipe.toml` does not have")]);
-        };
+        let (_, component) = self.known_component(name)?;
         let path = component.path.clone().unwrap_or_else(|| format!("{{{{ bin }}}}/{name}"));
         let mode = match component.kind {
             Kind::Program => Mode::EXECUTABLE,
-            Kind::File => Mode::PUBLIC,
+            Kind::File | Kind::Image => Mode::PUBLIC,
         };
         let path = self.path(&path, holder)?;
         Ok(FilePlan { path, mode, owner: Owner::ROOT, source: Source::Component(name.to_owned()) })
@@ -199,17 +212,15 @@ impl Planner<'_> {
             },
             user: described.user.clone(),
             context: described.context.clone(),
+            masters: if described.masters {
+                spec.masters().map(|node| (node.name.clone(), format!("https://{}:{API_PORT}", node.address))).collect()
+            } else {
+                Vec::new()
+            },
             credential: match &described.credential {
                 Credential::Certificate(id) => Credential::Certificate(self.certificate_id(id, holder)),
                 Credential::BootstrapToken => Credential::BootstrapToken,
             },
         })
-    }
-}
-
-fn is_wanted(rule: &FileRule, spec: &ClusterSpec) -> bool {
-    match rule.when {
-        None => true,
-        Some(Condition::PodSecurityPolicy) => spec.pod_security_policy,
     }
 }

@@ -11,9 +11,11 @@ use time::OffsetDateTime;
 
 use super::Source;
 use super::files::{FilePlan, of_node};
+use super::install_of;
 use super::values::Templates;
 use crate::package::{Architecture, Line, Malformed, Package, PackageManager, PackageName, Relation, Version};
 use crate::recipe::Recipe;
+use crate::recipe::install::RequiredCommand;
 use crate::spec::names::NodeName;
 use crate::spec::{ClusterSpec, Compression, DebLayout, Node};
 
@@ -26,6 +28,8 @@ pub struct PackagePlan {
     /// For which machine; `None` for one that several machines install.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeName>,
+    /// Whether its revision is the number of the build: it is of this cluster.
+    pub is_numbered: bool,
     /// Name, version and relations.
     pub about: Package,
     /// How its files are compressed.
@@ -58,19 +62,27 @@ pub(super) fn plan(
     let templates = Templates::new(spec, recipe, manager.directories()).map_err(|why| vec![why])?;
     let groups = groups(recipe).map_err(|why| vec![why.to_string()])?;
     let packager = Packager { spec, recipe, timestamp, groups };
-    let (mut shared, mut own) = (BTreeMap::new(), Vec::new());
+    let (mut shared, mut of_images, mut own) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for node in &spec.nodes {
         let files = of_node(&templates, node)?;
         let (components, rest): (Vec<_>, Vec<_>) =
             files.into_iter().partition(|file| matches!(file.source, Source::Component(_)));
+        let (images, rest): (Vec<_>, Vec<_>) = match spec.deb.layout {
+            DebLayout::Fat => (Vec::new(), rest),
+            DebLayout::Split => rest.into_iter().partition(|file| matches!(file.source, Source::Images(_))),
+        };
+        let has_images = !images.is_empty();
+        for file in images {
+            of_images.insert(file.path.clone(), file);
+        }
         let needed = packager.grouped(components);
         let names: BTreeSet<&str> = needed.keys().copied().collect();
         if spec.deb.layout == DebLayout::Fat {
             let mut files: Vec<_> = needed.into_values().flatten().chain(rest).collect();
             files.sort_by(|one, other| one.path.cmp(&other.path));
-            own.push(packager.node(node, &names, files)?);
+            own.push(packager.node(node, &names, files, false)?);
         } else {
-            own.push(packager.node(node, &names, rest)?);
+            own.push(packager.node(node, &names, rest, has_images)?);
             for (group, files) in needed {
                 let all: &mut Vec<FilePlan> = shared.entry(group).or_default();
                 all.extend(files.into_iter().filter(|file| !all.contains(file)).collect::<Vec<_>>());
@@ -78,7 +90,8 @@ pub(super) fn plan(
         }
     }
     let shared = shared.into_iter().map(|(group, files)| packager.shared(group, files));
-    Ok(shared.chain(own).collect())
+    let images = (!of_images.is_empty()).then(|| packager.images(of_images.into_values().collect())).transpose()?;
+    Ok(shared.chain(images).chain(own).collect())
 }
 
 /// What the packages of components say of themselves, by the names of their groups.
@@ -133,12 +146,56 @@ impl<'a> Packager<'a> {
         files.sort_by(|one, other| one.path.cmp(&other.path));
         let about = self.groups[group].clone();
         let date = self.recipe.release.released;
-        PackagePlan { node: None, about, compression: self.spec.deb.compression, date, files }
+        PackagePlan { node: None, is_numbered: false, about, compression: self.spec.deb.compression, date, files }
+    }
+
+    /// The images of all machines. Layers are compressed already, and gzip stores them as they are.
+    fn images(&self, files: Vec<FilePlan>) -> Result<PackagePlan, Vec<String>> {
+        let name = images_package(self.spec).map_err(|why| vec![why.to_string()])?;
+        if self.spec.nodes.iter().any(|node| node.name.as_str() == IMAGES) {
+            return Err(vec![format!("no node can be called `{IMAGES}`: the package of the images is `{name}`")]);
+        }
+        let about = self.about_images(name).map_err(|why| vec![why.to_string()])?;
+        Ok(PackagePlan {
+            node: None,
+            is_numbered: true,
+            about,
+            compression: Compression::Gzip,
+            date: self.timestamp,
+            files,
+        })
+    }
+
+    fn about_images(&self, name: PackageName) -> Result<Package, Malformed> {
+        let layout = &self.recipe.layout;
+        Ok(Package {
+            name,
+            version: Version::new(&self.recipe.release.version, 1)?,
+            architecture: Architecture::Amd64,
+            maintainer: layout.package.maintainer.clone(),
+            homepage: layout.package.homepage.clone(),
+            depends: Vec::new(),
+            provides: Vec::new(),
+            conflicts: Vec::new(),
+            replaces: Vec::new(),
+            synopsis: format!("container images of the Kubernetes cluster {}", self.spec.name).parse()?,
+            description: vec![
+                "Images that machines of the cluster import before they run pods, so that no registry is asked for them."
+                    .parse()?,
+            ],
+            copyright: self.recipe.files.get(&layout.package.copyright).unwrap_or_default().to_owned(),
+        })
     }
 
     /// What is a machine's own: its units, which carry its address, its configuration and its keys.
-    fn node(&self, node: &Node, groups: &BTreeSet<&str>, files: Vec<FilePlan>) -> Result<PackagePlan, Vec<String>> {
-        let about = self.about_node(node, groups).map_err(|why| vec![why.to_string()])?;
+    fn node(
+        &self,
+        node: &Node,
+        groups: &BTreeSet<&str>,
+        files: Vec<FilePlan>,
+        has_images: bool,
+    ) -> Result<PackagePlan, Vec<String>> {
+        let about = self.about_node(node, groups, has_images).map_err(|why| vec![why.to_string()])?;
         if let Some((group, _)) = self.groups.iter().find(|(_, package)| package.name == about.name) {
             return Err(vec![format!(
                 "the package of node `{}` of cluster `{}` would have the name of {group}'s, `{}`; choose another name",
@@ -147,6 +204,7 @@ impl<'a> Packager<'a> {
         }
         Ok(PackagePlan {
             node: Some(node.name.clone()),
+            is_numbered: true,
             about,
             compression: self.spec.deb.compression,
             date: self.timestamp,
@@ -154,7 +212,14 @@ impl<'a> Packager<'a> {
         })
     }
 
-    fn about_node(&self, node: &Node, groups: &BTreeSet<&str>) -> Result<Package, Malformed> {
+    /// Packages of the distribution whose commands the machine's units call.
+    fn commands(&self, node: &Node) -> Result<Vec<Relation>, Malformed> {
+        let commands = install_of(node, self.spec, self.recipe).commands;
+        let packages: BTreeSet<_> = commands.iter().filter_map(RequiredCommand::package).collect();
+        packages.into_iter().map(|package| Ok(Relation::any(package.parse()?))).collect()
+    }
+
+    fn about_node(&self, node: &Node, groups: &BTreeSet<&str>, has_images: bool) -> Result<Package, Malformed> {
         let (release, layout) = (&self.recipe.release, &self.recipe.layout);
         let (cluster, fat) = (&self.spec.name, self.spec.deb.layout == DebLayout::Fat);
         let needed: Vec<_> = groups.iter().filter_map(|group| self.groups.get(group)).collect();
@@ -167,6 +232,12 @@ impl<'a> Packager<'a> {
             let what = "The programs come from the packages that it depends on, in exactly these versions.";
             (Architecture::Independent, needed.iter().map(exactly).collect(), Vec::new(), what)
         };
+        let mut depends: Vec<Relation> = depends;
+        if has_images {
+            let exactly = Some(Version::new(&release.version, 1)?);
+            depends.push(Relation { package: images_package(self.spec)?, exactly });
+        }
+        depends.extend(self.commands(node)?);
         let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
         Ok(Package {
             name: node_package(self.spec, &node.name)?,
@@ -190,6 +261,13 @@ impl<'a> Packager<'a> {
             copyright: self.recipe.files.get(&layout.package.copyright).unwrap_or_default().to_owned(),
         })
     }
+}
+
+/// The end of the name of the package with the images.
+const IMAGES: &str = "images";
+
+fn images_package(spec: &ClusterSpec) -> Result<PackageName, Malformed> {
+    format!("{}-{IMAGES}", spec.name).parse()
 }
 
 fn node_package(spec: &ClusterSpec, node: &NodeName) -> Result<PackageName, Malformed> {

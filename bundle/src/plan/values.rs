@@ -1,15 +1,17 @@
 //! What templates of a recipe may name, and for whom a text is rendered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use serde::Serialize;
 
 use crate::package::Directories;
 use crate::recipe::Recipe;
-use crate::recipe::layout::Scope;
+use crate::recipe::component::Kind;
+use crate::recipe::layout::{Condition, Scope};
 use crate::recipe::template::Renderer;
 use crate::spec::names::Host;
-use crate::spec::{ClusterSpec, Node};
+use crate::spec::{ClusterSpec, Dns, ImageReference, NetworkPlugin, Node, Service, network};
 
 /// Name of a certificate: its file in `pki/`, without `.pem`.
 pub type CertId = String;
@@ -37,6 +39,19 @@ impl Holder<'_> {
     }
 }
 
+/// Whether a condition of the recipe holds for a machine, or for the cluster.
+pub(super) fn holds(when: Option<Condition>, spec: &ClusterSpec, holder: Holder<'_>) -> bool {
+    match when {
+        None => true,
+        Some(Condition::PodSecurityPolicy) => spec.pod_security_policy,
+        Some(Condition::Pods) => spec.workers().next().is_some(),
+        Some(Condition::Routes) => spec.network_plugin == NetworkPlugin::Routes,
+        Some(Condition::NoApiServer) => {
+            matches!(holder, Holder::Node(node) if !node.provides.contains(&Service::ApiServer))
+        }
+    }
+}
+
 /// Renders a recipe's templates for one cluster.
 pub(super) struct Templates<'a> {
     pub(super) spec: &'a ClusterSpec,
@@ -51,6 +66,12 @@ struct Values<'a> {
     directories: Directories,
     cluster: ClusterValues<'a>,
     etcd: EtcdValues<'a>,
+    /// All machines.
+    nodes: &'a [Node],
+    /// Those with an API server.
+    masters: Vec<&'a Node>,
+    /// Names of the recipe's images, by component.
+    images: BTreeMap<&'a str, String>,
     vars: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a Node>,
@@ -68,6 +89,12 @@ struct ClusterValues<'a> {
     service_cidr: String,
     domain: &'a str,
     pod_security_policy: bool,
+    network_plugin: NetworkPlugin,
+    /// Whether some node runs pods.
+    has_pods: bool,
+    /// Address of the Service `kubernetes`.
+    service_ip: Option<IpAddr>,
+    dns: &'a Dns,
 }
 
 #[derive(Serialize)]
@@ -93,6 +120,30 @@ impl<'a> Templates<'a> {
         self.renderer.render_inline(text, &self.values(holder))
     }
 
+    /// Images that the recipe has, by component.
+    fn recipe_images(&self) -> impl Iterator<Item = (&'a str, ImageReference)> {
+        let components = self.recipe.release.components.iter();
+        let images = components.filter(|(_, component)| component.kind == Kind::Image);
+        images.filter_map(|(name, component)| {
+            let (image, digest) = (component.image.clone()?, component.sha256?);
+            Some((name.as_str(), ImageReference { name: image, digest }))
+        })
+    }
+
+    /// Whether the component is an image.
+    pub(super) fn is_image(&self, component: &str) -> bool {
+        self.recipe_images().any(|(name, _)| name == component)
+    }
+
+    /// The images of a machine, sorted: those that its roles name, and those of `[images] extra`.
+    pub(super) fn images(&self, holder: Holder<'_>) -> Vec<ImageReference> {
+        let Holder::Node(node) = holder else { return Vec::new() };
+        let roles = self.recipe.roles.iter().filter(|(name, _)| node.roles.contains(name));
+        let named: BTreeSet<&str> = roles.flat_map(|(_, role)| &role.components).map(String::as_str).collect();
+        let own = self.recipe_images().filter(|(name, _)| named.contains(name)).map(|(_, image)| image);
+        own.chain(self.spec.images.iter().cloned()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
     fn values<'v>(&'v self, holder: Holder<'v>) -> Values<'v> {
         let spec = self.spec;
         let (node, member) = match holder {
@@ -110,8 +161,15 @@ impl<'a> Templates<'a> {
                 service_cidr: spec.service_cidr.to_string(),
                 domain: spec.domain.as_str(),
                 pod_security_policy: spec.pod_security_policy,
+                network_plugin: spec.network_plugin,
+                has_pods: spec.workers().next().is_some(),
+                service_ip: network::first_service_ip(spec.service_cidr),
+                dns: &spec.dns,
             },
             etcd: EtcdValues { endpoints: endpoints(spec, node), members: spec.etcd_members().collect() },
+            nodes: &spec.nodes,
+            masters: spec.masters().collect(),
+            images: self.recipe_images().map(|(name, image)| (name, image.name.to_string())).collect(),
             vars: &self.recipe.release.vars,
             node,
             member,

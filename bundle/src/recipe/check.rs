@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::component::Kind;
 use super::layout::{Credential, External, FileRule, FileSource, Leaf, Scope};
 use super::{Component, Recipe, Service, template};
 
@@ -30,7 +31,9 @@ fn release(recipe: &Recipe, faults: &mut Vec<String>) {
         faults.push(format!("`arch` is `{}`: expected `amd64`", release.arch));
     }
     for (name, archive) in &release.archives {
-        if archive.pin().is_none() {
+        if archive.image.is_some() && archive.sha256.is_none() {
+            faults.push(format!("archive `{name}` is an image without `sha256`, of its manifest"));
+        } else if archive.pin().is_none() {
             faults.push(format!("archive `{name}` has no digest: expected `sha256` or `sha512`"));
         }
     }
@@ -59,6 +62,10 @@ fn origin(recipe: &Recipe, name: &str, component: &Component, faults: &mut Vec<S
             faults.push(format!("component `{name}` has neither a digest nor an archive with one"));
         }
         _ => {}
+    }
+    if component.kind == Kind::Image && (component.image.is_none() || component.sha256.is_none()) {
+        faults
+            .push(format!("component `{name}` is an image: expected `image`, its name, and `sha256`, of its manifest"));
     }
     if let Some(version) = component.version.as_ref().filter(|version| !is_version(version)) {
         faults.push(malformed_version(&format!("`version` of component `{name}`"), version));
@@ -168,6 +175,11 @@ fn files(recipe: &Recipe, faults: &mut Vec<String>) {
     }
 }
 
+/// The path in the recipe of a text that a file in `directory` names.
+pub fn text_path(directory: &str, file: &str) -> String {
+    file.strip_prefix('/').map_or_else(|| format!("{directory}{file}"), str::to_owned)
+}
+
 /// That what a file is made of exists, and is meant for as many as the file is.
 fn reference(recipe: &Recipe, directory: &str, rule: &FileRule, per: Scope, faults: &mut Vec<String>) {
     let layout = &recipe.layout;
@@ -176,10 +188,13 @@ fn reference(recipe: &Recipe, directory: &str, rule: &FileRule, per: Scope, faul
     let known = |id: &String| shared(id) || recipe.certificate(id).is_some_and(fits);
     let missing = match &rule.source {
         FileSource::Text(file) => {
-            recipe.files.get(&format!("{directory}{file}")).is_none().then(|| format!("file `{directory}{file}`"))
+            let path = text_path(directory, file);
+            recipe.files.get(&path).is_none().then(|| format!("file `{path}`"))
         }
         FileSource::Component(name) => {
-            (!recipe.release.components.contains_key(name)).then(|| format!("component `{name}`"))
+            // As for the components of roles.
+            let wanted = recipe.release.base.is_none() && !recipe.release.components.contains_key(name);
+            wanted.then(|| format!("component `{name}`"))
         }
         FileSource::Certificate(id) | FileSource::Key(id) => (!known(id)).then(|| format!("certificate `{id}`")),
         FileSource::Kubeconfig(name) => {
@@ -189,7 +204,11 @@ fn reference(recipe: &Recipe, directory: &str, rule: &FileRule, per: Scope, faul
             });
             (!usable).then(|| format!("kubeconfig `{name}`"))
         }
-        FileSource::Directory | FileSource::Link(_) | FileSource::BootstrapToken | FileSource::EncryptionConfig => None,
+        FileSource::Directory
+        | FileSource::Images
+        | FileSource::Link(_)
+        | FileSource::BootstrapToken
+        | FileSource::EncryptionConfig => None,
     };
     faults.extend(missing.map(|what| format!("`{}` needs {what}, which does not exist", rule.path)));
 }

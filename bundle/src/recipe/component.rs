@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::hash::{Pin, Sha256, Sha512};
+use crate::spec::ImageName;
 
 /// The release and its downloads.
 #[derive(Debug, Deserialize)]
@@ -37,12 +38,15 @@ pub struct Release {
     pub vars: BTreeMap<String, String>,
 }
 
-/// A release tarball.
+/// A release tarball, or a container image that files are taken out of.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Archive {
-    /// Where it is, in the order of trying.
+    /// Where it is, in the order of trying. For an image, repositories: `https://registry.k8s.io/v2/coredns`.
     pub urls: Vec<String>,
+    /// The name of the image, if it is one; its digest is that of the manifest, or of a list of manifests.
+    #[serde(default)]
+    pub image: Option<ImageName>,
     /// SHA-256, where that is what its publisher gives.
     #[serde(default)]
     pub sha256: Option<Sha256>,
@@ -75,7 +79,10 @@ pub struct Component {
     /// The path of the file in the archive.
     #[serde(default)]
     pub member: Option<String>,
-    /// Where it is as a single file.
+    /// The name of the container image, if its kind is that.
+    #[serde(default)]
+    pub image: Option<ImageName>,
+    /// Where it is as a single file; for an image, repositories.
     #[serde(default)]
     pub urls: Vec<String>,
     /// Its SHA-256, published or computed from a file the user holds.
@@ -112,6 +119,8 @@ pub enum Kind {
     Program,
     /// Any bytes, installed 0644.
     File,
+    /// A container image. It is in the layout of images of each machine whose roles need it.
+    Image,
 }
 
 /// The publisher of a digest.

@@ -32,6 +32,9 @@ pub struct Install {
     /// Commands that must be installed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commands: Vec<RequiredCommand>,
+    /// Requirements that are checked before anything is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<Requirement>,
 }
 
 impl Install {
@@ -52,6 +55,41 @@ impl Install {
         extend(&mut self.data, &other.data);
         extend(&mut self.users, &other.users);
         extend(&mut self.commands, &other.commands);
+        extend(&mut self.preflight, &other.preflight);
+    }
+}
+
+/// What a machine must be like, beside the commands, users and ports that a role names. The scripts have a check for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Requirement {
+    /// All controllers that a kubelet of v1.16 knows are mounted as version 1.
+    CgroupV1,
+    /// No swap is on.
+    NoSwap,
+    /// The host name is the node's name.
+    HostName,
+    /// There is a machine ID.
+    MachineId,
+    /// The kernel has bridges whose packets pass iptables, overlay file systems and connection tracking.
+    KernelModules,
+    /// iptables is not of a version that repeats rules without end (1.8.1 and 1.8.2).
+    Iptables,
+    /// The C library is new enough for the published containerd and kubelet.
+    Glibc,
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CgroupV1 => "cgroup_v1",
+            Self::NoSwap => "no_swap",
+            Self::HostName => "host_name",
+            Self::MachineId => "machine_id",
+            Self::KernelModules => "kernel_modules",
+            Self::Iptables => "iptables",
+            Self::Glibc => "glibc",
+        })
     }
 }
 
@@ -105,6 +143,13 @@ impl TryFrom<String> for RequiredCommand {
     }
 }
 
+impl RequiredCommand {
+    /// The package that has it.
+    pub fn package(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(_, package)| package)
+    }
+}
+
 impl From<RequiredCommand> for String {
     fn from(command: RequiredCommand) -> Self {
         command.0
@@ -127,7 +172,9 @@ fn is_unit_name(name: &str) -> bool {
 pub(super) fn contradictions(recipe: &Recipe) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, role) in &recipe.roles {
-        faults.extend(of_install(&role.install).into_iter().map(|fault| format!("role `{name}`: {fault}")));
+        let optional = role.optional.iter().map(|optional| &optional.install);
+        let all = std::iter::once(&role.install).chain(optional).flat_map(of_install);
+        faults.extend(all.map(|fault| format!("role `{name}`: {fault}")));
     }
     let files = recipe.roles.iter().flat_map(|(_, role)| &role.files);
     faults.extend(files.chain(&recipe.layout.operator).filter_map(of_file));

@@ -76,12 +76,18 @@ pub struct FileRule {
     pub per: Scope,
 }
 
-/// Options of `cluster.toml` that a file can hang on.
-#[derive(Debug, Clone, Copy, Deserialize)]
+/// What a file, a certificate or a part of `[install]` can depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
     /// `pod_security_policy = true`.
     PodSecurityPolicy,
+    /// Some node of the cluster runs pods.
+    Pods,
+    /// `[network] plugin = "routes"`.
+    Routes,
+    /// The machine runs no API server itself.
+    NoApiServer,
 }
 
 /// The content of a file.
@@ -90,12 +96,14 @@ pub enum Condition {
 pub enum FileSource {
     /// Nothing.
     Directory,
-    /// A template of the recipe: a path beside the file that says so.
+    /// A template of the recipe: a path beside the file that says so, or behind `/` one in the recipe's directory.
     Text(String),
     /// A symbolic link to this path.
     Link(String),
     /// A component, as it was fetched.
     Component(String),
+    /// The container images of the machine, as an OCI image layout.
+    Images,
     /// A certificate, or the public half of a key pair.
     Certificate(String),
     /// A private key.
@@ -166,6 +174,9 @@ pub struct Leaf {
     /// `cluster.toml` may name files that take its place.
     #[serde(default)]
     pub external: Option<External>,
+    /// Not issued unless this holds for the cluster.
+    #[serde(default)]
+    pub when: Option<Condition>,
 }
 
 /// Extended key usages (RFC 5280, 4.2.1.12).
@@ -214,6 +225,9 @@ pub struct Kubeconfig {
     /// The API server to connect to.
     #[serde(default)]
     pub server: Server,
+    /// Whether there is a further context for each master, by its name: for people, when the endpoint is away.
+    #[serde(default)]
+    pub masters: bool,
 }
 
 fn default_context() -> String {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::install::Install;
-use super::layout::{FileRule, Kubeconfig, Leaf};
+use super::layout::{Condition, FileRule, Kubeconfig, Leaf};
 use crate::spec::Service;
 use crate::spec::names::RoleName;
 
@@ -26,6 +26,9 @@ pub struct Role {
     pub components: BTreeSet<String>,
     /// Units, ports and directories.
     pub install: Install,
+    /// What the installer looks after only where a condition holds.
+    #[serde(default)]
+    pub optional: Vec<Optional>,
     /// Files besides the components.
     #[serde(default)]
     pub files: Vec<FileRule>,
@@ -35,4 +38,14 @@ pub struct Role {
     /// Kubeconfigs by name, as in `layout.toml`.
     #[serde(default)]
     pub kubeconfigs: BTreeMap<String, Kubeconfig>,
+}
+
+/// A part of `[install]` that depends on the cluster or on the machine's other roles.
+#[derive(Debug, Deserialize)]
+pub struct Optional {
+    /// When it holds.
+    pub when: Condition,
+    /// Units, ports and the rest that are added.
+    #[serde(flatten)]
+    pub install: Install,
 }

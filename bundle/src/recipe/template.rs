@@ -38,9 +38,11 @@ fn environment(files: &RecipeFiles) -> Result<Environment<'_>, Fault> {
     Ok(environment)
 }
 
-/// Everything but the recipe's own two files, its tables and its explanations.
+/// Everything but the recipe's own descriptions, its tables and its explanations.
 fn is_template(path: &str) -> bool {
-    !matches!(path.rsplit('.').next(), Some("toml" | "tsv" | "md"))
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let is_description = matches!(name, "recipe.toml" | "layout.toml" | "role.toml");
+    !is_description && !matches!(name.rsplit('.').next(), Some("tsv" | "md"))
 }
 
 fn fault(path: &str, why: &minijinja::Error) -> Fault {

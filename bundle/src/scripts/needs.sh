@@ -59,5 +59,5 @@ check_commands() {
     esac
   done
   [ -z "$missing" ] || fault "commands are missing: ${missing#, }" \
-    "${missing_packages:+apt-get install$missing_packages, }or install what provides them"
+    "${missing_packages:+apt-get install$missing_packages, or }install what provides them"
 }

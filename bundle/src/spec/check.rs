@@ -5,6 +5,7 @@
 
 mod etcd;
 mod networks;
+mod pods;
 mod seeds;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,12 @@ const RULES: &[Rule] = &[
     etcd::it_has_members,
     etcd::an_even_number_of_members_is_no_safer,
     etcd::members_are_nodes_or_elsewhere,
+    pods::each_node_has_a_range_of_its_own,
+    pods::ranges_are_for_nodes_with_pods,
+    pods::dns_is_a_service,
+    pods::upstream_servers_are_elsewhere,
+    pods::an_image_has_one_digest,
+    pods::images_are_for_nodes_with_pods,
     leaves_do_not_outlive_their_ca,
     certificates_outlive_their_own_making,
     networks::everything_is_ipv4,
@@ -93,27 +100,34 @@ fn inner<T>(values: Vec<Spanned<T>>) -> Vec<T> {
 impl Read {
     fn into_spec(self) -> Option<ClusterSpec> {
         let members: Vec<_> = self.members().filter_map(client_url).collect();
+        let network_plugin = self.network_plugin();
+        let ranges: Vec<_> = self.nodes.iter().map(|node| self.pod_range(node)).collect();
         let endpoints = if members.is_empty() { inner(self.etcd?) } else { members };
-        let node = |node: ReadNode| {
+        let node = |(node, pod_cidr): (ReadNode, Option<IpNet>)| {
             Some(Node {
                 name: node.name?.into_inner(),
                 address: node.address?.into_inner(),
                 roles: node.roles?.into_iter().map(Spanned::into_inner).collect(),
                 provides: node.provides,
+                pod_cidr,
                 network: seeds::network(node.network),
             })
         };
+        let service_cidr = self.service_cidr?.into_inner();
         Some(ClusterSpec {
             name: self.name?.into_inner(),
             recipe: self.recipe?.into_inner(),
             endpoint: self.endpoint?.into_inner(),
             pod_cidr: self.pod_cidr?.into_inner(),
-            service_cidr: self.service_cidr?.into_inner(),
+            service_cidr,
             domain: self.domain?.into_inner(),
             apiserver_sans: self.sans?.into_iter().map(Spanned::into_inner).collect(),
             pod_security_policy: self.pod_security_policy,
+            network_plugin,
+            dns: pods::dns(&self.pods, service_cidr),
+            images: self.pods.images?.into_iter().map(Spanned::into_inner).collect(),
             etcd: Etcd { endpoints, existing: self.existing_etcd },
-            nodes: self.nodes.into_iter().map(node).collect::<Option<_>>()?,
+            nodes: self.nodes.into_iter().zip(ranges).map(node).collect::<Option<_>>()?,
             pki: PkiSpec {
                 key: self.pki.key,
                 ca_validity: self.pki.ca_validity.into_inner(),
@@ -153,6 +167,11 @@ impl Read {
         self.providing(Service::Etcd)
     }
 
+    /// Nodes that run pods.
+    fn workers(&self) -> impl Iterator<Item = &ReadNode> {
+        self.providing(Service::Pods)
+    }
+
     fn providing(&self, service: Service) -> impl Iterator<Item = &ReadNode> {
         self.nodes.iter().filter(move |node| node.provides.contains(&service))
     }
@@ -187,9 +206,9 @@ fn look_up_roles(read: &mut Read, roles: &RoleCatalog, faults: &FaultList) {
                 Diagnostic::error(
                     role.span(),
                     format!("the recipe has no role `{}`", role.get_ref()),
-                    format!("expected {}", expected.join(" or ")),
+                    format!("expected one of {}", expected.join(", ")),
                 )
-                .help("`kube-bundle recipe show` lists a recipe's roles; workers join with `operator/bootstrap-kubeconfig`"),
+                .help("`kube-bundle recipe show` lists a recipe's roles"),
             );
         }
         if !unknown.is_empty() {

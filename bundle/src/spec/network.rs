@@ -16,6 +16,23 @@ pub fn first_service_ip(network: IpNet) -> Option<IpAddr> {
     .filter(|address| network.contains(address))
 }
 
+/// The address that the Service `kube-dns` has by convention: the network address plus ten.
+pub fn dns_service_ip(network: IpNet) -> Option<IpAddr> {
+    let IpAddr::V4(base) = network.network() else { return None };
+    u32::from(base).checked_add(10).map(|address| IpAddr::V4(address.into())).filter(|it| network.contains(it))
+}
+
+/// The /24 of the pod network that belongs to the node with this address. It follows from the address alone, so it never
+/// changes when other nodes come or go: the last bits of the address, as many as there are ranges. `None` where the
+/// networks are not IPv4, or the pod network has no /24.
+pub fn pod_range(pods: IpNet, node: IpAddr) -> Option<IpNet> {
+    let (IpAddr::V4(base), IpAddr::V4(node)) = (pods.network(), node) else { return None };
+    let bits = NODE_PREFIX.checked_sub(pods.prefix_len())?;
+    let last_bits = 1u32.checked_shl(bits.into()).map_or(u32::MAX, |count| count - 1);
+    let address = u32::from(base) | ((u32::from(node) & last_bits) << (32 - NODE_PREFIX));
+    ipnet::Ipv4Net::new(address.into(), NODE_PREFIX).ok().map(IpNet::V4)
+}
+
 /// Whether two networks share an address.
 pub fn overlap(one: IpNet, other: IpNet) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
@@ -45,6 +62,17 @@ mod tests {
         assert_eq!(first_service_ip(net("10.32.0.0/16")), Some([10, 32, 0, 1].into()));
         assert_eq!(first_service_ip(net("10.32.0.0/32")), None);
         assert_eq!(node_capacity(net("10.10.0.0/16")), 256);
+    }
+
+    #[test]
+    fn a_nodes_pods_follow_from_its_address() {
+        let range = |pods: &str, node: [u8; 4]| pod_range(net(pods), node.into()).map(|range| range.to_string());
+        assert_eq!(range("10.10.0.0/16", [10, 200, 16, 79]).as_deref(), Some("10.10.79.0/24"));
+        assert_eq!(range("10.8.0.0/14", [10, 200, 17, 6]).as_deref(), Some("10.9.6.0/24"));
+        assert_eq!(range("10.10.7.0/24", [10, 200, 17, 6]).as_deref(), Some("10.10.7.0/24"));
+        assert_eq!(range("10.10.7.0/25", [10, 200, 17, 6]), None);
+        assert_eq!(dns_service_ip(net("10.32.0.0/16")), Some([10, 32, 0, 10].into()));
+        assert_eq!(dns_service_ip(net("10.32.0.0/29")), None);
     }
 
     proptest! {

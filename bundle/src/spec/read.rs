@@ -12,8 +12,8 @@ use toml::Spanned;
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 use super::raw::{FaultList, Table};
 use super::{
-    DebSpec, ExistingCa, ExistingEtcd, Format, InterfaceName, KeyAlgorithm, Lifetime, MacAddress, MirrorUrl, Payload,
-    RecipeRef, SeedImage, SeedLayout, Service, SshKey, Subject,
+    DebSpec, ExistingCa, ExistingEtcd, Format, ImageReference, InterfaceName, KeyAlgorithm, Lifetime, MacAddress,
+    MirrorUrl, NetworkPlugin, Payload, RecipeRef, SeedImage, SeedLayout, Service, SshKey, Subject,
 };
 use crate::diagnostic::Diagnostic;
 
@@ -27,6 +27,7 @@ pub(super) struct Read {
     pub(super) domain: Option<Spanned<DnsName>>,
     pub(super) sans: Option<Vec<Spanned<Host>>>,
     pub(super) pod_security_policy: bool,
+    pub(super) pods: ReadPods,
     pub(super) etcd_span: Option<Range<usize>>,
     pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
     pub(super) existing_etcd: Option<ExistingEtcd>,
@@ -34,6 +35,14 @@ pub(super) struct Read {
     pub(super) nodes: Vec<ReadNode>,
     pub(super) pki: ReadPki,
     pub(super) output: ReadOutput,
+}
+
+/// `[network]`, `[dns]` and `[images]`. A list is `None` only if an error was added for it.
+pub(super) struct ReadPods {
+    pub(super) plugin: Option<Spanned<NetworkPlugin>>,
+    pub(super) dns_address: Option<Spanned<IpAddr>>,
+    pub(super) dns_upstream: Option<Vec<Spanned<IpAddr>>>,
+    pub(super) images: Option<Vec<Spanned<ImageReference>>>,
 }
 
 pub(super) struct ReadOutput {
@@ -74,6 +83,7 @@ pub(super) struct ReadNode {
     pub(super) roles: Option<Vec<Spanned<RoleName>>>,
     /// Known once roles were looked up in the recipe.
     pub(super) provides: BTreeSet<Service>,
+    pub(super) pod_cidr: Option<Spanned<IpNet>>,
     pub(super) network: Option<ReadNetwork>,
 }
 
@@ -93,6 +103,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
     let nodes = root.tables("nodes").into_iter().map(read_node).collect();
     let pki = read_pki(root.table("pki"), faults);
     let output = read_output(root.table("output"));
+    let pods = read_pods(root);
     let mut read = Read {
         name: None,
         recipe: None,
@@ -102,6 +113,7 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         domain: "cluster.local".parse().ok().map(|domain| Spanned::new(0..0, domain)),
         sans: None,
         pod_security_policy: false,
+        pods,
         etcd_span: None,
         etcd: Some(Vec::new()),
         existing_etcd: None,
@@ -133,6 +145,29 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         etcd.finish();
     }
     read
+}
+
+fn read_pods(root: &Table<'_>) -> ReadPods {
+    let mut pods =
+        ReadPods { plugin: None, dns_address: None, dns_upstream: Some(Vec::new()), images: Some(Vec::new()) };
+    if let Some(network) = root.table("network") {
+        pods.plugin = network.parse("plugin");
+        network.finish();
+    }
+    if let Some(dns) = root.table("dns") {
+        pods.dns_address = dns.number("address", "10.32.0.10");
+        if dns.span_of("upstream").is_some() {
+            pods.dns_upstream = dns.list("upstream");
+        }
+        dns.finish();
+    }
+    if let Some(images) = root.table("images") {
+        if images.span_of("extra").is_some() {
+            pods.images = images.list("extra");
+        }
+        images.finish();
+    }
+    pods
 }
 
 fn read_output(table: Option<Table<'_>>) -> ReadOutput {
@@ -181,6 +216,7 @@ fn read_node(table: Table<'_>) -> ReadNode {
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
         provides: BTreeSet::new(),
+        pod_cidr: table.number("pod_cidr", "10.10.79.0/24"),
         network: table.table("network").map(read_network),
     };
     table.finish();

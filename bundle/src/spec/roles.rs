@@ -17,6 +17,8 @@ pub enum Service {
     ApiServer,
     /// An etcd member listens on the node's address: API servers store the cluster's objects there.
     Etcd,
+    /// A kubelet runs pods: the node has a range of the pod network.
+    Pods,
 }
 
 /// The roles of a recipe, and what each provides.

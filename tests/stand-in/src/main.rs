@@ -10,6 +10,7 @@
     reason = "it is a program of its own"
 )]
 
+mod dns;
 mod kubeconfig;
 mod tls;
 
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         "kube-apiserver" => flags(&name, &words).and_then(|flags| api_server(&flags)),
         "kube-controller-manager" | "kube-scheduler" => flags(&name, &words).and_then(|flags| component(&flags)),
         "kubectl" => kubectl(&words),
+        "coredns" => match &words[..] {
+            [option, corefile] if option == "-conf" => read(corefile).and_then(|text| dns::serve(&text)),
+            _ => Err("expected -conf and a file".to_owned()),
+        },
         _ => Err(format!("no component is called `{name}`")),
     };
     match done {

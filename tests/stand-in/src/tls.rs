@@ -91,7 +91,7 @@ pub(crate) fn get(as_whom: &Kubeconfig, path: &str) -> Result<(u16, String), Str
     stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(said)?;
     let connection = ClientConnection::new(Arc::new(config), name).map_err(|why| why.to_string())?;
     let mut stream = StreamOwned::new(connection, stream);
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").map_err(said)?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {host}\r\n\r\n").map_err(said)?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply).map_err(said)?;
     let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or("no HTTP came back")?;

@@ -59,6 +59,7 @@ uninstall_bundle() {
   for unit in $units; do
     systemctl --quiet disable --now "$unit" 2>/dev/null || true
   done
+  for unit in $units; do clean_up "$unit"; done
   for path in $paths; do
     remove_file "$path"
   done
@@ -120,7 +121,8 @@ is_data() {
 
 remove_directories() {
   for directory in $state_directories; do
-    is_data "$directory" || rm -rf "/${directory:?}"
+    # A mount point stays.
+    is_data "$directory" || rm -rf "/${directory:?}" || warn "/$directory could not be removed"
   done
   for directory in $logs; do
     if [ "$action" = purge ]; then
