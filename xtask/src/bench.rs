@@ -5,6 +5,7 @@
 
 mod cluster;
 mod environment;
+mod images;
 mod measure;
 mod peers;
 mod programs;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     nodes(&environment, &mut report, if quick { &NODES[..3] } else { &NODES })?;
     sharing(&environment, &mut report, if quick { 10 } else { 100 })?;
     warm(&environment, &mut report)?;
+    images::images(&environment, &mut report)?;
     fetching(&environment, &mut report)?;
     verifying(&environment, &mut report)?;
     report.write()

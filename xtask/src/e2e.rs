@@ -5,13 +5,16 @@
 //! the run ends, by a failure or by Ctrl-C, the machines end with it. Needs root.
 
 mod balancer;
+mod bundle;
 mod cluster;
 mod environment;
 mod external_etcd;
 mod files;
+mod images;
 mod load;
 mod machine;
 mod options;
+mod pods;
 mod roots;
 mod scenarios;
 mod shell;
@@ -24,7 +27,7 @@ use anyhow::{Context, Result, bail};
 
 use environment::Environment;
 use options::Options;
-use scenarios::{CLOUD_PREFIX, ETCD_STACKED, SCENARIOS, Scenario};
+use scenarios::{CLOUD_PREFIX, ETCD_STACKED, SCENARIOS, Scenario, WHOLE_CLUSTER};
 
 pub(crate) use files::find as find_file;
 pub(crate) use shell::stdout_of;
@@ -43,7 +46,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return run_inside(&options);
     }
-    let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || name == ETCD_STACKED;
+    let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || [ETCD_STACKED, WHOLE_CLUSTER].contains(&name);
     let cloud = options.scenarios.iter().any(|scenario| boots(scenario.name));
     roots::install_missing_tools(cloud)?;
     crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
@@ -51,6 +54,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     roots::build_root(&options.suite)?;
     if cloud {
         roots::build_cloud_root(&options.suite)?;
+    }
+    if options.scenarios.iter().any(|scenario| scenario.runs_pods()) && options.binaries.is_some() {
+        roots::build_pod_root(&options.suite)?;
     }
     enter_namespaces(arguments)
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use kube_bundle::hash::Sha256;
+use kube_bundle::recipe::component::Kind;
 use kube_bundle::recipe::embedded;
 
 /// The same as the tests'.
@@ -23,7 +24,8 @@ impl SmallCluster {
     pub(crate) fn prepare(directory: &Path, program: &Path, more: &str, size: usize) -> Result<Self> {
         let cluster = Self { directory: directory.to_owned(), program: program.to_owned() };
         fs::create_dir_all(cluster.path("files")).context("could not make the directory of the stand-ins")?;
-        for name in embedded::load("v1.16.0")?.release.components.into_keys() {
+        let components = embedded::load("v1.16.0")?.release.components.into_iter();
+        for (name, _) in components.filter(|(_, component)| component.kind != Kind::Image) {
             fs::write(cluster.path("files").join(&name), stand_in(&name, size))?;
         }
         fs::write(cluster.path("cluster.toml"), format!("{CLUSTER}{more}"))?;

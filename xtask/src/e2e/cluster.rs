@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use kube_bundle::fetch::mirror;
 
+use super::bundle::Bundle;
 use super::environment::ScenarioContext;
 use super::files;
-use super::machine::{Machine, wait};
+use super::images;
+use super::machine::Machine;
 use super::shell::{Outcome, stdout_of};
 
 /// The names and addresses of the masters, as the guide has them.
@@ -22,17 +23,15 @@ pub(super) const MASTERS: [(&str, &str); 3] =
 const ETCD_MACHINES: [(&str, &str); 3] =
     [("etcd-1", "10.200.18.1"), ("etcd-2", "10.200.18.2"), ("etcd-3", "10.200.18.3")];
 
+/// Machines that run pods.
+pub(super) const WORKERS: [(&str, &str); 2] = [("worker-1", "10.200.20.1"), ("worker-2", "10.200.20.2")];
+
 /// The directory in which a release engineer works: `cluster.toml`, the recipe, `pki/`, and bundles.
 pub(super) struct Cluster {
     directory: PathBuf,
     binaries: PathBuf,
     program: PathBuf,
     pub(super) masters: Vec<(&'static str, &'static str)>,
-}
-
-/// The output directory of a build.
-pub(super) struct Bundle {
-    pub(super) out: PathBuf,
 }
 
 impl Cluster {
@@ -55,6 +54,29 @@ impl Cluster {
     /// The first two masters, and etcd on three machines of its own; the machines are in this order.
     pub(super) fn with_separate_etcd(context: &ScenarioContext) -> Result<Self> {
         Self::write(context, &[&MASTERS[..2], &ETCD_MACHINES].concat(), MASTERS[0].1, Etcd::Separate)
+    }
+
+    /// The first `count` masters with etcd, and the workers; with an image of its own.
+    pub(super) fn with_workers(context: &ScenarioContext, count: usize) -> Result<Self> {
+        let cluster = Self::write(context, &[&MASTERS[..count], &WORKERS].concat(), MASTERS[0].1, Etcd::Stacked)?;
+        cluster.name_an_image()?;
+        Ok(cluster)
+    }
+
+    /// One machine with all roles.
+    pub(super) fn on_one_machine(context: &ScenarioContext) -> Result<Self> {
+        let cluster = Self::new(context, 1)?;
+        cluster.edit("cluster.toml", "\"etcd\", \"master\"", "\"etcd\", \"master\", \"worker\"")?;
+        cluster.name_an_image()?;
+        Ok(cluster)
+    }
+
+    /// Names the image for tests in `[images]`.
+    fn name_an_image(&self) -> Result<()> {
+        let (digest, _) =
+            mirror::image_in_layout(&self.binaries, images::APP).context("there is no image for tests")?;
+        let table = format!("[images]\nextra = [\"{}@sha256:{digest}\"]\n[[nodes]]\nname = \"master-1\"", images::APP);
+        self.edit("cluster.toml", "[[nodes]]\nname = \"master-1\"", &table)
     }
 
     fn write(
@@ -154,11 +176,22 @@ impl Cluster {
         Ok(Bundle { out: self.directory.join(name) })
     }
 
+    /// Whether cluster.toml gives a node the role `worker`.
+    fn runs_pods(&self, node: &str) -> Result<bool> {
+        let text = fs::read_to_string(self.directory.join("cluster.toml")).context("could not read cluster.toml")?;
+        let own = text.split("[[nodes]]").find(|own| own.contains(&format!("name = \"{node}\"")));
+        Ok(own.is_some_and(|own| own.contains("\"worker\"")))
+    }
+
     /// Boots a machine for each node; returns when all have their addresses and have booted.
     pub(super) fn machines(&self, context: &ScenarioContext) -> Result<Vec<Machine>> {
         let mut machines = Vec::new();
         for (name, address) in &self.masters {
-            machines.push(boot(context, name, address)?);
+            machines.push(if self.runs_pods(name)? {
+                boot_with_pods(context, name, address)?
+            } else {
+                boot(context, name, address)?
+            });
         }
         for machine in &machines {
             machine.wait_until(
@@ -171,11 +204,20 @@ impl Cluster {
     }
 }
 
+/// A machine that is on and has its address, and on which pods can run.
+pub(super) fn boot_with_pods(context: &ScenarioContext, name: &str, address: &str) -> Result<Machine> {
+    has_address(Machine::with_pods(context, name, address)?)
+}
+
 /// A machine that is on and has its address.
 pub(super) fn boot(context: &ScenarioContext, name: &str, address: &str) -> Result<Machine> {
-    let mut machine = Machine::new(context, name, address)?;
+    has_address(Machine::new(context, name, address)?)
+}
+
+fn has_address(mut machine: Machine) -> Result<Machine> {
     machine.boot()?;
-    machine.wait_until("its address", 20, &format!("ip address show host0 | grep -q 'inet {address}/'"))?;
+    let script = format!("ip address show host0 | grep -q 'inet {}/'", machine.address);
+    machine.wait_until("its address", 20, &script)?;
     Ok(machine)
 }
 
@@ -208,6 +250,7 @@ pub(super) enum Etcd {
 /// The text of `cluster.toml`.
 fn cluster_toml(masters: &[(&str, &str)], endpoint: &str, etcd: Etcd) -> String {
     let roles = |name: &str| match etcd {
+        Etcd::Stacked if name.starts_with("worker") => "\"worker\"",
         Etcd::Stacked => "\"etcd\", \"master\"",
         Etcd::Separate if name.starts_with("etcd") => "\"etcd\"",
         Etcd::Separate | Etcd::External => "\"master\"",
@@ -229,90 +272,3 @@ fn cluster_toml(masters: &[(&str, &str)], endpoint: &str, etcd: Etcd) -> String 
 
 /// The etcdctl command on a machine with the role `etcd`, with the member's own certificate.
 pub(super) const ETCDCTL: &str = "ETCDCTL_API=3 etcdctl --endpoints=https://127.0.0.1:2379 --cacert=/var/lib/kube-etcd/ca.pem --cert=/var/lib/kube-etcd/etcd.pem --key=/var/lib/kube-etcd/etcd-key.pem";
-
-/// The first file of a directory whose name is the wanted one.
-fn find_file(directory: &Path, is_wanted: impl Fn(&str) -> bool) -> Result<Option<PathBuf>> {
-    let entries = fs::read_dir(directory).with_context(|| format!("could not list `{}`", directory.display()))?;
-    let mut paths = entries.flatten().map(|entry| entry.path());
-    Ok(paths.find(|path| path.file_name().is_some_and(|file| is_wanted(&file.to_string_lossy()))))
-}
-
-impl Bundle {
-    /// Copies the administrator's certificate and key to `directory`; returns their paths.
-    pub(super) fn admin_certificate(&self, directory: &Path) -> Result<(String, String)> {
-        // They are in every admin.kubeconfig too; from pki/ they need no decoding.
-        let pki = self.out.with_file_name("pki");
-        let copy = |name: &str| -> Result<String> {
-            let to = directory.join(name);
-            fs::copy(pki.join(name), &to).with_context(|| format!("could not copy `{name}`"))?;
-            Ok(to.display().to_string())
-        };
-        Ok((copy("admin.pem")?, copy("admin-key.pem")?))
-    }
-
-    /// Requests a client certificate with the bootstrap token, as the kubelet of a new worker does; returns the subject of
-    /// the certificate that the cluster approves and issues by itself.
-    pub(super) fn kubelet_certificate(&self, machine: &Machine, node: &str) -> Result<String> {
-        machine.copy_in(&self.out.join("operator/bootstrap-kubeconfig"), "root")?;
-        let key = self.out.with_file_name("kubelet-key.pem").display().to_string();
-        let subject = format!("/O=system:nodes/CN=system:node:{node}");
-        let new_key = ["-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", &key];
-        let request = stdout_of("openssl", &[&["req"][..], &new_key, &["-subj", &subject]].concat())?;
-        let object = format!(
-            "apiVersion: certificates.k8s.io/v1beta1\nkind: CertificateSigningRequest\nmetadata:\n  name: {node}\nspec:\n  \
-             request: {}\n  usages: [digital signature, key encipherment, client auth]\n",
-            STANDARD.encode(request)
-        );
-        machine.write("root/csr.yaml", &object)?;
-        machine.sh("kubectl --kubeconfig=/root/bootstrap-kubeconfig create -f /root/csr.yaml")?;
-        let mut certificate = String::new();
-        wait("a kubelet's certificate", 30, || {
-            certificate = self.kubectl(machine, &format!("get csr {node} -o jsonpath={{.status.certificate}}"))?.stdout;
-            Ok(!certificate.is_empty())
-        })?;
-        let path = self.out.with_file_name("kubelet.pem");
-        fs::write(&path, STANDARD.decode(certificate).context("the certificate is not base64")?)
-            .context("could not write a certificate")?;
-        stdout_of("openssl", &["x509", "-noout", "-subject", "-in", &path.display().to_string()])
-    }
-
-    /// The path of the package `name`, whatever its version.
-    pub(super) fn package(&self, name: &str) -> Result<PathBuf> {
-        let prefix = format!("{name}_");
-        let package = find_file(&self.out.join("deb"), |file| file.starts_with(&prefix))?;
-        package.with_context(|| format!("there is no package `{name}`"))
-    }
-
-    /// The path of a node's archive, whatever its version.
-    pub(super) fn archive(&self, node: &str) -> Result<PathBuf> {
-        let archive = find_file(&self.out.join("nodes").join(node), |file| file.ends_with(".tar.gz"))?;
-        archive.with_context(|| format!("there is no archive for `{node}`"))
-    }
-
-    /// Copies the packages that a machine needs, the shared ones and its own, to its directory `/root/NAME`.
-    pub(super) fn copy_packages_to(&self, machine: &Machine, name: &str) -> Result<()> {
-        let to = format!("root/{name}");
-        for package in fs::read_dir(self.out.join("deb")).context("could not list the packages")?.flatten() {
-            let file = package.file_name().to_string_lossy().into_owned();
-            if file.starts_with("kube-bundle-") || file.starts_with(&format!("roc-{}_", machine.name)) {
-                machine.copy_in(&package.path(), &to)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Runs kubectl on a machine, against the API server of that machine, as administrator.
-    pub(super) fn kubectl(&self, machine: &Machine, arguments: &str) -> Result<Outcome> {
-        machine.copy_in(&self.out.join("operator/admin.kubeconfig"), "root")?;
-        machine.try_sh(&format!(
-            "kubectl --kubeconfig=/root/admin.kubeconfig --server=https://{}:6443 {arguments}",
-            machine.address
-        ))
-    }
-
-    /// Waits until `/healthz` of a machine's API server answers `ok`.
-    pub(super) fn wait_healthy(&self, machine: &Machine) -> Result<()> {
-        wait("its API server", 60, || Ok(self.kubectl(machine, "get --raw=/healthz")?.stdout == "ok"))
-            .with_context(|| machine.name.clone())
-    }
-}

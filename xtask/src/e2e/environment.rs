@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
+use super::images;
 use super::options::Options;
 use super::roots;
 use super::shell::{run_captured, stdout_of};
@@ -18,7 +19,23 @@ pub(super) const HOST_ADDRESS: &str = "10.200.0.1/16";
 /// Components that a stand-in can take the place of.
 const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
 /// Components that are Debian's programs unless `--binaries` has others, and the packages that they are in.
-const OF_DEBIAN: [(&str, &str); 2] = [("etcd", "etcd-server"), ("etcdctl", "etcd-client")];
+const OF_DEBIAN: [(&str, &str, &str); 2] =
+    [("etcd", "etcd-server", "usr/bin/etcd"), ("etcdctl", "etcd-client", "usr/bin/etcdctl")];
+/// What nodes with pods need besides, and no stand-in can take the place of.
+const OF_NODES: [&str; 2] = ["kubelet", "kube-proxy"];
+/// Components of such nodes that are Debian's programs unless `--binaries` has others.
+const OF_DEBIAN_FOR_NODES: [(&str, &str, &str); 8] = [
+    ("containerd", "containerd", "usr/bin/containerd"),
+    ("containerd-shim-runc-v2", "containerd", "usr/bin/containerd-shim-runc-v2"),
+    ("ctr", "containerd", "usr/bin/ctr"),
+    ("runc", "runc", "usr/sbin/runc"),
+    ("cni-bridge", "containernetworking-plugins", "usr/lib/cni/bridge"),
+    ("cni-host-local", "containernetworking-plugins", "usr/lib/cni/host-local"),
+    ("cni-loopback", "containernetworking-plugins", "usr/lib/cni/loopback"),
+    ("cni-portmap", "containernetworking-plugins", "usr/lib/cni/portmap"),
+];
+/// Components of a whole cluster that stand-ins take the place of where `--binaries` lacks them.
+const REPLACEABLE: [&str; 2] = ["coredns", "crictl"];
 
 /// Where the components of a run are collected.
 fn components() -> PathBuf {
@@ -37,18 +54,32 @@ pub(super) fn collect_components(options: &Options) -> Result<()> {
     for name in COMPONENTS {
         copy(options.binaries.as_ref().map_or_else(|| stand_in.clone(), |binaries| binaries.join(name)), name)?;
     }
-    for (name, package) in OF_DEBIAN {
-        let given = options.binaries.as_ref().map(|binaries| binaries.join(name)).filter(|given| given.exists());
-        let from = given.map_or_else(|| roots::program_of(package, name), Ok)?;
+    let given = |name: &str| options.binaries.as_ref().map(|it| it.join(name)).filter(|given| given.exists());
+    let of_debian = |list: &[(&str, &str, &str)]| {
+        list.iter().try_for_each(|(name, package, path)| {
+            let from = given(name).map_or_else(|| roots::program_of(package, path), Ok)?;
+            copy(from, name).map(drop)
+        })
+    };
+    of_debian(&OF_DEBIAN)?;
+    let Some(of_nodes) = OF_NODES.iter().map(|name| Some((given(name)?, name))).collect::<Option<Vec<_>>>() else {
+        return Ok(());
+    };
+    for (from, name) in of_nodes {
         copy(from, name)?;
     }
-    Ok(())
+    of_debian(&OF_DEBIAN_FOR_NODES)?;
+    for name in REPLACEABLE {
+        copy(given(name).unwrap_or_else(|| stand_in.clone()), name)?;
+    }
+    images::write(&to, &roots::program_of("busybox-static", "bin/busybox")?)
 }
 
 /// Lives as long as the run.
 pub(super) struct Environment {
     root: PathBuf,
     cloud_root: PathBuf,
+    pod_root: PathBuf,
     binaries: PathBuf,
     real: bool,
     previous: Option<PathBuf>,
@@ -60,6 +91,8 @@ pub(super) struct Environment {
 pub(super) struct ScenarioContext {
     /// The Debian root of containers. Machines write to an overlay above it.
     pub(super) root: PathBuf,
+    /// The Debian root with what pods need.
+    pub(super) pod_root: PathBuf,
     /// The Debian root with a kernel and cloud-init.
     pub(super) cloud_root: PathBuf,
     /// The directory of the components: Kubernetes or stand-ins, and etcd.
@@ -93,6 +126,7 @@ impl Environment {
         Ok(Self {
             root: roots::root_path(&options.suite),
             cloud_root: roots::cloud_root_path(&options.suite),
+            pod_root: roots::pod_root_path(&options.suite),
             binaries,
             real: options.binaries.is_some(),
             previous: options.previous.clone(),
@@ -116,6 +150,7 @@ impl Environment {
         Ok(ScenarioContext {
             root: self.root.clone(),
             cloud_root: self.cloud_root.clone(),
+            pod_root: self.pod_root.clone(),
             binaries: self.binaries.clone(),
             real: self.real,
             previous: self.previous.clone(),
@@ -126,6 +161,14 @@ impl Environment {
 }
 
 impl ScenarioContext {
+    /// Why no pod can run in this run, if so.
+    pub(super) fn lacks_pods(&self) -> Option<&'static str> {
+        if self.binaries.join("kubelet").exists() {
+            return None;
+        }
+        Some("--binaries DIR, with a kubelet and a kube-proxy of Kubernetes v1.16.0, runs it")
+    }
+
     /// The last lines of each machine's journal. They are printed because a CI service may keep nothing but the output.
     pub(super) fn journal_tail(&self) -> String {
         let machines = fs::read_dir(&self.work).into_iter().flatten().flatten();

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::cluster::{Bundle, Cluster};
+use super::bundle::Bundle;
+use super::cluster::Cluster;
 use super::environment::ScenarioContext;
 use super::machine::Machine;
 

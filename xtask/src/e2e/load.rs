@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::cluster::{Bundle, ETCDCTL};
+use super::bundle::Bundle;
+use super::cluster::ETCDCTL;
 use super::environment::ScenarioContext;
 use super::machine::Machine;
 

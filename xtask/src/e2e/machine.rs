@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::environment::{BRIDGE, ScenarioContext};
 use super::files::{self, Listing};
+use super::pods;
 use super::shell::{Outcome, stdout_of};
 
 /// A machine, running or powered off.
@@ -17,6 +18,8 @@ pub(super) struct Machine {
     pub(super) name: String,
     pub(super) address: String,
     directory: PathBuf,
+    /// Whether pods can run on it; see [`pods`].
+    runs_pods: bool,
     running: Option<Running>,
 }
 
@@ -32,13 +35,26 @@ impl Machine {
         Self::with_root(&context.root, context, name, address)
     }
 
+    /// A machine on which pods can run, not booted yet.
+    pub(super) fn with_pods(context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
+        Self::with_root(&context.pod_root, context, name, address)?.for_pods()
+    }
+
+    /// The same machine, not booted yet, with what pods need of it.
+    pub(super) fn for_pods(mut self) -> Result<Self> {
+        self.runs_pods = true;
+        pods::prepare(&self)?;
+        Ok(self)
+    }
+
     /// A machine on another root.
     pub(super) fn with_root(root: &Path, context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
         let directory = context.work.join(name);
         for part in ["changes", "overlay", "root"] {
             fs::create_dir_all(directory.join(part)).context("could not make a machine's directory")?;
         }
-        let machine = Self { name: name.to_owned(), address: address.to_owned(), directory, running: None };
+        let machine =
+            Self { name: name.to_owned(), address: address.to_owned(), directory, runs_pods: false, running: None };
         let options = format!(
             "lowerdir={},upperdir={},workdir={}",
             root.display(),
@@ -99,11 +115,17 @@ impl Machine {
         let console = File::options().create(true).append(true).open(self.directory.join("console"));
         let console = console.context("could not open the console")?;
         let errors = console.try_clone().context("could not open the console")?;
-        let mut nspawn = Command::new("systemd-nspawn");
+        let mut nspawn = Command::new(if self.runs_pods { "sh" } else { "systemd-nspawn" });
+        if self.runs_pods {
+            nspawn.args(["-c", pods::IN_OWN_CGROUPS, &self.name]);
+        }
         nspawn.args(["--quiet", "--register=no", "--keep-unit", "--boot", "--link-journal=no", "--resolv-conf=off"]);
         nspawn.args(["--timezone=off", "--console=read-only"]).arg(format!("--network-bridge={BRIDGE}"));
         nspawn.arg(format!("--machine={}", self.name)).arg(format!("--hostname={}", self.name));
         nspawn.arg(format!("--directory={}", self.path("").display()));
+        if self.runs_pods {
+            nspawn.args(pods::arguments(&self.directory));
+        }
         let nspawn = nspawn.stdin(Stdio::null()).stdout(console).stderr(errors).spawn();
         nspawn.context("could not run systemd-nspawn")
     }
@@ -127,9 +149,10 @@ impl Machine {
 
     /// Gives it a new, empty disk and boots it.
     pub(super) fn wipe(self, context: &ScenarioContext) -> Result<Self> {
-        let (name, address) = (self.name.clone(), self.address.clone());
+        let (name, address, runs_pods) = (self.name.clone(), self.address.clone(), self.runs_pods);
         self.discard()?;
-        let mut machine = Self::new(context, &name, &address)?;
+        let make = if runs_pods { Self::with_pods } else { Self::new };
+        let mut machine = make(context, &name, &address)?;
         machine.boot()?;
         Ok(machine)
     }
@@ -203,10 +226,15 @@ impl Drop for Machine {
     fn drop(&mut self) {
         // Kept for whoever looks for the reason of a failure.
         if self.running.is_some() {
-            let journal = self.try_sh("journalctl --no-pager --unit='kube-*' --unit=etcd | tail -n 400");
+            let journal = self.try_sh(
+                "journalctl --no-pager --unit='kube*' --unit=etcd --unit=containerd --unit=coredns | tail -n 400",
+            );
             let _ = fs::write(self.directory.join("journal"), journal.map(|said| said.text).unwrap_or_default());
         }
         let _ = self.power_off();
+        if self.runs_pods {
+            pods::remove_cgroups(&self.name);
+        }
         let _ = stdout_of("umount", &["--lazy", &self.path("").display().to_string()]);
         let _ = fs::remove_dir_all(self.directory.join("changes"));
     }

@@ -31,9 +31,12 @@ const CLOUD_TOOLS: &[(&str, &str)] = &[
 /// The packages of a container, besides the essential ones.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,libnss-myhostname";
 
+/// What a machine needs besides, so that pods run on it.
+const POD_PACKAGES: &str = "conntrack,iptables,kmod,curl,iputils-ping";
+
 /// The packages of a machine that boots with cloud-init: a kernel too, and the tools for both kinds of initramfs.
 const CLOUD_PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,iproute2,procps,kmod,e2fsprogs,libnss-myhostname,\
-                              cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd";
+                              cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd,conntrack,iptables,curl";
 
 /// networkd gives the machine its address.
 const SETTINGS: &str = "chroot \"$1\" systemctl enable systemd-networkd";
@@ -70,6 +73,11 @@ pub(super) fn root_path(suite: &str) -> PathBuf {
     directory().join("roots").join(suite)
 }
 
+/// The root directory of containers that run pods.
+pub(super) fn pod_root_path(suite: &str) -> PathBuf {
+    directory().join("roots").join(format!("pods-{suite}"))
+}
+
 /// The root directory of machines that boot with cloud-init.
 pub(super) fn cloud_root_path(suite: &str) -> PathBuf {
     directory().join("roots").join(format!("cloud-{suite}"))
@@ -79,15 +87,19 @@ pub(super) fn build_root(suite: &str) -> Result<()> {
     debootstrap(&root_path(suite), suite, PACKAGES, SETTINGS, &[])
 }
 
+pub(super) fn build_pod_root(suite: &str) -> Result<()> {
+    debootstrap(&pod_root_path(suite), suite, &format!("{PACKAGES},{POD_PACKAGES}"), SETTINGS, &[])
+}
+
 pub(super) fn build_cloud_root(suite: &str) -> Result<()> {
     let without_manuals = "--dpkgopt=path-exclude=/usr/share/man/*";
     debootstrap(&cloud_root_path(suite), suite, CLOUD_PACKAGES, CLOUD_SETTINGS, &[without_manuals])
 }
 
-/// The path of a program from a Debian package, which is fetched and unpacked, not installed.
+/// The path of a program, which lies at `program` in a Debian package; the package is fetched and unpacked, not installed.
 pub(super) fn program_of(package: &str, program: &str) -> Result<PathBuf> {
     let unpacked = directory().join("debian").join(package);
-    let path = unpacked.join("usr/bin").join(program);
+    let path = unpacked.join(program);
     if !path.exists() {
         fs::create_dir_all(&unpacked).context("could not make the directory of a package")?;
         let script = format!(

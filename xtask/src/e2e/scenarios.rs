@@ -12,6 +12,8 @@ mod live;
 mod tarball;
 mod upgrade;
 mod vms;
+mod whole;
+mod whole_ha;
 
 use anyhow::Result;
 
@@ -26,11 +28,19 @@ pub(super) struct Scenario {
     pub(super) run: fn(&ScenarioContext) -> Result<()>,
 }
 
+impl Scenario {
+    /// Whether pods run on its machines, which need a root of their own.
+    pub(super) fn runs_pods(&self) -> bool {
+        [WHOLE_CLUSTER, "whole-cluster-ha", "single-node", "worker-refusals", "cis"].contains(&self.name)
+    }
+}
+
 /// The prefix of the scenarios whose machines boot with cloud-init: these need tools and a root of their own.
 pub(super) const CLOUD_PREFIX: &str = "boot-";
 
-/// Some machines of this scenario boot with cloud-init as well.
+/// Some machines of these scenarios boot with cloud-init as well.
 pub(super) const ETCD_STACKED: &str = "etcd-stacked";
+pub(super) const WHOLE_CLUSTER: &str = "whole-cluster";
 
 /// The scenario that needs `--previous`.
 pub(super) const UPGRADE_FROM_RELEASE: &str = "upgrade-from-release";
@@ -136,6 +146,26 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: UPGRADE_FROM_RELEASE,
         about: "a bundle of an earlier kube-bundle, then one of this one with the same pki/: by archive, by packages",
         run: upgrade::from_release,
+    },
+    Scenario {
+        name: "single-node",
+        about: "one machine with all roles from one archive: a pod, a service, a name; removed, nothing is left",
+        run: whole::single_node,
+    },
+    Scenario {
+        name: WHOLE_CLUSTER,
+        about: "three masters and two workers, in each of three ways: pods, services, names, logs, exec, without any network",
+        run: whole::cluster,
+    },
+    Scenario {
+        name: "whole-cluster-ha",
+        about: "each master silent, then off; a worker without power; its images wiped: nodes stay, services answer",
+        run: whole_ha::high_availability,
+    },
+    Scenario {
+        name: "worker-refusals",
+        about: "cgroup version 2, swap, a missing command, another host name: refused at once, nothing changed",
+        run: whole::refusals,
     },
     Scenario {
         name: "boot-directory",

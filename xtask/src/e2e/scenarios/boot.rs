@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::cloud_init;
-use crate::e2e::cluster::{Bundle, Cluster, MASTERS};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::{Cluster, MASTERS};
 use crate::e2e::environment::{HOST_ADDRESS, ScenarioContext};
 use crate::e2e::machine::Machine;
 use crate::e2e::report_ok;
@@ -27,12 +28,14 @@ pub(super) fn machine(context: &ScenarioContext, bundle: &Bundle, name: &str) ->
     Ok(machine)
 }
 
-/// The same for one of several nodes, with its seed.
+/// The same for one of several nodes, with its seed of packages.
 pub(super) fn machine_of(context: &ScenarioContext, bundle: &Bundle, node: &str, address: &str) -> Result<Machine> {
     let machine = Machine::with_root(&context.cloud_root, context, node, address)?;
     let seed = machine.path(SEED);
     fs::create_dir_all(&seed).context("could not make the seed's directory")?;
-    let packages = format!("cp nodes/{node}/nocloud/* deb/kube-bundle-*.deb deb/roc-{node}_*.deb {}", seed.display());
+    let images = if node.starts_with("worker") { "deb/roc-images_*.deb" } else { "" };
+    let packages =
+        format!("cp nodes/{node}/nocloud/* deb/kube-bundle-*.deb {images} deb/roc-{node}_*.deb {}", seed.display());
     stdout_of("sh", &["-c", &format!("cd {} && {packages}", bundle.out.display())])?;
     Ok(machine)
 }

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::tarball::unpack;
 use crate::e2e::cluster::Cluster;
 use crate::e2e::environment::ScenarioContext;
-use crate::e2e::machine::Machine;
+use crate::e2e::machine::{Machine, wait};
 use crate::e2e::units::wait_units_active;
 use crate::e2e::{STAND_INS, report_ok, report_skipped};
 
@@ -153,6 +153,21 @@ fn ensure_ca_of_its_own(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
+fn check_files(machine: &Machine, files: &[(&str, &str, u32)], failed: &mut Vec<String>) -> Result<()> {
+    for (items, files, most) in files {
+        for line in machine.sh(&format!("stat -c '%a %U:%G %n' {files}"))?.lines() {
+            let mode = line.split(' ').next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+            let passes = mode.is_some_and(|mode| mode & !most == 0)
+                && line.contains(if is_etcds(files) { " etcd:etcd " } else { " root:root " });
+            report_ok(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
+            if !passes {
+                failed.push((*items).to_owned());
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn check(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     let bundle = cluster.build("one", &[])?;
@@ -169,20 +184,10 @@ pub(super) fn check(context: &ScenarioContext) -> Result<()> {
     for item in FLAGS {
         check_flag(&running, item, &mut failed);
     }
-    for (items, files, most) in FILES {
-        for line in machine.sh(&format!("stat -c '%a %U:%G %n' {files}"))?.lines() {
-            let mode = line.split(' ').next().and_then(|mode| u32::from_str_radix(mode, 8).ok());
-            let passes = mode.is_some_and(|mode| mode & !most == 0)
-                && line.contains(if is_etcds(files) { " etcd:etcd " } else { " root:root " });
-            report_ok(&format!("{items:14} {} {line}", if passes { "pass" } else { "FAIL" }));
-            if !passes {
-                failed.push((*items).to_owned());
-            }
-        }
-    }
+    check_files(&machine, FILES, &mut failed)?;
     ensure!(failed.is_empty(), "items that fail: {}", failed.join("; "));
     ensure_ca_of_its_own(&machine)?;
-    report_ok("1.1.9, 1.1.10  waived: the network's files come with workers");
+    report_ok("1.1.9, 1.1.10  waived: this machine has no files of the pod network");
     report_ok("1.1.13, 1.1.14 waived: admin.conf is not installed on a master");
     let value = running[API].get(POD_SECURITY_POLICY.2).map(String::as_str);
     ensure!(!meets(value, &POD_SECURITY_POLICY.3), "1.2.16 is no longer an option");
@@ -202,5 +207,67 @@ pub(super) fn check(context: &ScenarioContext) -> Result<()> {
     let policies = bundle.kubectl(&machine, "get podsecuritypolicies -o name")?.stdout;
     ensure!(policies.contains("/restricted") && policies.contains("/privileged"), "{policies}");
     report_ok("the policies that come with 1.2.16 are there");
+    drop(machine);
+    cluster.discard()?;
+    check_worker(context)
+}
+
+/// Files of a worker, as [`FILES`].
+const FILES_OF_WORKERS: &[(&str, &str, u32)] = &[
+    ("4.1.1, 4.1.2", "/etc/systemd/system/kubelet.service", 0o644),
+    ("4.1.3, 4.1.4", "/var/lib/kubernetes/kube-proxy.kubeconfig", 0o644),
+    ("4.1.5, 4.1.6", "/var/lib/kubernetes/kubelet.kubeconfig", 0o644),
+    ("4.1.7, 4.1.8", "/var/lib/kubernetes/ca.pem", 0o644),
+    ("4.1.9, 4.1.10", "/etc/kubernetes/config/kubelet.yaml", 0o644),
+    ("1.1.9, 1.1.10", "/etc/kubernetes/cni/*.conflist", 0o644),
+];
+
+/// Item, path in the kubelet's configuration, value. What is `null` has the value that turns it off, and is not printed.
+const KUBELET: &[(&str, &str, &str)] = &[
+    ("4.2.1", "/authentication/anonymous/enabled", "false"),
+    ("4.2.2", "/authorization/mode", "\"Webhook\""),
+    ("4.2.3", "/authentication/x509/clientCAFile", "\"/var/lib/kubernetes/ca.pem\""),
+    ("4.2.4", "/readOnlyPort", "null"),
+    ("4.2.5", "/streamingConnectionIdleTimeout", "\"4h0m0s\""),
+    ("4.2.6", "/protectKernelDefaults", "true"),
+    ("4.2.7", "/makeIPTablesUtilChains", "true"),
+    ("4.2.9", "/eventRecordQPS", "0"),
+    ("4.2.10", "/tlsCertFile", "\"/var/lib/kubernetes/kubelet.pem\""),
+    ("4.2.10", "/tlsPrivateKeyFile", "\"/var/lib/kubernetes/kubelet-key.pem\""),
+    ("4.2.11", "/rotateCertificates", "true"),
+    ("4.2.12", "/featureGates/RotateKubeletServerCertificate", "true"),
+];
+
+/// Section 4, on a machine that has all roles: what the kubelet itself says of its configuration.
+fn check_worker(context: &ScenarioContext) -> Result<()> {
+    if let Some(reason) = context.lacks_pods() {
+        report_skipped("section 4, worker nodes", reason);
+        return Ok(());
+    }
+    let cluster = Cluster::on_one_machine(context)?;
+    let bundle = cluster.build("one", &[])?;
+    let machine = cluster.machines(context)?.remove(0);
+    let there = unpack(&bundle, &machine, "one")?;
+    machine.sh(&format!("{there}/install.sh"))?;
+    let mut failed = Vec::new();
+    check_files(&machine, FILES_OF_WORKERS, &mut failed)?;
+    let path = "get --raw /api/v1/nodes/master-1/proxy/configz";
+    wait("the kubelet's configuration", 60, || Ok(bundle.kubectl(&machine, path)?.success()))?;
+    let said = bundle.kubectl(&machine, path)?.stdout;
+    let config: serde_json::Value = serde_json::from_str(&said).context("the configuration is not JSON")?;
+    for (item, pointer, wanted) in KUBELET {
+        let value = config["kubeletconfig"].pointer(pointer).map_or("null".to_owned(), ToString::to_string);
+        let passes = value == *wanted;
+        report_ok(&format!("{item:14} {} kubelet {pointer} {value}", if passes { "pass" } else { "FAIL" }));
+        if !passes {
+            failed.push((*item).to_owned());
+        }
+    }
+    let overridden = flags(&machine, "kubelet")?.contains_key("hostname-override");
+    report_ok(&format!(
+        "4.2.8          {} kubelet has no --hostname-override",
+        if overridden { "FAIL" } else { "pass" }
+    ));
+    ensure!(failed.is_empty() && !overridden, "items that fail: {}", failed.join("; "));
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use anyhow::{Result, ensure};
 
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL, on_all};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::{Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::machine::Machine;

@@ -4,7 +4,8 @@ use anyhow::{Context, Result, ensure};
 
 use super::deb::{DPKG, INSTALLED_PACKAGES, PURGE, one_master};
 use super::tarball::while_listening;
-use crate::e2e::cluster::{Bundle, Cluster};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::Cluster;
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::{Listing, ensure_same_files};
 use crate::e2e::machine::Machine;

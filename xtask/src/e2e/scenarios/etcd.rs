@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 
 use super::boot;
 use super::tarball::unpack;
-use crate::e2e::cluster::{self, Bundle, Cluster, ETCDCTL, on_all};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::{self, Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::machine::Machine;
 use crate::e2e::report_ok;
@@ -15,7 +16,7 @@ use crate::e2e::units::wait_units_active;
 
 /// How a machine gets its bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Archive,
     Packages,
     FirstBoot,

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::tarball::unpack;
-use crate::e2e::cluster::{Bundle, Cluster, ETCDCTL, on_all};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::{Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::machine::{Machine, wait};
 use crate::e2e::shell::{run_captured, stdout_of};

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use super::tarball::unpack;
-use crate::e2e::cluster::{Bundle, Cluster};
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::Cluster;
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::external_etcd::{self, ETCDCTL};
 use crate::e2e::files::{Compare, Listing, differences, ensure_same_files};
