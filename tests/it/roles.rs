@@ -161,8 +161,17 @@ fn another_role_installs_and_goes_with_its_archive() {
     let calls = machine.calls();
     assert!(calls.iter().any(|call| call.contains("enable") && call.contains("hello.service")), "{calls:?}");
     assert!(calls.iter().any(|call| call.starts_with("start") && call.contains("hello.service")), "{calls:?}");
+    // A bundle that lacks the role, and the end of all: both times the unit's own command is run while its file is there.
+    machine.carry("two", |workspace| {
+        workspace.edit("cluster.toml", "roles = [\"master\", \"hello\"]", "roles = [\"master\"]");
+    });
+    let cleaned_up = || machine.path("run/hello-was-cleaned-up").exists();
+    machine.run("/two/install.sh --wait 30").success();
+    assert!(cleaned_up() && !machine.path("etc/hello").exists());
+    machine.run("rmdir /run/hello-was-cleaned-up && /one/install.sh --wait 30").success();
+    assert!(!cleaned_up());
     machine.run("/one/install.sh --uninstall").success();
-    assert!(!machine.path("etc/hello").exists() && !machine.path("etc/systemd/system/hello.service").exists());
+    assert!(cleaned_up() && !machine.path("etc/hello").exists() && !machine.path("etc/systemd/system/hello.service").exists());
 }
 
 #[test]
@@ -175,6 +184,8 @@ fn another_role_installs_and_goes_with_its_package() {
     });
     machine.run("dpkg -i /greeting/*.deb").success();
     assert!(machine.text("etc/hello/hello.conf").contains("cluster = small\n"));
-    machine.run("dpkg -r small-only && dpkg -P small-only").success();
+    machine.run("dpkg -r small-only").success();
+    assert!(machine.path("run/hello-was-cleaned-up").exists());
+    machine.run("dpkg -P small-only").success();
     assert!(!machine.path("etc/hello").exists());
 }

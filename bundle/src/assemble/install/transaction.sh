@@ -183,6 +183,7 @@ commit() {
     say "Stopping $unit, which this bundle no longer has"
     systemctl --quiet disable --now "$unit" || warn "$unit could not be stopped"
   done
+  for unit in $dropped; do clean_up "$unit"; done
   set_directory_rights
   [ -z "$changed$obsolete" ] || rm -rf "$state/previous"
   for target in $changed; do
