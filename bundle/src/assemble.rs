@@ -92,7 +92,7 @@ fn blobs_of(source: &Source, blobs: &Blobs) -> Vec<Blob> {
     match source {
         Source::Component(name) => blobs.get(name).cloned().into_iter().collect(),
         Source::Images(references) => {
-            let images = references.iter().filter_map(|reference| blobs.image(&reference.name.to_string()));
+            let images = references.iter().filter_map(|reference| blobs.image(reference));
             images.flat_map(|image| std::iter::once(&image.manifest).chain(&image.content)).cloned().collect()
         }
         _ => Vec::new(),

@@ -26,6 +26,7 @@ use crate::plan::Download;
 use crate::plan::downloads::{Content, Member};
 use crate::progress::{Progress, Task, bytes};
 use crate::recipe::component::Kind;
+use crate::spec::ImageReference;
 use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
@@ -47,7 +48,7 @@ pub struct Sources {
     pub policy: Policy,
 }
 
-/// Verified components by name, and verified images by theirs.
+/// Verified components by name, and verified images by name and digest.
 #[derive(Debug, Default)]
 pub struct Blobs(BTreeMap<String, Blob>, BTreeMap<String, Image>);
 
@@ -57,9 +58,9 @@ impl Blobs {
         self.0.get(component)
     }
 
-    /// The image of this complete name.
-    pub fn image(&self, name: &str) -> Option<&Image> {
-        self.1.get(name)
+    /// The image of this name and digest.
+    pub fn image(&self, reference: &ImageReference) -> Option<&Image> {
+        self.1.get(&reference.to_string())
     }
 
     fn extend(&mut self, more: Self) {

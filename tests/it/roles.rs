@@ -171,7 +171,11 @@ fn another_role_installs_and_goes_with_its_archive() {
     machine.run("rmdir /run/hello-was-cleaned-up && /one/install.sh --wait 30").success();
     assert!(!cleaned_up());
     machine.run("/one/install.sh --uninstall").success();
-    assert!(cleaned_up() && !machine.path("etc/hello").exists() && !machine.path("etc/systemd/system/hello.service").exists());
+    assert!(
+        cleaned_up()
+            && !machine.path("etc/hello").exists()
+            && !machine.path("etc/systemd/system/hello.service").exists()
+    );
 }
 
 #[test]

@@ -45,6 +45,8 @@ fn ranges_that_overlap_or_lie_elsewhere_are_refused() {
     workspace.run(&["plan"]).exits(2).says(&["the range `10.11.0.0/24` is outside `pod_cidr`"]);
     workspace.edit("cluster.toml", "10.11.0.0/24", "10.10.9.7/24");
     workspace.run(&["plan"]).exits(2).says(&["the range `10.10.9.7/24` has host bits set", "write `10.10.9.0/24`"]);
+    workspace.edit("cluster.toml", "10.10.9.7/24", "10.10.9.6/31");
+    workspace.run(&["plan"]).exits(2).says(&["the range `10.10.9.6/31` is too small"]);
     workspace.edit("cluster.toml", "[pki]", "[network]\nplugin = \"none\"\n[pki]");
     workspace.run(&["plan"]).exits(2).says(&["this node gets no range of the pod network"]);
 }
@@ -60,7 +62,13 @@ fn what_pods_need_is_checked_before_anything_is_built() {
     with("[dns]\naddress = \"10.33.0.10\"").exits(2).says(&["`10.33.0.10` can't be the address of DNS"]);
     with("[dns]\naddress = \"10.32.0.1\"").exits(2).says(&["`10.32.0.1` can't be the address of DNS"]);
     with("[dns]\nupstream = [\"127.0.0.53\"]").exits(2).says(&["`127.0.0.53` would ask itself"]);
+    with("[dns]\naddress = \"10.32.255.255\"").exits(2).says(&["`10.32.255.255` can't be the address of DNS"]);
+    with("[dns]\nupstream = [\"10.32.0.10\"]").exits(2).says(&["`10.32.0.10` would ask itself"]);
     with("[dns]\nupstream = [\"192.0.2.53\"]").success();
+    let other = Sha256::of(b"other");
+    with(&format!("[images]\nextra = [\"k8s.gcr.io/pause:3.1@sha256:{other}\"]"))
+        .exits(2)
+        .says(&["the image `k8s.gcr.io/pause:3.1` has two digests"]);
     with("[network]\nplugin = \"calico\"").exits(2).says(&["expected `routes` or `none`"]);
     let image = format!("registry.example/a:1@sha256:{}", Sha256::of(b"x"));
     with(&format!("[images]\nextra = [\"{image}\", \"{image}\"]")).exits(2).says(&["is named twice"]);
@@ -199,4 +207,28 @@ fn every_example_is_a_cluster_that_builds() {
         count += 1;
     }
     assert!(count >= 4, "the examples are gone");
+}
+
+/// kubectl refuses a file in which a name is there twice.
+#[test]
+fn a_node_may_have_the_name_of_its_cluster() {
+    let workspace = Workspace::worker();
+    workspace.edit("cluster.toml", "name = \"only\"", "name = \"small\"");
+    workspace.build().success();
+    let text = workspace.text("out/small/operator/admin.kubeconfig");
+    assert_eq!((text.matches("name: small\n").count(), text.matches("name: default\n").count()), (1, 1), "{text}");
+}
+
+#[test]
+fn a_fat_package_takes_the_place_of_the_images_too() {
+    if !has("dpkg-deb") {
+        return;
+    }
+    let workspace = Workspace::worker();
+    workspace.build_packages(&["--deb-layout", "fat"]).success();
+    let package = workspace.package("out/small", "small-only").display().to_string();
+    for field in ["Conflicts", "Replaces"] {
+        let said = tool("dpkg-deb", &["--field", &package, field]);
+        assert!(said.trim().split(", ").any(|name| name == "small-images"), "{field}: {said}");
+    }
 }

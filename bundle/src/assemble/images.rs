@@ -30,7 +30,7 @@ pub(super) fn layout(
     let (mut manifests, mut blobs) = (Vec::new(), BTreeMap::new());
     for reference in images {
         let name = reference.name.to_string();
-        let image = from.blobs.image(&name);
+        let image = from.blobs.image(reference);
         let image = image.ok_or_else(|| missing(file.path.as_str(), format!("the image `{name}`")))?;
         // Pods may ask for the name, or for the digest that is pinned.
         let by_digest = format!("{}@sha256:{}", reference.name.without_tag(), reference.digest);

@@ -58,6 +58,7 @@ struct Descriptor {
 struct Platform {
     os: String,
     architecture: String,
+    variant: Option<String>,
 }
 
 /// The part of a configuration that is checked.
@@ -132,7 +133,7 @@ fn resolve(download: &Download, content: &ImageContent, fetcher: &Fetcher<'_>) -
     let members = members(&files[1..], &content.members, fetcher).map_err(|fault| failed(download, fault))?;
     let media_type = manifest.media_type.unwrap_or_else(|| "application/vnd.oci.image.manifest.v1+json".to_owned());
     let image = Image { media_type, manifest: manifest_blob, content: files };
-    Ok(Blobs(members, BTreeMap::from([(content.name.to_string(), image)])))
+    Ok(Blobs(members, BTreeMap::from([(format!("{}@{}", content.name, download.pin), image)])))
 }
 
 /// One file of an image, as a download of its own.
@@ -161,6 +162,9 @@ fn read(blob: &Blob) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let opened = blob.open().and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes));
     opened.map_err(|why| format!("could not read `{}`: {why}", blob.path().display()))?;
+    if bytes.len() as u64 == blob.size() && Sha256::of(&bytes) != blob.sha256() {
+        return Err(blob.damaged().to_string());
+    }
     if bytes.len() as u64 > LONGEST {
         return Err(format!("more than {} MB instead of a manifest or configuration", LONGEST >> 20));
     }
@@ -180,7 +184,15 @@ fn parse(blob: &Blob) -> Result<Manifest, String> {
 /// The manifest for our platform in a list.
 fn for_platform(platforms: &[Descriptor]) -> Result<&Descriptor, String> {
     let is_ours = |platform: &Platform| platform.os == OS && platform.architecture == ARCHITECTURE;
-    let found = platforms.iter().find(|descriptor| descriptor.platform.as_ref().is_some_and(is_ours));
+    if let [only] = platforms
+        && only.platform.is_none()
+    {
+        // Its configuration says what it is for.
+        return Ok(only);
+    }
+    let ours = platforms.iter().filter(|descriptor| descriptor.platform.as_ref().is_some_and(is_ours));
+    // A variant of a platform is for newer processors.
+    let found = ours.min_by_key(|descriptor| descriptor.platform.as_ref().and_then(|it| it.variant.clone()));
     found.ok_or_else(|| {
         let has = platforms.iter().filter_map(|descriptor| descriptor.platform.as_ref());
         let has: Vec<_> = has.map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect();
@@ -218,7 +230,12 @@ fn members(layers: &[Blob], wanted: &[Member], fetcher: &Fetcher<'_>) -> Result<
         return Ok(found);
     }
     for layer in layers {
-        let file = layer.open().map_err(|source| disk(layer, source))?;
+        let open = || layer.open().map_err(|source| disk(layer, source));
+        let (sha256, _) = Sha256::of_reader(open()?).map_err(|source| disk(layer, source))?;
+        if sha256 != layer.sha256() {
+            return Err(disk(layer, layer.damaged()));
+        }
+        let file = open()?;
         let extracted = extract::members(MultiGzDecoder::new(file), wanted, fetcher.store);
         let extracted = extracted.map_err(|why| why.downcast().unwrap_or_else(|why| Fault::Wrong(why.to_string())))?;
         for (path, (file, sha256)) in extracted {

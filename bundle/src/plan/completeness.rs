@@ -20,6 +20,15 @@ pub(super) fn missing(nodes: &[NodePlan]) -> Vec<String> {
         files().filter_map(|file| file.path.as_str().rsplit_once("/cni/")).map(|it| it.1).collect();
     let mut faults = BTreeSet::new();
     for file in files() {
+        let Source::Images(images) = &file.source else { continue };
+        for pair in images.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+            faults.insert(format!(
+                "the image `{}` has two digests: {} and {}",
+                pair[0].name, pair[0].digest, pair[1].digest
+            ));
+        }
+    }
+    for file in files() {
         let Source::Text(text) = &file.source else { continue };
         for image in named_images(text).filter(|image| !carried.contains(&completed(image))) {
             faults.insert(format!("`/{}` names the image `{image}`, which is not in the bundle", file.path));
@@ -42,8 +51,16 @@ fn names(image: &ImageReference) -> [String; 2] {
     [image.name.to_string(), format!("{}@sha256:{}", image.name.without_tag(), image.digest)]
 }
 
+/// As containerd completes it. Behind a digest, the tag means nothing.
 fn completed(image: &str) -> String {
-    image.parse::<ImageName>().map_or_else(|_| image.to_owned(), |name| name.to_string())
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    let last = name.rsplit('/').next().unwrap_or(name);
+    let with_tag = if digest.is_some() && !last.contains(':') { format!("{name}:any") } else { name.to_owned() };
+    match (with_tag.parse::<ImageName>(), digest) {
+        (Ok(name), Some(digest)) => format!("{}@{digest}", name.without_tag()),
+        (Ok(name), None) => name.to_string(),
+        (Err(_), _) => image.to_owned(),
+    }
 }
 
 /// Images in manifests (`image: NAME`), in the configuration of containerd and on the command line of the kubelet.
@@ -68,5 +85,7 @@ mod tests {
         let text = "containers:\n- image: \"a.b/c:1\"\n  image: d:2\nExecStart=/x --pod-infra-container-image=e.f/g:3 \\\nsandbox_image = \"h.i/j:4\"\n";
         assert_eq!(named_images(text).collect::<Vec<_>>(), ["a.b/c:1", "d:2", "e.f/g:3", "h.i/j:4"]);
         assert_eq!(completed("d:2"), "docker.io/library/d:2");
+        assert_eq!(completed("d@sha256:0"), "docker.io/library/d@sha256:0");
+        assert_eq!(completed("a.b:5000/d:1@sha256:0"), "a.b:5000/d@sha256:0");
     }
 }

@@ -204,6 +204,8 @@ impl Planner<'_> {
         let described: &Kubeconfig =
             self.templates.recipe.kubeconfig(name).ok_or_else(|| vec![format!("there is no kubeconfig `{name}`")])?;
         let spec = self.templates.spec;
+        // kubectl refuses a file in which a name is there twice.
+        let is_free = |name: &str| name != spec.name.as_str() && name != described.context;
         Ok(KubeconfigPlan {
             cluster: spec.name.to_string(),
             server: match described.server {
@@ -213,7 +215,10 @@ impl Planner<'_> {
             user: described.user.clone(),
             context: described.context.clone(),
             masters: if described.masters {
-                spec.masters().map(|node| (node.name.clone(), format!("https://{}:{API_PORT}", node.address))).collect()
+                spec.masters()
+                    .filter(|node| is_free(node.name.as_str()))
+                    .map(|node| (node.name.clone(), format!("https://{}:{API_PORT}", node.address)))
+                    .collect()
             } else {
                 Vec::new()
             },

@@ -17,7 +17,7 @@ use crate::package::{Architecture, Line, Malformed, Package, PackageManager, Pac
 use crate::recipe::Recipe;
 use crate::recipe::install::RequiredCommand;
 use crate::spec::names::NodeName;
-use crate::spec::{ClusterSpec, Compression, DebLayout, Node};
+use crate::spec::{ClusterSpec, Compression, DebLayout, Node, Service};
 
 /// What the name of every package of components begins with.
 const PREFIX: &str = "kube-bundle-";
@@ -226,6 +226,9 @@ impl<'a> Packager<'a> {
         let exactly = |it: &&Package| Relation { package: it.name.clone(), exactly: Some(it.version.clone()) };
         let (architecture, depends, conflicts, what) = if fat {
             let names = needed.iter().map(|it| Relation::any(it.name.clone()));
+            // The images are in it as well.
+            let images = node.provides.contains(&Service::Pods).then(|| images_package(self.spec)).transpose()?;
+            let names = names.chain(images.map(Relation::any));
             let conflicts = names.chain(needed.iter().flat_map(|it| it.conflicts.clone())).collect();
             (Architecture::Amd64, Vec::new(), conflicts, "The programs are in it.")
         } else {

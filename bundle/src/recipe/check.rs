@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::component::Kind;
-use super::layout::{Credential, External, FileRule, FileSource, Leaf, Scope};
+use super::layout::{Condition, Credential, External, FileRule, FileSource, Leaf, Scope};
 use super::{Component, Recipe, Service, template};
 
 /// Every contradiction, one sentence each.
@@ -120,6 +120,9 @@ fn certificates(recipe: &Recipe, faults: &mut Vec<String>) {
         if !layout.authorities.contains_key(&leaf.issuer) {
             faults.push(format!("certificate `{id}` is issued by `{}`, which is not an authority", leaf.issuer));
         }
+    }
+    for (id, _) in recipe.certificates().filter(|(_, leaf)| leaf.when == Some(Condition::NoApiServer)) {
+        faults.push(format!("certificate `{id}` can't depend on a machine: `no-api-server` is for files"));
     }
     for (id, leaf) in &layout.certificates {
         if leaf.per == Scope::Node {

@@ -75,6 +75,8 @@ pub enum Requirement {
     KernelModules,
     /// iptables is not of a version that repeats rules without end (1.8.1 and 1.8.2).
     Iptables,
+    /// No other containerd, such as Docker's, has the socket and the directories of ours.
+    OnlyRuntime,
     /// The C library is new enough for the published containerd and kubelet.
     Glibc,
 }
@@ -88,6 +90,7 @@ impl fmt::Display for Requirement {
             Self::MachineId => "machine_id",
             Self::KernelModules => "kernel_modules",
             Self::Iptables => "iptables",
+            Self::OnlyRuntime => "only_runtime",
             Self::Glibc => "glibc",
         })
     }
@@ -212,6 +215,18 @@ fn of_file(rule: &FileRule) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_requirement_has_a_check() {
+        let checks = include_str!("../scripts/machine.sh");
+        let all =
+            ["cgroup-v1", "no-swap", "host-name", "machine-id", "kernel-modules", "iptables", "only-runtime", "glibc"];
+        for name in all {
+            let requirement: Requirement = serde_json::from_value(name.into()).expect("a requirement");
+            assert!(checks.contains(&format!("\nrequire_{requirement}() {{")), "{name}");
+        }
+        assert_eq!(checks.matches("\nrequire_").count(), all.len());
+    }
 
     #[test]
     fn no_word_of_a_recipe_means_anything_to_a_shell() {

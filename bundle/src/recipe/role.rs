@@ -42,6 +42,7 @@ pub struct Role {
 
 /// A part of `[install]` that depends on the cluster or on the machine's other roles.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Optional {
     /// When it holds.
     pub when: Condition,

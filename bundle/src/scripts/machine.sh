@@ -1,5 +1,5 @@
 # What roles ask of a machine beside commands, users and ports. The setting is the caller's to make: preflight, a list of
-# the checks below, without their prefix.
+# the checks below, without their prefix. Needs unit_keys.sh.
 
 check_preflight() {
   for requirement in $preflight; do "require_$requirement"; done
@@ -12,7 +12,7 @@ require_cgroup_v1() {
     is_mounted_controller "$controller" || missing="$missing $controller"
   done
   [ -z "$missing" ] || fault "the kubelet of v1.16 needs cgroup version 1, and these controllers are not mounted:$missing" \
-    "add systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 to the kernel's command line and reboot; systemd 258 and later can't do it"
+    "add systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1 to the kernel's command line, for systemd 256 and 257 SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1 as well, and reboot; systemd 258 and later can't do it"
 }
 
 is_mounted_controller() {
@@ -35,7 +35,12 @@ require_no_swap() {
 # The kubelet registers the node by it, and its certificates name the node.
 require_host_name() {
   name=$(cat /proc/sys/kernel/hostname)
-  [ "$name" = "$node" ] || fault "this machine is called $name, and the bundle is for $node" "hostnamectl set-hostname $node"
+  [ "$name" != "$node" ] || return 0
+  if $start; then
+    temporary_fault "this machine is called $name, and the bundle is for $node" "hostnamectl set-hostname $node"
+  else
+    warn "this machine is called $name, and not $node yet"
+  fi
 }
 
 require_machine_id() {
@@ -78,6 +83,14 @@ require_iptables() {
   case $(iptables --version 2>/dev/null || true) in
   *" v1.8.1 "* | *" v1.8.2 "*) fault "iptables of this version repeats rules without end: $(iptables --version)" "install 1.8.3 or later, or 1.6" ;;
   esac
+}
+
+# Ours would take over what another one runs, and remove it at the end.
+require_only_runtime() {
+  # That of the bundle says how it is removed.
+  [ -z "$(unit_key X-Cleanup containerd.service)" ] || return 0
+  [ ! -S /run/containerd/containerd.sock ] ||
+    fault "another containerd runs on this machine, perhaps Docker's" "remove it (apt-get purge containerd docker.io, or containerd.io): a worker's containerd is the bundle's"
 }
 
 require_glibc() {

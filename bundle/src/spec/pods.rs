@@ -108,9 +108,11 @@ impl FromStr for ImageName {
     fn from_str(text: &str) -> Result<Self, String> {
         let (registry, rest) = match text.split_once('/') {
             Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest.to_owned()),
-            Some(_) => (DEFAULT_REGISTRY, text.to_owned()),
-            None => (DEFAULT_REGISTRY, format!("library/{text}")),
+            _ => (DEFAULT_REGISTRY, text.to_owned()),
         };
+        // What containerd does, so that pods find what was imported.
+        let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
+        let rest = if registry == DEFAULT_REGISTRY && !rest.contains('/') { format!("library/{rest}") } else { rest };
         let (repository, tag) =
             rest.rsplit_once(':').ok_or("expected a tag, such as `registry/name:1.0`: `latest` is not assumed")?;
         let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
@@ -160,6 +162,8 @@ mod tests {
     fn names_are_completed_as_containerd_completes_them() {
         let name = |text: &str| text.parse::<ImageName>().map(|name| name.to_string());
         assert_eq!(name("busybox:1").as_deref(), Ok("docker.io/library/busybox:1"));
+        assert_eq!(name("docker.io/busybox:1").as_deref(), Ok("docker.io/library/busybox:1"));
+        assert_eq!(name("index.docker.io/a/b:1").as_deref(), Ok("docker.io/a/b:1"));
         assert_eq!(name("coredns/coredns:1.6.2").as_deref(), Ok("docker.io/coredns/coredns:1.6.2"));
         assert_eq!(name("k8s.gcr.io/pause:3.1").as_deref(), Ok("k8s.gcr.io/pause:3.1"));
         assert_eq!(name("localhost:5000/a/b:c").as_deref(), Ok("localhost:5000/a/b:c"));

@@ -18,9 +18,6 @@ pub(crate) fn serve(corefile: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|why| format!("open {path}: {why}"))?;
     let kubeconfig = Kubeconfig::parse(&text)?;
     let socket = UdpSocket::bind((address, 53)).map_err(|why| format!("listen on {address}:53: {why}"))?;
-    // The installer looks for a TCP port.
-    let _listener =
-        std::net::TcpListener::bind((address, 53)).map_err(|why| format!("listen on {address}:53: {why}"))?;
     let mut buffer = [0; 512];
     loop {
         let (length, from) = socket.recv_from(&mut buffer).map_err(|why| why.to_string())?;

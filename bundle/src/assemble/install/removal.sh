@@ -119,10 +119,25 @@ is_data() {
   return 1
 }
 
+# has_mounts_below DIRECTORY: what is mounted there may be anybody's, on another machine even.
+has_mounts_below() {
+  below=$(readlink -f "$1" || true)
+  while read -r _ target _; do
+    case $target in "$below"/*) return 0 ;; esac
+  done </proc/mounts
+  return 1
+}
+
 remove_directories() {
   for directory in $state_directories; do
-    # A mount point stays.
-    is_data "$directory" || rm -rf "/${directory:?}" || warn "/$directory could not be removed"
+    if is_data "$directory"; then
+      continue
+    elif has_mounts_below "/$directory"; then
+      warn "something is mounted below /$directory, so it stays: unmount it, then remove the directory"
+    else
+      # A mount point itself stays.
+      rm -rf "/${directory:?}" || warn "/$directory could not be removed"
+    fi
   done
   for directory in $logs; do
     if [ "$action" = purge ]; then

@@ -58,7 +58,9 @@ pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultLis
     // IPv6 is an error already (`everything_is_ipv4`), and its default node prefix is another one.
     let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
     let capacity = network::node_capacity(*cidr.get_ref());
-    let nodes = read.nodes.len() as u64;
+    // Without nodes that run pods, any of them may get a kubelet later.
+    let workers = read.workers().filter(|node| node.pod_cidr.is_none()).count();
+    let nodes = if read.workers().next().is_some() { workers } else { read.nodes.len() } as u64;
     if capacity < nodes.max(1) {
         faults.add(
             Diagnostic::error(

@@ -63,6 +63,12 @@ pub(super) fn each_node_has_a_range_of_its_own(read: &Read, faults: &FaultList) 
                 .help(format!("write `{}`", range.trunc())),
             );
         }
+        if network::host_bits(range) < 2 {
+            faults.add(
+                Diagnostic::error(span.clone(), format!("the range `{range}` is too small"), "no address for a pod")
+                    .help("use a /30 or wider; a /24 is common"),
+            );
+        }
         if let Some((other, first)) = taken.iter().find(|(other, _)| network::overlap(*other, range)) {
             let message = format!("two nodes would give their pods the same addresses: `{other}` and `{range}`");
             faults.add(Diagnostic::error(span, message, "this node").and(first.span.clone(), "and this one").help(
@@ -103,7 +109,8 @@ pub(super) fn dns_is_a_service(read: &Read, faults: &FaultList) {
         }
         return;
     };
-    let is_inside = network.contains(address.get_ref()) && *address.get_ref() != network.network();
+    let ends = [network.network(), network.broadcast()];
+    let is_inside = network.contains(address.get_ref()) && !ends.contains(address.get_ref());
     if !is_inside || network::first_service_ip(network) == Some(*address.get_ref()) {
         faults.add(
             Diagnostic::error(
@@ -122,7 +129,8 @@ pub(super) fn upstream_servers_are_elsewhere(read: &Read, faults: &FaultList) {
     let own: Vec<IpAddr> = read.masters().filter_map(|node| node.address.as_ref()).map(|it| *it.get_ref()).collect();
     for server in read.pods.dns_upstream.iter().flatten() {
         let address = server.get_ref();
-        if address.is_loopback() || own.contains(address) {
+        let is_of_cluster = read.networks().any(|(_, network)| network.get_ref().contains(address));
+        if address.is_loopback() || address.is_unspecified() || own.contains(address) || is_of_cluster {
             faults.add(
                 Diagnostic::error(server.span(), format!("`{address}` would ask itself"), "a server of this cluster")
                     .help("name the site's DNS servers; or leave `upstream` out, and only names of the cluster exist"),
