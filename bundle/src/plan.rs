@@ -246,7 +246,7 @@ fn node_plan(node: &Node, spec: &ClusterSpec, recipe: &Recipe, files: Vec<FilePl
     NodePlan { name: node.name.clone(), address: node.address, roles, install, files }
 }
 
-/// What the roles of a machine ask of installers.
+/// Units, ports, directories and requirements of all roles of a machine.
 fn install_of(node: &Node, spec: &ClusterSpec, recipe: &Recipe) -> Install {
     let mut install = Install::default();
     for (_, role) in recipe.roles.iter().filter(|(name, _)| node.roles.contains(name)) {

@@ -1,4 +1,4 @@
-//! Everything that a text of a bundle names has to be in the bundle: where there is no network, nothing else can bring it.
+//! Images and network plugins that texts of a bundle name must be in the bundle: machines have no network to get them from.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub(super) fn missing(nodes: &[NodePlan]) -> Vec<String> {
         }
         if file.path.as_str().ends_with(".conflist") {
             for plugin in quoted_values(text, "\"type\": \"").filter(|plugin| !programs.contains(*plugin)) {
-                // `host-local` assigns addresses, and is a program as well.
+                // Plugins that assign addresses, such as `host-local`, are programs as well.
                 faults.insert(format!(
                     "`/{}` names the network plugin `{plugin}`, which is not in the bundle",
                     file.path

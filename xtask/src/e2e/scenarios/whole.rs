@@ -109,7 +109,7 @@ fn runs_kubelet(machine: &Machine) -> bool {
     machine.path("etc/kubernetes/config/kubelet.yaml").exists()
 }
 
-/// What pods, hosts and people of a cluster can do.
+/// Reaches pods from pods, from nodes and from outside the cluster.
 fn check_cluster(running: &Running<'_>, machines: &[Machine], replicas: usize) -> Result<()> {
     let pods = running.start_app(replicas)?;
     let (first, other) = (&pods[0].0, &pods[replicas - 1].1);
