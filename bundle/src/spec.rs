@@ -121,7 +121,6 @@ pub struct Node {
     /// Roles of the recipe.
     pub roles: BTreeSet<RoleName>,
     /// The services of its roles.
-    #[serde(skip)]
     pub provides: BTreeSet<Service>,
     /// The addresses of its pods. `None`: it has no pods, or another network plugin decides.
     pub pod_cidr: Option<IpNet>,

@@ -18,7 +18,7 @@ pub(crate) struct Workspace {
 pub(crate) const COMPONENTS: [&str; 4] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"];
 
 /// What a node with pods has besides, each with more keys.
-const WORKER_COMPONENTS: [(&str, &str); 12] = [
+const WORKER_COMPONENTS: [(&str, &str); 13] = [
     ("cni-bridge", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/bridge\"\n"),
     ("cni-host-local", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/host-local\"\n"),
     ("cni-loopback", "package = \"cni-plugins\"\npath = \"{{ lib }}/cni/loopback\"\n"),
@@ -26,6 +26,7 @@ const WORKER_COMPONENTS: [(&str, &str); 12] = [
     ("containerd", CONTAINERD),
     ("containerd-shim-runc-v2", CONTAINERD),
     ("coredns", ""),
+    ("flanneld", ""),
     ("crictl", ""),
     ("ctr", CONTAINERD),
     ("kube-proxy", ""),

@@ -69,7 +69,7 @@ fn what_pods_need_is_checked_before_anything_is_built() {
     with(&format!("[images]\nextra = [\"k8s.gcr.io/pause:3.1@sha256:{other}\"]"))
         .exits(2)
         .says(&["the image `k8s.gcr.io/pause:3.1` has two digests"]);
-    with("[network]\nplugin = \"calico\"").exits(2).says(&["expected `routes` or `none`"]);
+    with("[network]\nplugin = \"calico\"").exits(2).says(&["expected `routes`, `flannel` or `none`"]);
     let image = format!("registry.example/a:1@sha256:{}", Sha256::of(b"x"));
     with(&format!("[images]\nextra = [\"{image}\", \"{image}\"]")).exits(2).says(&["is named twice"]);
     workspace.edit("cluster.toml", "\"worker\"", "\"etcd\"");
@@ -116,6 +116,24 @@ fn a_machine_with_an_api_server_needs_no_gateway_to_one() {
     let paths = |node: usize| plan["nodes"][node]["files"].to_string();
     assert!(!paths(0).contains("usr/local/bin/etcd\"") && paths(1).contains("usr/local/bin/etcd\""));
     assert!(!paths(1).contains("ca-key.pem") && !paths(1).contains("service-account"), "a worker holds a master's key");
+}
+
+#[test]
+fn flannel_learns_ranges_from_the_api_server_and_masters_learn_routes() {
+    let workspace = Workspace::worker();
+    workspace.edit("cluster.toml", "[pki]", "[network]\nplugin = \"flannel\"\n[pki]");
+    workspace.edit("cluster.toml", "\"master\", \"worker\"", "\"master\"");
+    add_worker(&workspace, "later", "192.0.2.7");
+    let with_pods = plan(&workspace);
+    let units = with_pods["nodes"][1]["install"]["units"].to_string();
+    assert!(units.contains("\"flanneld.service\"") && units.contains("\"kube-routes.timer\""), "{units}");
+    let of_worker = text(&with_pods, 1, "kube-routes");
+    assert!(of_worker.contains("route 10.32.0.0/16 dev") && !of_worker.contains("kubectl"), "{of_worker}");
+    let of_master = text(&with_pods, 0, "kube-routes");
+    assert!(of_master.contains("kubectl") && !of_master.contains("route 10."), "{of_master}");
+    assert!(text(&with_pods, 0, "kube-controller-manager.service").contains("--allocate-node-cidrs=true"));
+    workspace.edit("cluster.toml", "192.0.2.7\"", "192.0.2.7\"\npod_cidr = \"10.10.200.0/25\"");
+    workspace.run(&["plan"]).exits(2).says(&["this node gets no range of the pod network"]);
 }
 
 #[test]

@@ -45,6 +45,8 @@ pub(super) fn holds(when: Option<Condition>, spec: &ClusterSpec, holder: Holder<
         None => true,
         Some(Condition::PodSecurityPolicy) => spec.pod_security_policy,
         Some(Condition::Pods) => spec.workers().next().is_some(),
+        Some(Condition::PodNetwork) => spec.network_plugin != NetworkPlugin::None,
+        Some(Condition::Flannel) => spec.network_plugin == NetworkPlugin::Flannel,
         Some(Condition::Routes) => spec.network_plugin == NetworkPlugin::Routes,
         Some(Condition::NoApiServer) => {
             matches!(holder, Holder::Node(node) if !node.provides.contains(&Service::ApiServer))

@@ -86,6 +86,10 @@ pub enum Condition {
     Pods,
     /// `[network] plugin = "routes"`.
     Routes,
+    /// `[network] plugin = "flannel"`.
+    Flannel,
+    /// `[network] plugin` is one that the bundle installs.
+    PodNetwork,
     /// The machine runs no API server itself.
     NoApiServer,
 }

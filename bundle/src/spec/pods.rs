@@ -14,6 +14,8 @@ use crate::hash::Sha256;
 pub enum NetworkPlugin {
     /// Each node has a route to the pods of every other one. No daemon; all nodes are in one network segment.
     Routes,
+    /// flanneld on each node wraps what pods send to pods of other nodes (VXLAN), so nodes may be in several segments.
+    Flannel,
     /// Nothing is installed: the cluster's operator brings a network plugin.
     None,
 }
@@ -24,8 +26,9 @@ impl FromStr for NetworkPlugin {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "routes" => Ok(Self::Routes),
+            "flannel" => Ok(Self::Flannel),
             "none" => Ok(Self::None),
-            _ => Err("expected `routes` or `none`".to_owned()),
+            _ => Err("expected `routes`, `flannel` or `none`".to_owned()),
         }
     }
 }

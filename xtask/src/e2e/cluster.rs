@@ -63,6 +63,11 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Names the network plugin in cluster.toml.
+    pub(super) fn use_network_plugin(&self, plugin: &str) -> Result<()> {
+        self.edit("cluster.toml", "[images]", &format!("[network]\nplugin = \"{plugin}\"\n[images]"))
+    }
+
     /// One machine with all roles.
     pub(super) fn on_one_machine(context: &ScenarioContext) -> Result<Self> {
         let cluster = Self::new(context, 1)?;

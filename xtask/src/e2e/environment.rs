@@ -34,6 +34,8 @@ const OF_DEBIAN_FOR_NODES: [(&str, &str, &str); 8] = [
     ("cni-loopback", "containernetworking-plugins", "usr/lib/cni/loopback"),
     ("cni-portmap", "containernetworking-plugins", "usr/lib/cni/portmap"),
 ];
+/// Is used if `--binaries` has it: no stand-in can take its place, and Debian does not have it.
+const ONLY_IF_GIVEN: &str = "flanneld";
 /// Components of a whole cluster that stand-ins take the place of where `--binaries` lacks them.
 const REPLACEABLE: [&str; 2] = ["coredns", "crictl"];
 
@@ -69,6 +71,9 @@ pub(super) fn collect_components(options: &Options) -> Result<()> {
         copy(from, name)?;
     }
     of_debian(&OF_DEBIAN_FOR_NODES)?;
+    if let Some(flanneld) = given(ONLY_IF_GIVEN) {
+        copy(flanneld, ONLY_IF_GIVEN)?;
+    }
     for name in REPLACEABLE {
         copy(given(name).unwrap_or_else(|| stand_in.clone()), name)?;
     }
@@ -167,6 +172,11 @@ impl ScenarioContext {
             return None;
         }
         Some("--binaries DIR, with a kubelet and a kube-proxy of Kubernetes v1.16.0, runs it")
+    }
+
+    /// Whether flannel can be shown in this run.
+    pub(super) fn has_flannel(&self) -> bool {
+        self.binaries.join(ONLY_IF_GIVEN).exists()
     }
 
     /// The last lines of each machine's journal. They are printed because a CI service may keep nothing but the output.

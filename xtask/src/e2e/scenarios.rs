@@ -13,6 +13,7 @@ mod tarball;
 mod upgrade;
 mod vms;
 mod whole;
+mod whole_grown;
 mod whole_ha;
 
 use anyhow::Result;
@@ -31,7 +32,8 @@ pub(super) struct Scenario {
 impl Scenario {
     /// Whether pods run on its machines, which need a root of their own.
     pub(super) fn runs_pods(&self) -> bool {
-        [WHOLE_CLUSTER, "whole-cluster-ha", "single-node", "worker-refusals", "cis"].contains(&self.name)
+        [WHOLE_CLUSTER, "whole-cluster-grown", "whole-cluster-ha", "single-node", "worker-refusals", "cis"]
+            .contains(&self.name)
     }
 }
 
@@ -156,6 +158,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: WHOLE_CLUSTER,
         about: "three masters and two workers, in each of three ways: pods, services, names, logs, exec, without any network",
         run: whole::cluster,
+    },
+    Scenario {
+        name: "whole-cluster-grown",
+        about: "a worker joins a cluster and leaves it: nothing else restarts, and pods stay",
+        run: whole_grown::grown,
     },
     Scenario {
         name: "whole-cluster-ha",

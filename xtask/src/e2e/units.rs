@@ -7,13 +7,13 @@ use super::machine::Machine;
 /// The units of the role master, in the order in which they start.
 pub(super) const UNITS: &str = "kube-apiserver kube-controller-manager kube-scheduler kube-bootstrap";
 
-/// systemd's invocation ID of each unit, which is another one after each start.
-pub(super) fn invocation_ids(machine: &Machine) -> Result<Vec<(String, String)>> {
+/// systemd's invocation ID of each of `units`, which is another one after each start.
+pub(super) fn invocation_ids(machine: &Machine, units: &str) -> Result<Vec<(String, String)>> {
     let invocation_id = |unit: &str| {
         let id = machine.sh(&format!("systemctl show --property=InvocationID {unit}"))?;
         Ok((unit.to_owned(), id.trim().to_owned()))
     };
-    UNITS.split(' ').map(invocation_id).collect()
+    units.split(' ').map(invocation_id).collect()
 }
 
 /// The names of the units whose invocation ID changed, with spaces between them.

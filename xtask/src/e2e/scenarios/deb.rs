@@ -143,10 +143,10 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
 
 /// Runs a command that installs packages, and fails unless it restarts the units of `expected`. Returns its output.
 fn install(machine: &Machine, command: &str, expected: &str) -> Result<String> {
-    let before = invocation_ids(machine)?;
+    let before = invocation_ids(machine, UNITS)?;
     let output = machine.sh(&format!("{command} 2>&1"))?;
     wait_units_active(machine)?;
-    let restarted = restarted(&before, &invocation_ids(machine)?);
+    let restarted = restarted(&before, &invocation_ids(machine, UNITS)?);
     ensure!(restarted == expected, "`{command}` restarted {restarted:?}, expected {expected:?}");
     Ok(output)
 }

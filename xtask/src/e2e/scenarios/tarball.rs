@@ -7,7 +7,7 @@ use crate::e2e::cluster::{Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::machine::Machine;
-use crate::e2e::units::{invocation_ids, restarted, wait_units_active};
+use crate::e2e::units::{UNITS, invocation_ids, restarted, wait_units_active};
 use crate::e2e::{STAND_INS, report_ok, report_skipped};
 
 /// Copies a machine's archive to its directory `/root/BELOW` and unpacks it there; returns the directory of install.sh.
@@ -33,9 +33,12 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
     ensure!(output.contains("Up: etcd.service kube-etcd-backup.timer kube-apiserver.service"), "{output}");
     bundle.wait_healthy(&machine)?;
     report_ok("tar -x and ./install.sh: exit 0, API server well; --dry-run changed nothing");
-    let first = invocation_ids(&machine)?;
+    let first = invocation_ids(&machine, UNITS)?;
     let output = machine.sh(&format!("{there}/install.sh"))?;
-    ensure!(output.contains("no file changed") && restarted(&first, &invocation_ids(&machine)?).is_empty(), "{output}");
+    ensure!(
+        output.contains("no file changed") && restarted(&first, &invocation_ids(&machine, UNITS)?).is_empty(),
+        "{output}"
+    );
     report_ok("again: no file changed, nothing restarted");
 
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
@@ -127,10 +130,10 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
     wait_units_active(&machine)?;
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
     let install = |directory: &str, expected: &str| -> Result<()> {
-        let before = invocation_ids(&machine)?;
+        let before = invocation_ids(&machine, UNITS)?;
         machine.sh(&format!("{directory}/install.sh"))?;
         wait_units_active(&machine)?;
-        let restarted = restarted(&before, &invocation_ids(&machine)?);
+        let restarted = restarted(&before, &invocation_ids(&machine, UNITS)?);
         ensure!(restarted == expected, "restarted: {restarted}");
         bundle.wait_healthy(&machine)
     };

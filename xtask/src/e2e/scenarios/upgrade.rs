@@ -12,7 +12,7 @@ use crate::e2e::external_etcd::{self, ETCDCTL};
 use crate::e2e::files::{Compare, Listing, differences, ensure_same_files};
 use crate::e2e::machine::Machine;
 use crate::e2e::shell::stdout_of;
-use crate::e2e::units::{invocation_ids, restarted, wait_units_active};
+use crate::e2e::units::{UNITS, invocation_ids, restarted, wait_units_active};
 use crate::e2e::{report_ok, report_skipped};
 
 /// Where a master has its keys and certificates.
@@ -99,9 +99,9 @@ fn upgrade(context: &ScenarioContext, format: Format, machine: &Machine, old: &B
     let old_files = machine.files()?;
     let failed = failed_units(machine)?;
 
-    let before = invocation_ids(machine)?;
+    let before = invocation_ids(machine, UNITS)?;
     format.install(new, machine, "new")?;
-    let restarted = restarted(&before, &invocation_ids(machine)?);
+    let restarted = restarted(&before, &invocation_ids(machine, UNITS)?);
     ensure!(restarted.contains("kube-scheduler"), "kube-scheduler did not restart, but: {restarted}");
     let failed_now = failed_units(machine)?;
     ensure!(failed_now == failed, "failed units: {failed_now:?}, before the upgrade {failed:?}");

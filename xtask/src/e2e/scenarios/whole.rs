@@ -99,13 +99,13 @@ impl Running<'_> {
     }
 
     /// Asks from inside a pod: the answer of an HTTP server.
-    fn get_from(&self, pod: &str, host: &str, port: u16) -> Result<()> {
+    pub(super) fn get_from(&self, pod: &str, host: &str, port: u16) -> Result<()> {
         let script = format!("printf \"GET / HTTP/1.0\\r\\n\\r\\n\" | nc -w 2 {host} {port}");
         self.wait_for("an answer", 30, &format!("exec {pod} -- sh -c '{script}'"), |said| said.contains("I am app-"))
     }
 }
 
-fn runs_kubelet(machine: &Machine) -> bool {
+pub(super) fn runs_kubelet(machine: &Machine) -> bool {
     machine.path("etc/kubernetes/config/kubelet.yaml").exists()
 }
 
@@ -122,13 +122,17 @@ fn check_cluster(running: &Running<'_>, machines: &[Machine], replicas: usize) -
     for machine in machines.iter().filter(|machine| runs_kubelet(machine)) {
         machine.wait_until("the service", 30, &format!("curl -sf -m 2 http://{service}/ | grep -q 'I am app-'"))?;
     }
+    // As an API server does that asks a webhook.
+    let request =
+        format!("exec 3<>/dev/tcp/{other}/8080; printf 'GET / HTTP/1.0\\r\\n\\r\\n' >&3; grep -q 'I am app-' <&3");
+    running.master.wait_until("a pod", 60, &format!("timeout 2 bash -c \"{request}\""))?;
     for machine in machines.iter().filter(|machine| runs_kubelet(machine)) {
         let url = format!("http://{}:30080/", machine.address);
         wait("a node port", 30, || {
             Ok(crate::e2e::shell::run_captured("curl", &["-sf", "-m", "2", &url])?.stdout.contains("I am app-"))
         })?;
     }
-    report_ok("the service from every node without a default route, and its node port from outside the cluster");
+    report_ok("a pod from a master; the service from every node without a default route; its node port from outside");
     check_kubectl(running, first)
 }
 
@@ -159,8 +163,9 @@ pub(super) fn install(bundle: &Bundle, machine: &Machine) -> Result<()> {
 }
 
 /// Of pods, containerd, the kubelet and kube-proxy, outside of files.
-fn ensure_nothing_is_left(machine: &Machine) -> Result<()> {
-    machine.sh("! iptables-save | grep -e KUBE- -e CNI- && ! ip link show cni0 && ! pgrep containerd-shim")?;
+pub(super) fn ensure_nothing_is_left(machine: &Machine) -> Result<()> {
+    machine.sh("! iptables-save | grep -e KUBE- -e CNI- -e 10.10.0.0/16 && ! pgrep containerd-shim")?;
+    machine.sh("! ip link show cni0 && ! ip link show flannel.1")?;
     machine
         .sh("! grep -e /var/lib/kubelet/ -e /run/containerd /proc/mounts && ! ip route show proto 116 | grep .")
         .map(drop)
@@ -211,7 +216,28 @@ pub(super) fn cluster(context: &ScenarioContext) -> Result<()> {
         }
         machines.into_iter().try_for_each(Machine::discard)?;
     }
+    if network_plugins(context).contains(&"flannel") {
+        cluster.use_network_plugin("flannel")?;
+        let bundle = cluster.build("flannel", &[])?;
+        let machines = start(context, &cluster, &bundle, Way::Archive)?;
+        let running = Running { bundle: &bundle, master: &machines[0] };
+        running.wait_ready(2, 60)?;
+        report_ok("with flannel: both workers are ready");
+        check_cluster(&running, &machines, 2)?;
+        machines[4].sh("/var/lib/kube-bundle/installed/install.sh --uninstall")?;
+        ensure_nothing_is_left(&machines[4])?;
+        report_ok("a worker uninstalled: nothing of flannel or its pods is left");
+    }
     Ok(())
+}
+
+/// The network plugins that can be shown in this run.
+pub(super) fn network_plugins(context: &ScenarioContext) -> &'static [&'static str] {
+    if context.has_flannel() {
+        return &["routes", "flannel"];
+    }
+    report_skipped("the same with flannel", "--binaries DIR, with a flanneld, runs it");
+    &["routes"]
 }
 
 /// Machines on which the bundle was installed, all at the same time.
