@@ -18,6 +18,7 @@ mod resume;
 pub mod store;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
@@ -92,7 +93,8 @@ pub fn fetch(
         };
         let unreachable: Vec<_> = missing.iter().filter(absent).map(|download| describe(download)).collect();
         if !unreachable.is_empty() {
-            return Err(Error::Offline { missing: unreachable });
+            let directories = sources.mirrors.iter().filter_map(Mirror::directory);
+            return Err(Error::Offline { missing: unreachable, searched: directories.map(Path::to_owned).collect() });
         }
     }
     blobs.extend(fetch_all(&missing, store, sources, progress)?);
@@ -157,7 +159,7 @@ fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs,
             }
             Err(fault) => fault,
         };
-        if !matches!(fault, Fault::Absent(_)) {
+        if !matches!(fault, Fault::Absent(_) | Fault::NoNetwork(_)) {
             progress.warn(&format!("{place}: {fault}"));
         }
         let is_disk = matches!(fault, Fault::Disk { .. });

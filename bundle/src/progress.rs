@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// Receives messages and progress of a stage, from any thread.
 pub trait Progress: Sync {
@@ -18,6 +18,8 @@ pub trait Progress: Sync {
 pub trait Task: Send + Sync {
     /// Sets the total in bytes, when it becomes known.
     fn expect(&self, _size: u64) {}
+    /// From here on bytes arrive, and the rate is theirs; what was counted before was there already.
+    fn begin_transfer(&self) {}
     /// Adds bytes that are done.
     fn advance(&self, _bytes: u64) {}
     /// A message that `--quiet` suppresses.
@@ -89,14 +91,23 @@ impl Progress for Bars {
     }
     fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
         let bar = self.0.add(ProgressBar::new(size.unwrap_or(0)));
-        let known =
-            "{msg:32!} [{bar:24}] {decimal_bytes:>10}/{decimal_total_bytes:10} {decimal_bytes_per_sec:>12} {eta:>4}";
-        bar.set_style(
-            ProgressStyle::with_template(known).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> "),
-        );
+        bar.set_style(style());
         bar.set_message(name.to_owned());
         Box::new(BarTask { all: self.0.clone(), bar })
     }
+}
+
+/// Fits 60 columns, and the bar itself takes what a wider terminal has.
+fn style() -> ProgressStyle {
+    let template = "{msg:19!} [{wide_bar}] {decimal_bytes:>9}/{decimal_total_bytes:9} {rate:>9} {eta:>3}";
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ").with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is for people")]
+        let rate = state.per_sec().max(0.0) as u64;
+        let (divisor, unit) = if rate < 1_000_000 { (1_000, "kB/s") } else { (1_000_000, "MB/s") };
+        // What can't be written to a terminal can't be read either.
+        let _ = write!(out, "{} {unit}", rate / divisor);
+    })
 }
 
 struct BarTask {
@@ -107,6 +118,9 @@ struct BarTask {
 impl Task for BarTask {
     fn expect(&self, size: u64) {
         self.bar.set_length(size);
+    }
+    fn begin_transfer(&self) {
+        self.bar.reset_eta();
     }
     fn advance(&self, bytes: u64) {
         self.bar.inc(bytes);

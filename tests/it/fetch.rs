@@ -336,3 +336,34 @@ fn a_proxy_of_the_environment_is_used() {
     assert_whole(&workspace);
     assert!(proxy.requests().iter().all(|request| request.path.starts_with("http://release.invalid/v1/")));
 }
+
+#[test]
+fn without_a_network_one_sentence_says_so_and_nothing_is_tried_again() {
+    let workspace = Workspace::small(3000);
+    // Names below .invalid never resolve (RFC 6761).
+    let recipe = std::fs::read_to_string(workspace.path("recipe/recipe.toml")).unwrap();
+    let urls = "urls = [\"https://one.invalid/f\", \"https://two.invalid/f\"]\n";
+    let with_urls = recipe
+        .lines()
+        .map(|line| format!("{line}\n"))
+        .map(|line| if line.starts_with("[components.") { line + urls } else { line });
+    workspace.write("recipe/recipe.toml", with_urls.collect::<String>());
+    let run = workspace.run(&["fetch"]).exits(1).says(&[
+        "there is no network: one.invalid: the name can't be resolved; two.invalid: the name can't be resolved",
+        "--from DIR|URL",
+        "HTTPS_PROXY",
+        "--offline",
+    ]);
+    assert!(!run.stderr.contains("again") && !run.stderr.contains("warning"), "{}", run.stderr);
+}
+
+#[test]
+fn offline_names_the_directories_that_were_searched_and_how_to_pin_programs() {
+    let workspace = Workspace::small(3000);
+    std::fs::create_dir(workspace.path("elsewhere")).unwrap();
+    workspace.run(&["build", "--offline", "--from", "elsewhere"]).exits(1).says(&[
+        "not in the store, nor by its name in `elsewhere`, and `--offline` forbids the network",
+        "recipe export",
+        "recipe pin",
+    ]);
+}

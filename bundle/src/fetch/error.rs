@@ -1,5 +1,6 @@
 //! Errors of fetching, with everything that was tried for each file.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::hash::{Pin, Sha256};
@@ -16,13 +17,15 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Files are missing, and the network is forbidden.
-    #[error("{} not in the store, and `--offline` forbids the network:{}", count(missing.len()), list(missing))]
+    #[error("{} not in the store{}, and `--offline` forbids the network:{}", count(missing.len()), nor_in(searched), list(missing))]
     Offline {
         /// Name, size and digest of each.
         missing: Vec<String>,
+        /// Directories that were searched for files of these names.
+        searched: Vec<PathBuf>,
     },
     /// No source had the right bytes.
-    #[error("could not fetch {}:{}", count(failed.len()), failed.iter().map(ToString::to_string).collect::<String>())]
+    #[error("could not fetch {}:{}", count(failed.len()), reasons(failed))]
     Failed {
         /// Each file with what was tried.
         failed: Vec<FailedDownload>,
@@ -49,10 +52,39 @@ fn list(lines: &[String]) -> String {
     lines.iter().map(|line| format!("\n  {line}")).collect()
 }
 
+fn nor_in(searched: &[PathBuf]) -> String {
+    searched.iter().map(|directory| format!(", nor by its name in `{}`", directory.display())).collect()
+}
+
+/// What was tried for each file; or, if the network is missing, that alone.
+fn reasons(failed: &[FailedDownload]) -> String {
+    let Some(why) = without_network(failed) else { return failed.iter().map(ToString::to_string).collect() };
+    let files = failed.iter().map(|download| format!("{} ({})", download.file, download.pin)).collect::<Vec<_>>();
+    format!(" there is no network: {why}{}", list(&files))
+}
+
+/// If nothing failed for another reason: the reason, and all hosts that it is true of.
+fn without_network(failed: &[FailedDownload]) -> Option<String> {
+    let mut hosts = BTreeMap::new();
+    for (place, fault) in failed.iter().flat_map(|download| &download.tried) {
+        let Fault::NoNetwork(why) = fault else { return None };
+        let host = place.split_once("://").map_or(place.as_str(), |(_, rest)| rest.split('/').next().unwrap_or(rest));
+        hosts.entry(host).or_insert(why.as_str());
+    }
+    let all: Vec<_> = hosts.iter().map(|(host, why)| format!("{host}: {why}")).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Offline { searched, .. } if !searched.is_empty() => Some(
+                "for programs of your own, whatever they are called: `kube-bundle recipe export`, then `recipe pin` with `--from DIR`",
+            ),
+            Self::Failed { failed } if without_network(failed).is_some() => Some(
+                "name another source with `--from DIR|URL`, or a proxy with HTTPS_PROXY; `--offline` builds from the store alone",
+            ),
             Self::Offline { .. } => Some(
                 "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",
             ),
@@ -117,6 +149,9 @@ pub enum Fault {
     /// The place does not have the file (404).
     #[error("{0}")]
     Absent(String),
+    /// The host's name is not known, or no route leads to it: trying again at once is of no use.
+    #[error("{0}")]
+    NoNetwork(String),
     /// No connection, an error status, or too slow. What arrived is kept.
     #[error("{0}")]
     Unreachable(String),

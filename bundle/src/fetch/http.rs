@@ -213,8 +213,23 @@ pub(super) enum BodyError {
 fn unanswered(why: reqwest::Error) -> TransferError {
     if why.is_redirect() {
         TransferError::Permanent(Fault::Unreachable(explain(why)))
+    } else if let Some(reason) = no_network(&why) {
+        TransferError::Permanent(Fault::NoNetwork(reason.to_owned()))
     } else {
         TransferError::Transient(explain(why), None)
+    }
+}
+
+/// Whether there is no network to speak of, or not the right one.
+fn no_network(why: &reqwest::Error) -> Option<&'static str> {
+    let text = chain(why);
+    match () {
+        () if !why.is_connect() => None,
+        () if text.contains("dns error") => Some("the name can't be resolved"),
+        () if text.contains("Network is unreachable") || text.contains("No route to host") => {
+            Some("no route leads there")
+        }
+        () => None,
     }
 }
 

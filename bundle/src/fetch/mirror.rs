@@ -30,6 +30,14 @@ impl FromStr for Mirror {
 }
 
 impl Mirror {
+    /// The directory that is searched.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            Self::Url(_) => None,
+        }
+    }
+
     /// The file in a directory, if it is there.
     pub(super) fn local(&self, download: &Download) -> Option<PathBuf> {
         match self {

@@ -82,6 +82,7 @@ impl<'a> Resumable<'a> {
         let is_same = |etag: &&String| known.url == without_password(self.url) && !etag.starts_with("W/");
         let etag = known.etag.as_ref().filter(|_| have > 0).filter(is_same);
         let Some(answer) = self.connected.request(self.url, have, etag.map(String::as_str))? else { return Ok(None) };
+        self.task.begin_transfer();
         if let Some(end) = answer.end {
             self.task.expect(end);
         }
