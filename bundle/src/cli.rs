@@ -62,6 +62,14 @@ pub enum Color {
     Never,
 }
 
+/// Shells with completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Write a commented cluster.toml to start from
@@ -115,6 +123,30 @@ pub enum Command {
     /// Clean up the store: the cache of downloads and compressed programs that all builds share
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Explain a key of cluster.toml: what it means, what it takes, its default
+    #[command(after_long_help = "Examples:\n  kube-bundle explain\n  kube-bundle explain nodes.roles")]
+    Explain {
+        /// Such as `pki` or `nodes.roles`; without it, the tables of cluster.toml
+        #[arg(default_value = "", hide_default_value = true)]
+        key: String,
+    },
+    /// Print a JSON Schema of cluster.toml, for editors that check and complete TOML
+    #[command(after_long_help = "\
+Example, with Taplo or an editor that uses it:
+  kube-bundle schema > cluster.schema.json
+  # and as the first line of cluster.toml:
+  #:schema ./cluster.schema.json")]
+    Schema,
+    /// Print what completes kube-bundle's commands and options in a shell
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle completions bash > ~/.local/share/bash-completion/completions/kube-bundle
+  kube-bundle completions zsh > ~/.zfunc/_kube-bundle   # with fpath+=(~/.zfunc) before compinit
+  kube-bundle completions fish > ~/.config/fish/completions/kube-bundle.fish")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
     /// Run the whole pipeline with stand-in programs, without network or files
     Demo {
         /// Output directory

@@ -8,6 +8,7 @@ mod init;
 mod pki;
 mod plan;
 mod recipe;
+mod reference;
 mod store;
 mod verify;
 
@@ -37,6 +38,9 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Recipe(RecipeCommand::Export { recipe, dir }) => recipe::export(&recipe, &dir, console),
         Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
         Command::Store(StoreCommand::Prune { days }) => store::prune(days, console),
+        Command::Explain { key } => reference::explain(&key),
+        Command::Schema => reference::schema(),
+        Command::Completions { shell } => reference::completions(shell),
         Command::Demo { out } => demo::demo(&out, console),
     }
 }

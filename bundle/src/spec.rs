@@ -11,6 +11,7 @@ pub mod pods;
 mod raw;
 mod read;
 pub mod roles;
+pub mod schema;
 mod seed;
 
 use std::collections::BTreeSet;

@@ -19,8 +19,14 @@ _kube__bundle() {
             kube__bundle,build)
                 cmd="kube__bundle__subcmd__build"
                 ;;
+            kube__bundle,completions)
+                cmd="kube__bundle__subcmd__completions"
+                ;;
             kube__bundle,demo)
                 cmd="kube__bundle__subcmd__demo"
+                ;;
+            kube__bundle,explain)
+                cmd="kube__bundle__subcmd__explain"
                 ;;
             kube__bundle,fetch)
                 cmd="kube__bundle__subcmd__fetch"
@@ -43,6 +49,9 @@ _kube__bundle() {
             kube__bundle,recipe)
                 cmd="kube__bundle__subcmd__recipe"
                 ;;
+            kube__bundle,schema)
+                cmd="kube__bundle__subcmd__schema"
+                ;;
             kube__bundle,store)
                 cmd="kube__bundle__subcmd__store"
                 ;;
@@ -52,8 +61,14 @@ _kube__bundle() {
             kube__bundle__subcmd__help,build)
                 cmd="kube__bundle__subcmd__help__subcmd__build"
                 ;;
+            kube__bundle__subcmd__help,completions)
+                cmd="kube__bundle__subcmd__help__subcmd__completions"
+                ;;
             kube__bundle__subcmd__help,demo)
                 cmd="kube__bundle__subcmd__help__subcmd__demo"
+                ;;
+            kube__bundle__subcmd__help,explain)
+                cmd="kube__bundle__subcmd__help__subcmd__explain"
                 ;;
             kube__bundle__subcmd__help,fetch)
                 cmd="kube__bundle__subcmd__help__subcmd__fetch"
@@ -75,6 +90,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help,recipe)
                 cmd="kube__bundle__subcmd__help__subcmd__recipe"
+                ;;
+            kube__bundle__subcmd__help,schema)
+                cmd="kube__bundle__subcmd__help__subcmd__schema"
                 ;;
             kube__bundle__subcmd__help,store)
                 cmd="kube__bundle__subcmd__help__subcmd__store"
@@ -170,7 +188,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe store demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -265,6 +283,24 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__completions)
+            opts="-q -h --json --quiet --color --help bash zsh fish"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__demo)
             opts="-o -q -h --out --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -280,6 +316,24 @@ _kube__bundle() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__explain)
+            opts="-q -h --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -342,7 +396,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify inspect pki recipe store demo help"
+            opts="init plan fetch build verify inspect pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -369,7 +423,35 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__help__subcmd__completions)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__explain)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -554,6 +636,20 @@ _kube__bundle() {
         kube__bundle__subcmd__help__subcmd__recipe__subcmd__show)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -970,6 +1066,24 @@ _kube__bundle() {
         kube__bundle__subcmd__recipe__subcmd__show)
             opts="-q -h --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__schema)
+            opts="-q -h --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

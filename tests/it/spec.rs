@@ -126,3 +126,66 @@ fn an_even_etcd_is_a_warning_and_no_more() {
 fn a_file_that_is_not_there_is_named_with_the_command_that_makes_one() {
     Workspace::new().run(&["plan"]).exits(2).says(&["could not read `cluster.toml`", "hint: `kube-bundle init`"]);
 }
+
+/// Whether a JSON Schema, as far as ours goes, allows a value.
+fn allows(schema: &serde_json::Value, value: &toml::Value) -> Result<(), String> {
+    match value {
+        toml::Value::Table(table) => {
+            for (key, value) in table {
+                let known = schema.get("properties").and_then(|keys| keys.get(key));
+                allows(known.ok_or_else(|| format!("`{key}` is not in the schema"))?, value)?;
+            }
+            let required = schema.get("required").and_then(|it| it.as_array()).into_iter().flatten();
+            let missing = required.filter_map(|it| it.as_str()).find(|key| !table.contains_key(*key));
+            missing.map_or(Ok(()), |key| Err(format!("`{key}` is missing")))
+        }
+        toml::Value::Array(values) => values.iter().try_for_each(|value| allows(&schema["items"], value)),
+        toml::Value::String(text) => match schema.get("enum").and_then(|it| it.as_array()) {
+            Some(values) if !values.iter().any(|it| it == text.as_str()) => Err(format!("`{text}` is not allowed")),
+            _ => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+#[test]
+fn the_schema_has_every_key_of_the_template_and_of_the_examples() {
+    let schema: serde_json::Value = serde_json::from_str(&Workspace::new().run(&["schema"]).success().stdout).unwrap();
+    let template = include_str!("../../bundle/src/spec/template.toml");
+    // Keys that are shown behind `#`, and tables too.
+    let is_key =
+        |line: &str| line.contains(" = ") && line.split(" = ").next().is_some_and(|key| !key.contains([' ', '`']));
+    let uncommented: String = template
+        .lines()
+        .map(|line| line.strip_prefix("# ").filter(|rest| rest.starts_with('[') || is_key(rest)).unwrap_or(line))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let all: toml::Value = toml::from_str(&uncommented).unwrap();
+    assert!(all["nodes"][2].get("network").is_some() && all["output"].get("mirror").is_some(), "{uncommented}");
+    allows(&schema, &all).unwrap();
+    for example in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap().flatten() {
+        let text = std::fs::read_to_string(example.path()).unwrap();
+        allows(&schema, &toml::from_str(&text).unwrap())
+            .unwrap_or_else(|why| panic!("{}: {why}", example.path().display()));
+    }
+}
+
+#[test]
+fn the_schema_has_no_key_that_cluster_toml_lacks() {
+    fn keys(schema: &serde_json::Value, parent: &str, all: &mut Vec<String>) {
+        let table = schema.get("items").unwrap_or(schema);
+        for (name, value) in table.get("properties").and_then(|it| it.as_object()).into_iter().flatten() {
+            let key = format!("{parent}{name}");
+            keys(value, &format!("{key}."), all);
+            all.push(key);
+        }
+    }
+    let schema: serde_json::Value = serde_json::from_str(kube_bundle::spec::schema::SCHEMA).unwrap();
+    let mut all = Vec::new();
+    keys(&schema, "", &mut all);
+    let template = include_str!("../../bundle/src/spec/template.toml");
+    for key in all {
+        let name = key.rsplit('.').next().unwrap();
+        assert!(template.contains(&format!("{name} = ")) || template.contains(&format!("{name}]")), "{key}");
+    }
+}
