@@ -2,6 +2,7 @@
 //!
 //! Text that holds a secret is built here, from structs; text that holds none came rendered with the plan.
 
+mod guide;
 mod images;
 mod installer;
 pub mod kubeconfig;
@@ -17,6 +18,7 @@ use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
 use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
+use crate::target::Mode;
 use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// The plan, and everything that its outputs are made from.
@@ -59,7 +61,8 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         OutputKind::Archive { node } => {
             let node = node_plan(plan, node).ok_or_else(|| missing(&output.path, format!("node `{node}`")))?;
             let installed = tree(node.name.as_str(), &node.files, from)?;
-            let wrapped = installer::wrap(&installed, &output.path, plan, node, from.pki.window());
+            let readme = guide::machine(plan, node, true)?;
+            let wrapped = installer::wrap(&installed, &output.path, plan, node, from.pki.window(), readme);
             ArtifactInput::Archive(wrapped.map_err(|source| conflict(&node.name, source))?)
         }
         OutputKind::Package(package) => packages::package(package, from)?,
@@ -67,6 +70,14 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
             let packages: Vec<_> = written.iter().filter_map(indexed).collect();
             let index = repository::index(&packages, plan.content.cluster.as_str(), plan.revision);
             ArtifactInput::Directory(index.map_err(|source| conflict_at(&output.path, source))?)
+        }
+        OutputKind::Checksum { of, .. } => {
+            let file = &written.get(of).ok_or_else(|| missing(&output.path, format!("`{of}`")))?.file;
+            let name = of.rsplit('/').next().unwrap_or(of);
+            ArtifactInput::File(Entry::text(Mode::PUBLIC, format!("{}  {name}\n", file.sha256())))
+        }
+        OutputKind::Guide { language, form } => {
+            ArtifactInput::File(Entry::text(Mode::PUBLIC, guide::bundle(*language, *form, from)?))
         }
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
@@ -80,7 +91,7 @@ pub fn compressed_blobs(from: Ingredients<'_>) -> Vec<(Blob, spec::Compression)>
     let packed = from.plan.outputs.iter().filter_map(|output| match &output.kind {
         OutputKind::Archive { node } => Some((&node_plan(from.plan, node)?.files, spec::Compression::Gzip)),
         OutputKind::Package(package) => Some((&package.files, package.compression)),
-        OutputKind::Operator | OutputKind::Index | OutputKind::Seed(_) => None,
+        _ => None,
     });
     let blobs = packed.flat_map(|(files, how)| {
         files.iter().flat_map(|file| blobs_of(&file.source, from.blobs)).map(move |blob| (blob, how))

@@ -60,6 +60,11 @@ impl Pki {
         self.certificates.get(id)
     }
 
+    /// What each certificate says, by ID.
+    pub(crate) fn infos(&self) -> impl Iterator<Item = (&str, &CertificateInfo)> {
+        self.certificates.iter().filter_map(|(id, credential)| Some((id.as_str(), credential.info.as_ref()?)))
+    }
+
     pub(crate) fn token(&self) -> &BootstrapToken {
         &self.token
     }

@@ -11,8 +11,9 @@ pub mod certificates;
 mod completeness;
 pub mod downloads;
 pub mod files;
+pub mod guide;
 mod packages;
-mod seeds;
+pub(crate) mod seeds;
 mod values;
 
 use std::collections::BTreeSet;
@@ -26,7 +27,7 @@ use crate::package::{Directories, PackageManager, PackageName};
 use crate::recipe::Recipe;
 use crate::recipe::install::Install;
 use crate::spec::names::{ClusterName, Endpoint, NodeName, RoleName};
-use crate::spec::{ClusterSpec, Format, Node};
+use crate::spec::{ClusterSpec, Format, Node, Service};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
@@ -81,6 +82,8 @@ pub struct NodePlan {
     pub address: IpAddr,
     /// Its roles, in the order in which their units start.
     pub roles: Vec<RoleName>,
+    /// What the rest of the cluster relies on it for.
+    pub provides: BTreeSet<Service>,
     /// Units, ports and directories that the installer looks after.
     pub install: Install,
     /// Files, sorted by path.
@@ -112,34 +115,47 @@ pub enum OutputKind {
     Package(Box<PackagePlan>),
     /// What a package manager reads to find the packages.
     Index,
+    /// The checksum of another output, for sha256sum(1) beside it.
+    Checksum {
+        /// The path of the other output.
+        of: String,
+        /// For which machine.
+        node: NodeName,
+    },
     /// What a machine's first boot reads.
     Seed(Box<SeedPlan>),
+    /// What explains the bundle to people.
+    Guide { language: guide::Language, form: guide::Form },
 }
 
 impl OutputKind {
     /// For which machine it is, unless it is for all.
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            Self::Archive { node } => Some(node),
+            Self::Archive { node } | Self::Checksum { node, .. } => Some(node),
             Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index => None,
+            Self::Operator | Self::Index | Self::Guide { .. } => None,
         }
     }
 
     /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
     pub fn format(&self) -> Option<Format> {
         match self {
-            Self::Operator => None,
-            Self::Archive { .. } => Some(Format::Tarball),
+            Self::Operator | Self::Guide { .. } => None,
+            Self::Archive { .. } | Self::Checksum { .. } => Some(Format::Tarball),
             Self::Package(_) | Self::Index => Some(Format::Deb),
             Self::Seed(seed) => Some(seed.medium.format()),
         }
     }
 
-    /// Whether it holds, or names the digests of, what was written before it.
-    fn builds_on_others(&self) -> bool {
-        matches!(self, Self::Index | Self::Seed(_))
+    /// When it is written: it may hold, or name the digests of, what an earlier stage has written.
+    fn stage(&self) -> u8 {
+        match self {
+            Self::Operator | Self::Archive { .. } | Self::Package(_) => 0,
+            Self::Checksum { .. } | Self::Index | Self::Seed(_) => 1,
+            Self::Guide { .. } => 2,
+        }
     }
 }
 
@@ -156,7 +172,7 @@ impl Plan {
 
     /// The outputs in groups that can be written one after the other: those of a group need none of the same group.
     pub fn stages(&self) -> impl Iterator<Item = &[Output]> {
-        self.outputs.chunk_by(|one, next| one.kind.builds_on_others() == next.kind.builds_on_others())
+        self.outputs.chunk_by(|one, next| one.kind.stage() == next.kind.stage())
     }
 }
 
@@ -243,7 +259,7 @@ pub fn plan<'a>(
 fn node_plan(node: &Node, spec: &ClusterSpec, recipe: &Recipe, files: Vec<FilePlan>) -> NodePlan {
     let roles = recipe.roles.iter().map(|(name, _)| name).filter(|name| node.roles.contains(name)).cloned().collect();
     let install = install_of(node, spec, recipe);
-    NodePlan { name: node.name.clone(), address: node.address, roles, install, files }
+    NodePlan { name: node.name.clone(), address: node.address, roles, provides: node.provides.clone(), install, files }
 }
 
 /// Units, ports, directories and requirements of all roles of a machine.
@@ -294,7 +310,8 @@ impl UnnumberedPlan<'_> {
         let packages = packages.into_iter();
         outputs.extend(packages.map(|package| numbered(package, &of_cluster, revision, manager)));
         let seeds = seeds::plan(spec, &outputs);
-        outputs.extend(index.into_iter().chain(seeds));
+        let checksums: Vec<_> = outputs.iter().filter_map(checksum).collect();
+        outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain(guide::outputs()));
         Plan { content, revision, outputs }
     }
 }
@@ -303,6 +320,12 @@ fn archive(content: &Content, node: &NodeName) -> Output {
     let Content { cluster, version, arch, .. } = content;
     let name = Format::archive_name(&format!("{cluster}-{node}-{version}-{arch}"));
     Output { path: format!("nodes/{node}/{name}"), kind: OutputKind::Archive { node: node.clone() } }
+}
+
+fn checksum(output: &Output) -> Option<Output> {
+    let OutputKind::Archive { node } = &output.kind else { return None };
+    let kind = OutputKind::Checksum { of: output.path.clone(), node: node.clone() };
+    Some(Output { path: format!("{}.sha256", output.path), kind })
 }
 
 /// A package of this cluster gets the number of the build, and so do relations to one; others have a number that follows

@@ -22,6 +22,7 @@ mod dpkg;
 mod etcd;
 mod fetch;
 mod given;
+mod guide;
 mod hostile;
 mod house;
 mod images;

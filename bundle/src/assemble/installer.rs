@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! roc-master-1-v1.16.0-amd64/     0700
+//!   README.txt                    what to do with all this
 //!   install.sh                    checks, then installs; POSIX sh
 //!   bundle.conf                   what install.sh needs to know, KEY=VALUE
 //!   FILES                         all that is installed: MODE SUM PATH [OWNER:GROUP]
@@ -14,6 +15,7 @@ use std::fmt::Write as _;
 
 use time::OffsetDateTime;
 
+use super::guide;
 use super::restarts::triggers;
 use crate::hash::Sha256;
 use crate::plan::{NodePlan, Plan};
@@ -31,6 +33,7 @@ pub(super) fn wrap(
     plan: &Plan,
     node: &NodePlan,
     window: (OffsetDateTime, OffsetDateTime),
+    readme: String,
 ) -> Result<Tree, Conflict> {
     let name = output.rsplit('/').next().unwrap_or(output).trim_end_matches(".tar.gz");
     let top = InstallPath::known(name);
@@ -39,6 +42,7 @@ pub(super) fn wrap(
     let mut files = vec![
         ("install.sh", Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
         ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
+        (guide::NAME, Mode::PUBLIC, readme),
     ];
     let mut sums = String::new();
     for (path, digest) in installed.files().filter_map(|(path, entry)| Some((path, entry.sha256()?))) {

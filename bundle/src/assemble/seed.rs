@@ -6,6 +6,7 @@
 use time::OffsetDateTime;
 
 use super::Error;
+use super::guide;
 use super::installer::settings;
 use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
@@ -67,6 +68,10 @@ pub(super) fn seed(
         let file = finished(written, path)?;
         let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
+    }
+    // An initramfs is for a kernel, and a file is user data alone.
+    if let Some(node) = node.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat)) {
+        files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(plan, node, false)?)));
     }
     let tree = tree(of, files).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
     let image = |kind, tree| ArtifactInput::Image { kind, label, tree };

@@ -9,6 +9,7 @@ use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::private_key::Key;
+use crate::hash::Sha256;
 use crate::recipe::layout::Usage;
 
 /// The fields we decide by, and show.
@@ -44,6 +45,11 @@ pub fn day(time: OffsetDateTime) -> String {
 }
 
 impl CertificateInfo {
+    /// SHA-256 of the DER, as `openssl x509 -fingerprint -sha256` prints it.
+    pub(crate) fn fingerprint(&self) -> Sha256 {
+        Sha256::of(&self.der)
+    }
+
     /// Reads the first certificate of a PEM text.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
         let (_, pem) =

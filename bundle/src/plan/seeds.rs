@@ -121,7 +121,8 @@ fn is_shared(output: &Output) -> bool {
     matches!(&output.kind, OutputKind::Package(package) if package.node.is_none())
 }
 
-fn payload<'o>(kind: Payload, node: &NodeName, packed: &'o [Output]) -> Vec<&'o Output> {
+/// What a machine installs, of what was packed.
+pub(crate) fn payload<'o>(kind: Payload, node: &NodeName, packed: &'o [Output]) -> Vec<&'o Output> {
     let is_own = |output: &&Output| output.kind.node() == Some(node);
     // A machine needs its own package and those that this one depends on.
     let needed = packed.iter().find_map(|output| match &output.kind {

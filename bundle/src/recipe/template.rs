@@ -12,7 +12,8 @@ use super::files::RecipeFiles;
 /// What a template said no to, with file and line.
 pub type Fault = String;
 
-fn environment(files: &RecipeFiles) -> Result<Environment<'_>, Fault> {
+/// Without templates; see the module.
+pub(crate) fn strict_environment<'e>() -> Result<Environment<'e>, Fault> {
     let mut environment = Environment::new();
     // No template of ours takes a hundredth of that; one that never ends has to be an error.
     environment.set_fuel(Some(1_000_000));
@@ -32,6 +33,11 @@ fn environment(files: &RecipeFiles) -> Result<Environment<'_>, Fault> {
         }
         minijinja::escape_formatter(out, state, value)
     });
+    Ok(environment)
+}
+
+fn environment(files: &RecipeFiles) -> Result<Environment<'_>, Fault> {
+    let mut environment = strict_environment()?;
     for (path, text) in files.iter().filter(|(path, _)| is_template(path)) {
         environment.add_template(path, text).map_err(|why| fault(path, &why))?;
     }

@@ -1,0 +1,109 @@
+//! The machines of a cluster and who dials whom, as a picture.
+
+use std::fmt::Write as _;
+
+use crate::plan::{Content, NodePlan};
+use crate::spec::Service;
+
+/// Sizes in units of the picture.
+const WIDTH: usize = 720;
+const BOX: (usize, usize) = (160, 62);
+const GAP: usize = 16;
+const MARGIN: usize = 12;
+const PER_ROW: usize = (WIDTH - 2 * MARGIN + GAP) / (BOX.0 + GAP);
+
+/// Machines that are drawn together.
+struct Band<'a> {
+    nodes: Vec<&'a NodePlan>,
+    color: &'static str,
+}
+
+/// An SVG: the endpoint, then machines with API servers, other members of etcd, and other machines, one band below the
+/// other.
+pub(super) fn picture(content: &Content) -> String {
+    let has = |node: &NodePlan, service| node.provides.contains(&service);
+    let band = |color, wanted: &dyn Fn(&NodePlan) -> bool| Band {
+        nodes: content.nodes.iter().filter(|node| wanted(node)).collect(),
+        color,
+    };
+    let bands = [
+        band("#dbeafe", &|node| has(node, Service::ApiServer)),
+        band("#fef3c7", &|node| has(node, Service::Etcd) && !has(node, Service::ApiServer)),
+        band("#dcfce7", &|node| !has(node, Service::Etcd) && !has(node, Service::ApiServer)),
+    ];
+    let mut body = String::new();
+    let mut top = MARGIN;
+    text(&mut body, WIDTH / 2, top + 14, "middle", "600", &content.endpoint.to_string());
+    top += 22;
+    for band in bands.iter().filter(|band| !band.nodes.is_empty()) {
+        arrow(&mut body, top);
+        top += 26;
+        top = draw(&mut body, band, top);
+    }
+    let height = top + MARGIN;
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         font-family=\"inherit\" font-size=\"13\">\n{body}</svg>\n"
+    )
+}
+
+/// Draws a band; returns where it ends.
+fn draw(body: &mut String, band: &Band<'_>, top: usize) -> usize {
+    let rows = band.nodes.chunks(PER_ROW);
+    let height = rows.len() * (BOX.1 + GAP) + GAP;
+    let _ = writeln!(
+        body,
+        "<rect x=\"{MARGIN}\" y=\"{top}\" width=\"{}\" height=\"{height}\" rx=\"8\" fill=\"{}\"/>",
+        WIDTH - 2 * MARGIN,
+        band.color
+    );
+    for (row, nodes) in rows.enumerate() {
+        let wide = nodes.len() * (BOX.0 + GAP) - GAP;
+        let y = top + GAP + row * (BOX.1 + GAP);
+        for (column, node) in nodes.iter().enumerate() {
+            let x = (WIDTH - wide) / 2 + column * (BOX.0 + GAP);
+            machine(body, node, x, y);
+        }
+    }
+    top + height
+}
+
+fn machine(body: &mut String, node: &NodePlan, x: usize, y: usize) {
+    let _ = writeln!(
+        body,
+        "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"5\" fill=\"#fff\" stroke=\"#57606a\"/>",
+        BOX.0, BOX.1
+    );
+    let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
+    let center = x + BOX.0 / 2;
+    // A name may have 63 characters, and about 20 fit.
+    text(body, center, y + 19, "middle", "600", &shortened(node.name.as_str()));
+    text(body, center, y + 37, "middle", "400", &node.address.to_string());
+    text(body, center, y + 54, "middle", "400", &shortened(&roles.join(", ")));
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= 21 { name.to_owned() } else { name.chars().take(20).chain(['…']).collect() }
+}
+
+fn text(body: &mut String, x: usize, y: usize, anchor: &str, weight: &str, content: &str) {
+    // Names, addresses and URLs of a cluster have no character that XML wants escaped.
+    let _ =
+        writeln!(body, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\">{content}</text>");
+}
+
+/// From one band to the next.
+fn arrow(body: &mut String, top: usize) {
+    let x = WIDTH / 2;
+    let _ = writeln!(
+        body,
+        "<path d=\"M{x} {} V{} M{} {} L{x} {} L{} {}\" fill=\"none\" stroke=\"#57606a\"/>",
+        top + 2,
+        top + 23,
+        x - 4,
+        top + 17,
+        top + 23,
+        x + 4,
+        top + 17
+    );
+}
