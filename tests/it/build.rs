@@ -163,3 +163,12 @@ fn a_recipe_in_a_directory_is_found_beside_cluster_toml_from_anywhere() {
     Run::from(command.current_dir(workspace.path("elsewhere")).output().unwrap()).success();
     assert!(workspace.path("pki/ca.pem").exists() && workspace.path("elsewhere/out/small/manifest.json").exists());
 }
+
+#[test]
+fn outputs_of_an_earlier_format_do_not_vanish_silently() {
+    let workspace = Workspace::small(3000);
+    workspace.run(&["build", "--offline", "--from", "files", "--format", "tarball,deb"]).success();
+    let again = workspace.build().success();
+    assert!(again.stderr.contains("`out/small` had `deb` before, which this build does not write"), "{}", again.stderr);
+    assert!(!workspace.build().success().stderr.contains("before"));
+}

@@ -67,13 +67,29 @@ pub(super) fn build(
         jobs,
         date: cluster.date,
     };
+    let before = Manifest::read(&out).ok();
     let manifest = crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;
     console.note(&format!(
         "Built {}; next: `kube-bundle verify {}`, then carry to each machine what is its own",
         out.display(),
         out.display()
     ));
+    if let Some(gone) = before.and_then(|before| formats_gone(&before, &manifest)) {
+        console.progress().warn(&format!(
+            "`{}` had {gone} before, which this build does not write and so removed; `--format` takes several",
+            out.display()
+        ));
+    }
     report(&out, &manifest, console)
+}
+
+/// The formats of an earlier build of the same directory that the later one lacks.
+fn formats_gone(before: &Manifest, after: &Manifest) -> Option<String> {
+    let formats = |manifest: &Manifest| -> BTreeSet<String> {
+        manifest.artifacts.values().map(|artifact| artifact.format.clone()).collect()
+    };
+    let gone: Vec<_> = formats(before).difference(&formats(after)).map(|format| format!("`{format}`")).collect();
+    (!gone.is_empty()).then(|| gone.join(" and "))
 }
 
 /// Paths of what was built, the manifest last, as it was written.

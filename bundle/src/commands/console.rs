@@ -89,8 +89,8 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Columns as wide as their widest cell, two spaces between; the last one hangs free. Cells may come from files: what a
-/// terminal would obey is written out.
+/// Columns as wide as their widest cell, two spaces between; the last one hangs free. On a terminal that is too narrow,
+/// the widest columns are cut. Cells may come from files: what a terminal would obey is written out.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header = header.iter().map(|cell| (*cell).to_owned()).collect();
     let rows = rows.iter().map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect());
@@ -102,10 +102,14 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
             *width = cell.chars().count().max(*width);
         }
     }
+    if let Some(columns) = terminal_columns() {
+        narrow(&mut widths, columns);
+    }
     let mut table = String::new();
     for line in &lines {
         let mut gap = 0;
         for (cell, width) in line.iter().zip(&widths) {
+            let cell = &cut(cell, *width);
             // Not with `format!`, which pads to 65535 characters at most; and no line ends in spaces.
             let length = cell.chars().count();
             if length > 0 {
@@ -117,4 +121,29 @@ pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         table.push('\n');
     }
     table
+}
+
+/// How wide the terminal is that results go to; `None` if they go to a file or a program.
+fn terminal_columns() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
+/// Takes from the widest columns until all fit, but leaves each enough to be told apart.
+fn narrow(widths: &mut [usize], columns: usize) {
+    const LEAST: usize = 10;
+    let gaps = 2 * widths.len().saturating_sub(1);
+    while widths.iter().sum::<usize>() + gaps > columns {
+        match widths.iter_mut().max().filter(|widest| **widest > LEAST) {
+            Some(widest) => *widest -= 1,
+            None => return,
+        }
+    }
+}
+
+fn cut(cell: &str, width: usize) -> std::borrow::Cow<'_, str> {
+    if cell.chars().count() <= width {
+        return cell.into();
+    }
+    cell.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }

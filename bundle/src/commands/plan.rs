@@ -10,7 +10,7 @@ use crate::Error;
 use crate::cli::ClusterArgs;
 use crate::pki::revision;
 use crate::plan::certificates::CertPlan;
-use crate::plan::{FilePlan, Plan, Source};
+use crate::plan::{Content, Download, FilePlan, NodePlan, Output, PkiPlan, Plan, Source};
 use crate::progress::bytes;
 
 pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
@@ -29,32 +29,111 @@ pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
 
 fn text(plan: &Plan) -> String {
     let Plan { content: plan, outputs, .. } = plan;
-    let mut text =
-        format!("Cluster {}, Kubernetes {}, recipe {}\n\nDownloads\n", plan.cluster, plan.version, plan.recipe);
-    let downloads: Vec<_> = plan
-        .downloads
-        .iter()
-        .map(|download| {
-            let size = download.size.map_or_else(|| "not published".to_owned(), |size| bytes(size).to_string());
-            let components: Vec<_> = download.members().iter().map(|member| member.component.as_str()).collect();
-            vec![download.title(), size, components.join(", "), download.pin.to_string()]
-        })
-        .collect();
-    text += &table(&["FILE", "SIZE", "COMPONENTS", "PIN"], &downloads);
+    let mut text = summary(plan, outputs) + "\nDownloads\n" + &downloads(&plan.downloads);
     text += "\nCertificates and keys\n";
-    let certificates: Vec<_> = plan.pki.certificates.iter().map(|(id, planned)| certificate(id, planned)).collect();
-    text += &table(&["ID", "SIGNED BY", "SUBJECT", "NAMES"], &certificates);
-    for node in &plan.nodes {
+    text += &table(&["ID", "SIGNED BY", "SUBJECT", "NAMES"], &certificates(&plan.pki));
+    for (nodes, files) in alike(&plan.nodes) {
+        let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+        let heading = if nodes.len() == 1 { "Node" } else { "Each of the nodes" };
         // Writing to a string can't fail.
-        let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
-        let _ = write!(text, "\nNode {} ({}): {}\n", node.name, node.address, roles.join(", "));
-        text += &files(&node.files, "/");
+        let _ = write!(text, "\n{heading} {}: {} files\n{}", names.join(", "), files.len(), table(&COLUMNS, &files));
     }
     text += "\nFor people and later workers\n";
-    text += &files(&plan.operator, "operator/");
+    text += &table(&COLUMNS, &files(&plan.operator, "operator/", ""));
     text += "\nOutputs\n";
     text += &outputs.iter().map(|output| format!("{}\n", output.path)).collect::<String>();
     text
+}
+
+const COLUMNS: [&str; 3] = ["MODE", "PATH", "FROM"];
+
+/// What somebody wants to know who reads no further.
+fn summary(plan: &Content, outputs: &[Output]) -> String {
+    let mut text = format!(
+        "Cluster {}: Kubernetes {} (recipe {}), at {}\n",
+        plan.cluster, plan.version, plan.recipe, plan.endpoint
+    );
+    let nodes: Vec<_> = plan
+        .nodes
+        .iter()
+        .map(|node| {
+            let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
+            vec![format!("  {}", node.name), node.address.to_string(), roles.join(", ")]
+        })
+        .collect();
+    text += &table(&["  NODE", "ADDRESS", "ROLES"], &nodes);
+    let of_leaves: BTreeSet<_> =
+        plan.pki.certificates.values().filter_map(|planned| lifetime(planned, false)).collect();
+    let of_authorities: BTreeSet<_> =
+        plan.pki.certificates.values().filter_map(|planned| lifetime(planned, true)).collect();
+    let _ = writeln!(
+        text,
+        "\n{} nodes, {} downloads, {} certificates and keys, {} outputs.",
+        plan.nodes.len(),
+        plan.downloads.len(),
+        plan.pki.certificates.len(),
+        outputs.len()
+    );
+    let list = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join(", ");
+    let _ = writeln!(
+        text,
+        "New certificates expire after {}, new CAs after {}; those in pki/ are kept.",
+        list(of_leaves),
+        list(of_authorities)
+    );
+    text
+}
+
+/// How long a certificate that is made here is valid.
+fn lifetime(planned: &CertPlan, of_authority: bool) -> Option<String> {
+    match planned {
+        CertPlan::Authority { lifetime, .. } if of_authority => Some(lifetime.to_string()),
+        CertPlan::Leaf { lifetime, .. } if !of_authority => Some(lifetime.to_string()),
+        _ => None,
+    }
+}
+
+fn downloads(downloads: &[Download]) -> String {
+    let row = |download: &Download| {
+        let size = download.size.map_or_else(|| "not published".to_owned(), |size| bytes(size).to_string());
+        let components: Vec<_> = download.members().iter().map(|member| member.component.as_str()).collect();
+        vec![download.title(), size, components.join(", "), download.pin.to_string()]
+    };
+    table(&["FILE", "SIZE", "COMPONENTS", "PIN"], &downloads.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A row for each certificate; those that each node has of its own share one.
+fn certificates(pki: &PkiPlan) -> Vec<Vec<String>> {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    for (id, planned) in &pki.certificates {
+        let mut row = certificate(id, planned);
+        if let Some((kind, node)) = id.split_once('/') {
+            row[0] = format!("{kind}/NODE");
+            row[2] = of_node(&row[2], node, ':');
+        }
+        match rows.last_mut().filter(|last| last[0] == row[0] && last[2] == row[2]) {
+            Some(last) => {
+                let more = row[3].split(' ').filter(|name| !last[3].split(' ').any(|known| known == *name));
+                let more: Vec<_> = more.map(str::to_owned).collect();
+                last[3] = [&[last[3].clone()][..], &more].concat().join(" ");
+            }
+            None => rows.push(row),
+        }
+    }
+    rows
+}
+
+/// Nodes with the same files, and these; what is each node's own is called NODE.
+fn alike(nodes: &[NodePlan]) -> Vec<(Vec<&NodePlan>, Vec<Vec<String>>)> {
+    let mut groups: Vec<(Vec<&NodePlan>, Vec<Vec<String>>)> = Vec::new();
+    for node in nodes {
+        let files = files(&node.files, "/", node.name.as_str());
+        match groups.iter_mut().find(|(_, known)| *known == files) {
+            Some((nodes, _)) => nodes.push(node),
+            None => groups.push((vec![node], files)),
+        }
+    }
+    groups
 }
 
 fn certificate(id: &str, planned: &CertPlan) -> Vec<String> {
@@ -70,29 +149,31 @@ fn certificate(id: &str, planned: &CertPlan) -> Vec<String> {
     vec![id.to_owned(), issuer.to_owned(), subject, names]
 }
 
-fn files(files: &[FilePlan], root: &str) -> String {
-    let rows: Vec<_> = files
-        .iter()
-        .map(|file| {
-            let source = match &file.source {
-                Source::Directory => "directory".to_owned(),
-                Source::Text(text) => format!("text, {}", bytes(text.len() as u64)),
-                Source::Link(target) => format!("link to {target}"),
-                Source::Component(name) => format!("component {name}"),
-                Source::Images(images) => {
-                    let names: Vec<_> = images.iter().map(|image| image.name.to_string()).collect();
-                    format!("images {}", names.join(", "))
-                }
-                Source::Certificate(id) => format!("certificate {id}"),
-                Source::Key(id) => format!("key {id}"),
-                Source::Kubeconfig(kubeconfig) => {
-                    format!("kubeconfig of {} for {}", kubeconfig.user, kubeconfig.server)
-                }
-                Source::BootstrapToken => "bootstrap token".to_owned(),
-                Source::EncryptionConfig => "encryption key".to_owned(),
-            };
-            vec![file.mode.to_string(), format!("{root}{}", file.path), source]
-        })
-        .collect();
-    table(&["MODE", "PATH", "FROM"], &rows)
+/// The name without the node that it ends with, behind `separator`.
+fn of_node(name: &str, node: &str, separator: char) -> String {
+    let kind = name.strip_suffix(node).filter(|kind| kind.ends_with(separator));
+    kind.map_or_else(|| name.to_owned(), |kind| format!("{kind}NODE"))
+}
+
+/// A row for each file; certificates and keys of `node` are called after no node.
+fn files(files: &[FilePlan], root: &str, node: &str) -> Vec<Vec<String>> {
+    let row = |file: &FilePlan| {
+        let source = match &file.source {
+            Source::Directory => "directory".to_owned(),
+            Source::Text(_) => "text".to_owned(),
+            Source::Link(target) => format!("link to {target}"),
+            Source::Component(name) => format!("component {name}"),
+            Source::Images(images) => {
+                let names: Vec<_> = images.iter().map(|image| image.name.to_string()).collect();
+                format!("images {}", names.join(", "))
+            }
+            Source::Certificate(name) => format!("certificate {}", of_node(name, node, '/')),
+            Source::Key(name) => format!("key {}", of_node(name, node, '/')),
+            Source::Kubeconfig(kubeconfig) => format!("kubeconfig of {} for {}", kubeconfig.user, kubeconfig.server),
+            Source::BootstrapToken => "bootstrap token".to_owned(),
+            Source::EncryptionConfig => "encryption key".to_owned(),
+        };
+        vec![file.mode.to_string(), format!("{root}{}", file.path), source]
+    };
+    files.iter().map(row).collect()
 }
