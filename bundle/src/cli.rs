@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +19,7 @@ use crate::spec::{Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayo
 #[command(
     name = "kube-bundle",
     version,
+    long_version = LONG_VERSION.as_str(),
     max_term_width = 100,
     after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or invalid cluster.toml, 3 verification failed",
     after_long_help = "\
@@ -35,6 +37,15 @@ pub struct Cli {
     #[command(subcommand)]
     pub command: Command,
 }
+
+/// What `--version` prints: a release says what it was built from, by what `cargo xtask dist` sets.
+static LONG_VERSION: LazyLock<String> = LazyLock::new(|| {
+    let version = env!("CARGO_PKG_VERSION");
+    match (option_env!("KUBE_BUNDLE_COMMIT"), option_env!("KUBE_BUNDLE_DATE")) {
+        (Some(commit), Some(date)) => format!("{version} (commit {commit}, {date})"),
+        _ => format!("{version} (built from source)"),
+    }
+});
 
 /// Options of every command.
 #[derive(Debug, Args)]

@@ -98,7 +98,7 @@ fn finish(
 }
 
 /// As `gzip -9n` does it: neither name nor time (Debian Policy 12.7).
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
+pub fn gzipped(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzBuilder::new().mtime(0).write(Vec::new(), flate2::Compression::best());
     let written = encoder.write_all(bytes).and_then(|()| encoder.finish());
     written.unwrap_or_else(|why| unreachable!("memory takes all that is written: {why}"))

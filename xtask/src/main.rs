@@ -1,7 +1,8 @@
-//! The tasks of this repository: `cargo xtask ci`, `docs`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
 
 mod bench;
 mod ci;
+mod dist;
 mod docs;
 mod e2e;
 mod fuzz;
@@ -19,6 +20,7 @@ usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a chang
        cargo xtask skips           show that tests whose tool is missing are listed here, and fail in CI
        cargo xtask docs            write man pages and completions
        cargo xtask docs --check    fail if they are not current
+       cargo xtask dist            build a static program, an archive and a package of it, in target/dist
        cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--previous PROGRAM] [--suite NAME]
                                    install on systemd machines, as root
        cargo xtask e2e --list      print the scenarios
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
     let result = match arguments[..] {
         ["ci"] => ci::run(false),
         ["ci", "--slow"] => ci::run(true),
+        ["dist"] => dist::run(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["e2e", ref rest @ ..] => e2e::run(rest),
