@@ -28,6 +28,7 @@ mod images;
 mod install;
 mod keeping;
 mod kill;
+mod mistakes;
 mod needs;
 mod packages;
 mod pieces;
