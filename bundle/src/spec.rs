@@ -5,6 +5,7 @@
 
 mod bad_value;
 mod check;
+pub mod filled;
 pub mod names;
 pub mod network;
 mod numbers;
@@ -31,7 +32,7 @@ use serde::Serialize;
 use crate::diagnostic::Faults;
 pub use bad_value::BadValue;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
-pub use numbers::Address;
+pub use numbers::{Address, Cidr};
 pub use output::{Compression, DebLayout, DebSpec, Format};
 pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
 pub use recipe_ref::RecipeRef;

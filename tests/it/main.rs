@@ -25,6 +25,7 @@ mod given;
 mod hostile;
 mod house;
 mod images;
+mod init;
 mod install;
 mod keeping;
 mod kill;

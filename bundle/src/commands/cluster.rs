@@ -97,7 +97,7 @@ impl Overrides<'_> {
 }
 
 /// The recipe whose roles are assumed where `cluster.toml` names none that can be loaded.
-fn default_recipe() -> Result<Recipe, Error> {
+pub(super) fn default_recipe() -> Result<Recipe, Error> {
     Ok(recipe::embedded::load("v1.16.0")?)
 }
 

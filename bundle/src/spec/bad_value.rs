@@ -21,6 +21,14 @@ impl BadValue {
         Self { help: Some(help.into()), ..self }
     }
 
+    /// Both in one sentence, for a message that has no place for the second.
+    pub fn sentence(&self) -> String {
+        match &self.help {
+            Some(help) => format!("{}; {help}", self.why),
+            None => self.why.clone(),
+        }
+    }
+
     /// What to write instead, where that can be guessed from the text.
     pub fn way_out(&self) -> Option<&str> {
         self.help.as_deref()

@@ -13,7 +13,7 @@ pub struct Address(pub IpAddr);
 
 /// A network with its prefix length. Bits behind the prefix may be set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cidr(pub(super) IpNet);
+pub struct Cidr(pub IpNet);
 
 impl FromStr for Address {
     type Err = BadValue;
