@@ -80,7 +80,10 @@ const EDITS: &[Edit] = &[
     ("a missing quote", "\"roc\"", "\"roc"),
     ("one quote of a list", "\"etcd\", \"master\"]\n\n[pki]", "\"etcd\", \"master]\n\n[pki]"),
     ("a bracket too few", "[cluster]", "[cluster"),
-    ("a colon for an equals sign", "name = \"roc\"", "name: \"roc\""),
+    ("a colon for one equals sign", "name = \"roc\"", "name: \"roc\""),
+    ("a colon for each equals sign", " = \"", ": \""),
+    ("quotes of a word processor", "\"roc\"", "“roc”"),
+    ("a list without its end", "\"etcd\", \"master\"]\n\n[pki]", "\"etcd\", \"master\"\n\n[pki]"),
     ("no quotes", "\"roc\"", "roc"),
     ("a name that can't be", "\"roc\"", "\"Roc_Prod\""),
     (
@@ -190,4 +193,32 @@ fn every_mistake_of_a_beginner_gets_one_error_with_its_place_and_a_way_out() {
     }
     assert!(complaints.is_empty(), "{all}\n{}", complaints.join("\n"));
     golden(|| insta::assert_snapshot!("mistakes", all));
+}
+
+/// Thousands of files that nobody writes on purpose: characters that were left out, put twice, or put elsewhere.
+#[test]
+fn however_a_file_is_damaged_it_is_a_cluster_or_has_errors_that_can_be_shown() {
+    let roles = kube_bundle::recipe::embedded::load("v1.16.0").unwrap().role_catalog();
+    let insert =
+        ["[", "]", "\"", "=", ":", "\n", "#", "{", "}", "'", "é", ",", "[nodes]\n", "\u{feff}", "\r", "name = 1\n"];
+    let mut state = 1u64;
+    let mut below = |limit: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % limit.max(1)
+    };
+    for _ in 0..3000 {
+        let mut text = RIGHT.to_owned();
+        for _ in 0..=below(3) {
+            let Some(at) = text.char_indices().map(|(at, _)| at).nth(below(text.chars().count())) else { continue };
+            match below(3) {
+                0 => drop(text.remove(at)),
+                1 => text.insert_str(at, insert[below(insert.len())]),
+                _ => text.truncate(at),
+            }
+        }
+        if let Err(faults) = kube_bundle::spec::ClusterSpec::parse("cluster.toml", &text, &roles) {
+            let said = faults.render(false);
+            assert!(said.contains("error: ") && said.contains(" --> cluster.toml:"), "{text}\n{said}");
+        }
+    }
 }

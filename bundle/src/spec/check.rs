@@ -70,7 +70,7 @@ pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec
     }
     let faults = FaultList::default();
     examples::none_is_left(table.get_ref(), &faults);
-    let mut read = read(Table::root(&table, &faults), &faults);
+    let mut read = read(Table::root(&table, &faults), text.len(), &faults);
     nodes::look_up_roles(&mut read, roles, &faults);
     for rule in RULES {
         rule(&read, &faults);

@@ -32,6 +32,8 @@ pub(super) struct Read {
     pub(super) etcd_span: Option<Range<usize>>,
     pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
     pub(super) existing_etcd: Option<ExistingEtcd>,
+    /// Where the text ends: the place of what is not there.
+    pub(super) end: usize,
     pub(super) nodes_span: Option<Range<usize>>,
     pub(super) nodes: Vec<ReadNode>,
     /// Whether `nodes` are all that the file means; an error was added if not.
@@ -101,8 +103,8 @@ pub(super) struct ReadPki {
     pub(super) existing_ca: Option<ExistingCa>,
 }
 
-/// Reads the whole document; every error is added to `faults`.
-pub(super) fn read(root: Table<'_>, faults: &FaultList) -> Read {
+/// Reads the whole document, which ends at `end`; every error is added to `faults`.
+pub(super) fn read(root: Table<'_>, end: usize, faults: &FaultList) -> Read {
     let cluster = root.require_table("cluster");
     let nodes_span = root.span_of("nodes");
     let nodes = root.tables("nodes");
@@ -119,6 +121,7 @@ pub(super) fn read(root: Table<'_>, faults: &FaultList) -> Read {
         etcd_span: root.span_of("etcd"),
         etcd: Some(Vec::new()),
         existing_etcd: None,
+        end,
         nodes_span,
         knows_nodes: nodes.is_some(),
         nodes: nodes.into_iter().flatten().map(read_node).collect(),

@@ -9,6 +9,8 @@ use toml::de::{DeTable, DeValue, Error};
 use super::raw::one_pair_of_brackets;
 use crate::diagnostic::Diagnostic;
 
+const A_LINE: &str = "a line is `key = \"value\"`, `key = [\"one\", \"another\"]` for a list, a heading such as \
+                      `[cluster]`, or a comment behind `#`";
 const ANOTHER: &str = "`kube-bundle init` writes a file with every key to start from";
 
 /// An error for a text that is in another language, or in none; TOML's parser would find a mistake in each line.
@@ -54,8 +56,9 @@ pub(super) fn errors(text: &str, document: &DeTable<'_>, errors: &[Error], repea
                 found.push(not_toml(text, &span, message));
             }
             last_line = line;
-            // Of what follows an open bracket, the parser doesn't know what it belongs to.
-            if here.contains(['[', '{']) || message.contains("array") || message.contains("table") {
+            // What follows an open bracket may belong to it; and whoever writes one key with `:` writes all like that.
+            let is_open = here.contains(['[', '{']) || message.contains("array") || message.contains("table");
+            if is_open || (here.contains(':') && !here.contains('=')) {
                 break;
             }
         } else if let Some(heading) = heading(here) {
@@ -85,29 +88,32 @@ fn not_toml(text: &str, span: &Range<usize>, message: &str) -> Diagnostic {
 
 /// What is wrong with a line, and how to write it; by the mistakes that are made most, or else as the parser says it.
 fn plain(line: &str, message: &str) -> (String, String) {
-    let message = message.trim_end_matches(", expected literal string").to_owned();
+    let said = message.trim_end_matches(", expected literal string").to_owned();
+    if said.contains("array") {
+        return (said, "commas separate the elements of a list, and `]` ends it: `[\"one\", \"another\"]`".to_owned());
+    }
     let Some((key, value)) = line.split_once('=').map(|(key, value)| (key.trim(), value.trim())) else {
-        let help = if line.trim_start().starts_with('[') {
-            "a heading is written `[name]`, on a line of its own"
+        return if line.trim_start().starts_with('[') {
+            (said, "a heading is written `[name]`, on a line of its own".to_owned())
         } else if line.contains(':') {
-            "TOML writes `key = \"value\"`, with `=`"
+            ("expected `=`, got `:`".to_owned(), "TOML writes `key = \"value\"`".to_owned())
         } else {
-            "a line is `key = \"value\"`, a heading such as `[cluster]`, or a comment behind `#`"
+            (said, A_LINE.to_owned())
         };
-        return (message, help.to_owned());
     };
+    let text = value.trim_matches(['"', '\'', '“', '”', '„', '‘', '’']);
+    let whole = format!("write `{key} = \"{text}\"`");
+    if value.starts_with(['“', '”', '„', '‘', '’']) {
+        return ("these quotes are not straight".to_owned(), whole);
+    }
     let quotes = value.matches(['"', '\'']).count();
-    let text = value.trim_matches(['"', '\'']);
-    if message.contains("expected `\"`") || message.contains("expected `'`") {
+    if said.ends_with("string, expected `\"`") || (said.starts_with("invalid basic string") && quotes % 2 == 1) {
         let is_alone = value.starts_with(['"', '\'']) && quotes == 1;
-        let whole = is_alone.then(|| format!("write `{key} = \"{text}\"`"));
-        let help = whole.unwrap_or_else(|| "each text stands between two quotes".to_owned());
+        let help = if is_alone { whole } else { "each text stands between two quotes".to_owned() };
         return ("a closing quote is missing".to_owned(), help);
     }
-    if value.starts_with(|first: char| first.is_alphanumeric() || first == '/') && quotes <= 1 {
-        return (message, format!("a text stands between quotes: `{key} = \"{text}\"`"));
-    }
-    (message, "a line is `key = \"value\"`, or `key = [\"one\", \"another\"]` for a list".to_owned())
+    let is_bare = said.contains("must be quoted") && quotes == 0;
+    (said, if is_bare { whole } else { A_LINE.to_owned() })
 }
 
 fn duplicate_heading(text: &str, line: usize, here: &str, heading: &str, repeated: &[&str]) -> Diagnostic {

@@ -105,7 +105,7 @@ fn check_unique<'r, T: Ord + Display + 'r>(
 
 pub(super) fn there_are_some(read: &Read, faults: &FaultList) {
     if read.knows_nodes && read.nodes.is_empty() {
-        let span = read.nodes_span.clone().unwrap_or(0..0);
+        let span = read.nodes_span.clone().unwrap_or(read.end..read.end);
         faults.add(Diagnostic::error(span, "there are no nodes", "expected `[[nodes]]` for each machine").help(
             "for example `[[nodes]]`, and below it `name = \"master-1\"`, `address = \"192.0.2.11\"` and \
                  `roles = [\"etcd\", \"master\"]`",
