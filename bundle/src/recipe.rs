@@ -99,9 +99,9 @@ impl Error {
         match self {
             Self::Unknown { name } => {
                 let names: Vec<_> = embedded::names().map(|name| format!("`{name}`")).collect();
-                let near = nearest(name, embedded::names()).map(|near| format!("did you mean `{near}`? "));
+                let near = nearest(name, embedded::names()).map(|near| format!(" (did you mean `{near}`?)"));
                 let (names, near) = (names.join(" and "), near.unwrap_or_default());
-                Some(format!("`kube-bundle recipe list` shows {names}; {near}a directory is written `./DIR`"))
+                Some(format!("`kube-bundle recipe list` shows {names}{near}; a directory is written `./DIR`"))
             }
             Self::Missing { .. } => {
                 Some("`kube-bundle recipe export v1.16.0 ./recipe` writes a complete one to edit".to_owned())

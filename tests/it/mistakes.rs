@@ -74,6 +74,7 @@ const EDITS: &[Edit] = &[
     ("a release that there is no recipe for", "v1.16.0", "v1.17.0"),
     ("a recipe without its v", "\"v1.16.0\"", "\"1.16.0\""),
     ("a recipe directory that is not there", "\"v1.16.0\"", "\"./recpie\""),
+    ("a recipe with roles of its own that is not there", "\"v1.16.0\"", "\"./recpie\""),
     ("a validity in words", "[pki]", "[pki]\nvalidity = \"1 year\""),
     ("a validity of nothing", "[pki]", "[pki]\ntoken_validity = \"0d\""),
     ("a key type that v1.16 does not know", "rsa-2048", "ed25519"),
@@ -170,6 +171,9 @@ fn every_mistake_of_a_beginner_gets_one_error_with_its_place_and_a_way_out() {
         // etcd elsewhere takes the role from the nodes, and adds a table.
         match to.strip_prefix("[etcd]") {
             Some(_) => (*mistake, RIGHT.replace(from, "").replace("[pki]", &format!("{to}[pki]"))),
+            None if mistake.contains("roles of its own") => {
+                (*mistake, RIGHT.replace(from, to).replace("\"master\"]\n\n[pki]", "\"monitoring\"]\n\n[pki]"))
+            }
             None => (*mistake, RIGHT.replace(from, to)),
         }
     });

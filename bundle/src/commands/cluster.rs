@@ -53,9 +53,10 @@ impl Cluster {
             (None, None) => default_recipe(),
         };
         // Errors of the file come first: one of them may be the recipe's name.
-        let roles = recipe
-            .as_ref()
-            .map_or_else(|_| Ok(default_recipe()?.role_catalog()), |it| Ok::<_, Error>(it.role_catalog()))?;
+        let roles = recipe.as_ref().map_or_else(
+            |_| Ok(default_recipe()?.role_catalog().and_others()),
+            |it| Ok::<_, Error>(it.role_catalog()),
+        )?;
         let name = args.cluster.display().to_string();
         let parsed = ClusterSpec::parse(&name, &text, &roles);
         let parsed = match (&recipe, named) {

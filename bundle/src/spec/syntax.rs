@@ -125,7 +125,11 @@ fn duplicate_heading(text: &str, line: usize, here: &str, heading: &str, repeate
         return one_pair_of_brackets(heading, place(line, here));
     }
     let error = Diagnostic::error(place(line, here), format!("the table `{heading}` is there twice"), "again here");
-    let error = error.help(format!("write all of its keys below one heading `[{heading}]`"));
+    let error = error.help(if repeated.contains(&heading) {
+        format!("each begins with `[[{heading}]]`: leave out what else is called `{heading}`")
+    } else {
+        format!("write all of its keys below one heading `[{heading}]`")
+    });
     match earlier {
         Some((earlier, text)) if earlier < line => error.and(place(earlier, text), "first used here"),
         _ => error,
