@@ -8,7 +8,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::fetch::mirror::Mirror;
-use crate::spec::{Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
+use crate::spec::filled::NodeArgument;
+use crate::spec::names::{ClusterName, Endpoint};
+use crate::spec::{BadValue, Cidr, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
 
 /// Build offline bundles that turn bare machines into a Kubernetes control plane.
 ///
@@ -83,12 +85,17 @@ pub enum Shell {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Write a commented cluster.toml to start from
-    #[command(after_long_help = "Example:\n  kube-bundle init clusters/roc.toml")]
+    /// Write a commented cluster.toml: with example addresses to replace, or with your machines
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle init clusters/roc.toml   # with examples; edit it
+  kube-bundle init --name roc --node master-1=192.0.2.11 --node worker-1=192.0.2.21:worker")]
     Init {
         /// File to write; an existing file is never overwritten
         #[arg(default_value = "cluster.toml")]
         path: PathBuf,
+        #[command(flatten)]
+        values: InitArgs,
     },
     /// Show what a build would make: machines, files, certificates, downloads
     #[command(after_long_help = "Example:\n  kube-bundle plan --json | jq '.outputs'")]
@@ -164,6 +171,32 @@ Examples:
         #[arg(short, long, value_name = "DIR", default_value = "out/demo")]
         out: PathBuf,
     },
+}
+
+/// Values in place of the examples of a new cluster.toml; they are checked like those of a file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Values in place of the examples")]
+pub struct InitArgs {
+    /// Name of the cluster; names of files begin with it [default: roc]
+    #[arg(long, value_name = "NAME", value_parser = checked::<ClusterName>)]
+    pub name: Option<ClusterName>,
+    /// URL of the API server; what is no node's address is added to `apiserver_sans` [default: the first master]
+    #[arg(long, value_name = "URL", requires = "nodes", value_parser = checked::<Endpoint>)]
+    pub endpoint: Option<Endpoint>,
+    /// A machine, with its roles (etcd, master, worker) if they are not etcd and master; repeat the option for each
+    #[arg(long = "node", value_name = "NAME=ADDRESS[:ROLE,ROLE]")]
+    pub nodes: Vec<NodeArgument>,
+    /// Addresses of pods; must not contain the address of a machine [default: 10.10.0.0/16]
+    #[arg(long, value_name = "NETWORK", value_parser = checked::<Cidr>)]
+    pub pod_cidr: Option<Cidr>,
+    /// Addresses of services; must not contain the address of a machine [default: 10.32.0.0/16]
+    #[arg(long, value_name = "NETWORK", value_parser = checked::<Cidr>)]
+    pub service_cidr: Option<Cidr>,
+}
+
+/// Parses a value of cluster.toml; an error says what to write instead.
+fn checked<T: FromStr<Err = BadValue>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|why: BadValue| why.sentence())
 }
 
 /// Which cluster.

@@ -21,7 +21,7 @@ use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreComma
 /// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
 pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
     match cli.command {
-        Command::Init { path } => init::init(&path, console),
+        Command::Init { path, values } => init::init(&path, values, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
         Command::Build { cluster, sources, output } => {

@@ -40,7 +40,9 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
         })
         .collect();
     let recipe = recipe(&programs)?;
-    let parsed = ClusterSpec::parse("the embedded cluster.toml", TEMPLATE, &recipe.role_catalog());
+    // The template's own addresses are examples, which no build takes.
+    let text = TEMPLATE.replace("198.51.100.", "192.0.2.");
+    let parsed = ClusterSpec::parse("the embedded cluster.toml", &text, &recipe.role_catalog());
     let (spec, _) = parsed.map_err(Error::Spec)?;
     let served = mirror::Served::start(&programs);
     let mirror = match &served {

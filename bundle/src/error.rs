@@ -19,6 +19,14 @@ pub enum Error {
     /// `cluster.toml` can't be read.
     #[error("could not read `{}`", path.display())]
     ReadSpec { path: PathBuf, source: std::io::Error },
+    /// What was named as `cluster.toml` can't be one.
+    #[error("`{}` {why}", path.display())]
+    NotASpec {
+        path: PathBuf,
+        /// Completes the sentence that begins with the path.
+        why: &'static str,
+        hint: String,
+    },
     /// A file that belongs to no stage: one that the user named, or stdout.
     #[error("could not {verb} `{}`", path.display())]
     Io {
@@ -93,7 +101,7 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
-            Self::NotABundle { hint, .. } => return Some(printable(hint).into_owned()),
+            Self::NotABundle { hint, .. } | Self::NotASpec { hint, .. } => return Some(printable(hint).into_owned()),
             Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
@@ -106,6 +114,7 @@ impl Error {
             Self::Spec(_)
             | Self::Usage(_)
             | Self::ReadSpec { .. }
+            | Self::NotASpec { .. }
             | Self::Recipe(_)
             | Self::Plan(_)
             | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,

@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use crate::hash::Sha256;
 use crate::spec::names::RoleName;
+use crate::spec::similar::nearest;
 use crate::spec::{RoleCatalog, Service};
 pub use component::{Component, Release};
 use files::RecipeFiles;
@@ -84,11 +85,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether there is no recipe by that name or in that directory.
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::Unknown { .. } => true,
+            Self::Io { verb: files::LIST, source, .. } => source.kind() == std::io::ErrorKind::NotFound,
+            _ => false,
+        }
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Unknown { .. } => {
-                Some("`kube-bundle recipe list` names them; a directory is written `./DIR`".to_owned())
+            Self::Unknown { name } => {
+                let names: Vec<_> = embedded::names().map(|name| format!("`{name}`")).collect();
+                let near = nearest(name, embedded::names()).map(|near| format!(" (did you mean `{near}`?)"));
+                let (names, near) = (names.join(" and "), near.unwrap_or_default());
+                Some(format!("`kube-bundle recipe list` shows {names}{near}; a directory is written `./DIR`"))
             }
             Self::Missing { .. } => {
                 Some("`kube-bundle recipe export v1.16.0 ./recipe` writes a complete one to edit".to_owned())

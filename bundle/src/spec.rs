@@ -3,16 +3,23 @@
 //! A [`ClusterSpec`] exists only if every rule of the file holds, so no later stage checks again. All errors are
 //! reported at once, with location and help. Nothing here reads a file or depends on a Kubernetes release.
 
+mod bad_value;
 mod check;
+pub mod filled;
 pub mod names;
 pub mod network;
+mod numbers;
 mod output;
 pub mod pods;
 mod raw;
 mod read;
+pub mod recipe_ref;
 pub mod roles;
 pub mod schema;
 mod seed;
+pub(crate) mod similar;
+mod subject;
+mod syntax;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -24,16 +31,20 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::diagnostic::Faults;
+pub use bad_value::BadValue;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
+pub use numbers::{Address, Cidr};
 pub use output::{Compression, DebLayout, DebSpec, Format};
 pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
+pub use recipe_ref::RecipeRef;
 pub use roles::{RoleCatalog, Service};
 pub use seed::{
     Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
     SshKey,
 };
 
-/// The commented file that `kube-bundle init` writes.
+/// The commented file that `kube-bundle init` writes. Its addresses, 198.51.100.*, are examples that
+/// [`ClusterSpec::parse`] refuses.
 pub const TEMPLATE: &str = include_str!("spec/template.toml");
 
 /// TCP port of the API server on every master. It is the only one: the insecure port is off.
@@ -73,24 +84,6 @@ pub struct ClusterSpec {
     pub seed: SeedSpec,
     /// URL of the output directory, for machines that boot with user data alone.
     pub mirror: Option<MirrorUrl>,
-}
-
-/// Where a recipe comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecipeRef {
-    /// One embedded in the program, by name.
-    Embedded(String),
-    /// A directory, as written. A relative path in `cluster.toml` is relative to that file.
-    Directory(PathBuf),
-}
-
-impl FromStr for RecipeRef {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let directory = text.starts_with('.') || text.contains('/');
-        Ok(if directory { Self::Directory(text.into()) } else { Self::Embedded(text.to_owned()) })
-    }
 }
 
 /// The etcd cluster.
@@ -305,7 +298,8 @@ impl ClusterSpec {
     /// use kube_bundle::spec::{ClusterSpec, TEMPLATE};
     ///
     /// let roles = embedded::load("v1.16.0")?.role_catalog();
-    /// let (spec, _) = ClusterSpec::parse("cluster.toml", TEMPLATE, &roles).expect("what `kube-bundle init` writes");
+    /// let text = TEMPLATE.replace("198.51.100.", "10.20.30."); // its addresses are examples
+    /// let (spec, _) = ClusterSpec::parse("cluster.toml", &text, &roles).expect("an edited file");
     /// assert_eq!(spec.masters().count(), 3);
     ///
     /// let errors = ClusterSpec::parse("cluster.toml", "[cluster]\nnmae = \"roc\"\n", &roles).expect_err("a typo");
@@ -317,14 +311,6 @@ impl ClusterSpec {
         check::check(text, roles)
             .map(|(spec, warnings)| (spec, Faults::new(file, text, warnings)))
             .map_err(|faults| Faults::new(file, text, faults))
-    }
-
-    /// Which recipe the text of a `cluster.toml` names: its roles are needed to check the rest. `None` if the text does not
-    /// say it, which [`Self::parse`] reports.
-    pub fn recipe_of(text: &str) -> Option<RecipeRef> {
-        let document: toml::Table = toml::from_str(text).ok()?;
-        let name = document.get("cluster")?.get("recipe")?.as_str()?;
-        name.parse().ok()
     }
 
     /// Machines that run an API server.

@@ -31,7 +31,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l json -d 'Print 
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s V -l version -d 'Print version'
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "init" -d 'Write a commented cluster.toml to start from'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "init" -d 'Write a commented cluster.toml: with example addresses to replace, or with your machines'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "build" -d 'Build the bundle'
@@ -45,6 +45,11 @@ complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "schema" -d 
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "completions" -d 'Print what completes kube-bundle\'s commands and options in a shell'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "demo" -d 'Run the whole pipeline with stand-in programs, without network or files'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l name -d 'Name of the cluster; names of files begin with it [default: roc]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l endpoint -d 'URL of the API server; what is no node\'s address is added to `apiserver_sans` [default: the first master]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l node -d 'A machine, with its roles (etcd, master, worker) if they are not etcd and master; repeat the option for each' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l pod-cidr -d 'Addresses of pods; must not contain the address of a machine [default: 10.10.0.0/16]' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l service-cidr -d 'Addresses of services; must not contain the address of a machine [default: 10.32.0.0/16]' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -224,7 +229,7 @@ never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store explain schema completions demo help" -f -a "init" -d 'Write a commented cluster.toml to start from'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store explain schema completions demo help" -f -a "init" -d 'Write a commented cluster.toml: with example addresses to replace, or with your machines'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store explain schema completions demo help" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store explain schema completions demo help" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store explain schema completions demo help" -f -a "build" -d 'Build the bundle'

@@ -1,7 +1,7 @@
 //! All errors of a cluster.toml are reported at once, with location and help.
 
 use kube_bundle::recipe::embedded;
-use kube_bundle::spec::{ClusterSpec, RoleCatalog, TEMPLATE};
+use kube_bundle::spec::{ClusterSpec, RoleCatalog};
 
 use crate::harness::{SMALL, Workspace};
 
@@ -19,6 +19,12 @@ fn every_fault_is_shown_with_its_place() {
         let faults = ClusterSpec::parse(&name, &text, &roles()).expect_err(&name);
         golden(|| insta::assert_snapshot!(name.trim_end_matches(".toml"), faults.render(false)));
     }
+}
+
+/// What `kube-bundle init` writes, with addresses in place of its examples.
+fn template() -> String {
+    assert!(kube_bundle::spec::TEMPLATE.contains("198.51.100.11"));
+    kube_bundle::spec::TEMPLATE.replace("198.51.100.", "192.0.2.")
 }
 
 fn roles() -> RoleCatalog {
@@ -42,18 +48,40 @@ fn a_wrong_spec_exits_with_2_and_writes_nothing() {
 }
 
 #[test]
-fn what_init_writes_is_a_cluster() {
+fn what_init_writes_is_a_cluster_once_its_addresses_are_replaced() {
     let workspace = Workspace::new();
     workspace.run(&["init"]).success();
+    workspace.run(&["plan"]).exits(2).says(&[
+        "`https://198.51.100.11:6443` is still the example that `kube-bundle init` wrote",
+        "help: write the addresses of your own machines, here and in 3 other places",
+    ]);
+    workspace.edit("cluster.toml", "198.51.100.", "192.0.2.");
     workspace.run(&["plan"]).success();
     workspace.edit("cluster.toml", "roc", "mine");
     workspace.run(&["init"]).exits(1).says(&["`cluster.toml` exists already", "hint: edit it, or choose another name"]);
     assert!(workspace.text("cluster.toml").contains("mine"), "an edited file is never overwritten");
 }
 
+/// Comments and the other documentation addresses are nobody's mistake.
+#[test]
+fn each_example_address_that_is_left_is_refused_and_nothing_else_is() {
+    let parse = |text: &str| ClusterSpec::parse("cluster.toml", text, &roles()).map_err(|faults| faults.render(false));
+    assert!(template().contains("192.0.2.") && parse(&template()).is_ok());
+    let addresses =
+        kube_bundle::spec::TEMPLATE.lines().filter(|line| line.contains("198.51.100.") && !line.starts_with('#'));
+    let mut refused = 0;
+    for line in addresses {
+        let said = parse(&template().replacen(&line.replace("198.51.100.", "192.0.2."), line, 1)).unwrap_err();
+        assert!(said.contains("is still the example") && said.ends_with("error: 1 error in `cluster.toml`"), "{said}");
+        refused += 1;
+    }
+    assert_eq!(refused, 4);
+}
+
 #[test]
 fn every_commented_key_of_the_template_is_a_key() {
-    let uncommented: String = TEMPLATE
+    let template = template();
+    let uncommented: String = template
         .lines()
         .map(|line| match line.strip_prefix("# ") {
             Some(key)
@@ -82,7 +110,8 @@ fn every_commented_key_of_the_template_is_a_key() {
 #[test]
 fn every_commented_key_that_is_no_example_is_shown_with_its_default() {
     let (mut example, mut below_heading, mut shown) = (false, false, Vec::new());
-    let text: String = TEMPLATE
+    let template = template();
+    let text: String = template
         .lines()
         .map(|line| {
             let comment = line.strip_prefix("# ").unwrap_or_default();
@@ -108,7 +137,7 @@ fn every_commented_key_that_is_no_example_is_shown_with_its_default() {
             ClusterSpec::parse("template", text, &roles()).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
         format!("{spec:?}")
     };
-    assert_eq!(parse(&text), parse(TEMPLATE));
+    assert_eq!(parse(&text), parse(&template));
 }
 
 #[test]

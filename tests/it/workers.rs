@@ -39,9 +39,9 @@ fn a_node_keeps_its_pods_addresses_whoever_comes_or_goes() {
 #[test]
 fn ranges_that_overlap_or_lie_elsewhere_are_refused() {
     let workspace = Workspace::worker();
-    add_worker(&workspace, "later", "198.51.100.1");
+    add_worker(&workspace, "later", "203.0.113.1");
     workspace.run(&["plan"]).exits(2).says(&["two nodes would give their pods the same addresses: `10.10.1.0/24`"]);
-    workspace.edit("cluster.toml", "198.51.100.1\"", "198.51.100.1\"\npod_cidr = \"10.11.0.0/24\"");
+    workspace.edit("cluster.toml", "203.0.113.1\"", "203.0.113.1\"\npod_cidr = \"10.11.0.0/24\"");
     workspace.run(&["plan"]).exits(2).says(&["the range `10.11.0.0/24` is outside `pod_cidr`"]);
     workspace.edit("cluster.toml", "10.11.0.0/24", "10.10.9.7/24");
     workspace.run(&["plan"]).exits(2).says(&["the range `10.10.9.7/24` has host bits set", "write `10.10.9.0/24`"]);

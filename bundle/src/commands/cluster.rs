@@ -1,6 +1,7 @@
 //! What most commands begin with: `cluster.toml`, its recipe, their plan, and where everything lies.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use time::OffsetDateTime;
 use super::Console;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::debian::Dpkg;
+use crate::diagnostic::Faults;
 use crate::fetch::{Policy, Sources, Store};
 use crate::plan::{self, UnnumberedPlan};
 use crate::recipe::{self, Recipe};
-use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
+use crate::spec::{ClusterSpec, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout, recipe_ref};
 use crate::{Error, clock, pki};
 
 /// A cluster and its recipe, and where its keys are.
@@ -44,16 +46,28 @@ impl Cluster {
         let text = read(&args.cluster)?;
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
         // On the command line a directory is relative to where the user stands; in the file, to the file.
-        let recipe = match &args.recipe {
-            Some(reference) => load_recipe(reference, Path::new("")),
-            None => ClusterSpec::recipe_of(&text).map_or_else(default_recipe, |named| load_recipe(&named, &base)),
+        let named = if args.recipe.is_none() { recipe_ref::find(&text) } else { None };
+        let recipe = match (&args.recipe, &named) {
+            (Some(reference), _) => load_recipe(reference, Path::new("")),
+            (None, Some((reference, _))) => load_recipe(reference, &base),
+            (None, None) => default_recipe(),
         };
         // Errors of the file come first: one of them may be the recipe's name.
-        let roles = recipe
-            .as_ref()
-            .map_or_else(|_| Ok(default_recipe()?.role_catalog()), |it| Ok::<_, Error>(it.role_catalog()))?;
+        let roles = recipe.as_ref().map_or_else(
+            |_| Ok(default_recipe()?.role_catalog().and_others()),
+            |it| Ok::<_, Error>(it.role_catalog()),
+        )?;
         let name = args.cluster.display().to_string();
-        let (mut spec, warnings) = ClusterSpec::parse(&name, &text, &roles).map_err(Error::Spec)?;
+        let parsed = ClusterSpec::parse(&name, &text, &roles);
+        let parsed = match (&recipe, named) {
+            (Err(Error::Recipe(why)), Some((reference, span))) if why.is_absent() => {
+                let mut faults = parsed.map_or_else(|faults| faults.diagnostics, |_| Vec::new());
+                faults.push(recipe_ref::unknown(&reference, span, recipe::embedded::names()));
+                Err(Faults::new(&name, &text, faults))
+            }
+            _ => parsed,
+        };
+        let (mut spec, warnings) = parsed.map_err(Error::Spec)?;
         console.warn(&warnings);
         instead.apply(&mut spec)?;
         Ok(Self { spec, recipe: recipe?, date, pki: base.join("pki"), base })
@@ -84,7 +98,7 @@ impl Overrides<'_> {
 }
 
 /// The recipe whose roles are assumed where `cluster.toml` names none that can be loaded.
-fn default_recipe() -> Result<Recipe, Error> {
+pub(super) fn default_recipe() -> Result<Recipe, Error> {
     Ok(recipe::embedded::load("v1.16.0")?)
 }
 
@@ -103,7 +117,23 @@ fn name_of(directory: &Path) -> String {
 
 #[expect(clippy::disallowed_methods, reason = "reads the file the user named")]
 fn read(path: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|source| Error::ReadSpec { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| match source.kind() {
+        ErrorKind::IsADirectory => {
+            let inside = path.join("cluster.toml");
+            let hint = if inside.is_file() {
+                format!("name the file in it: `-c {}`", inside.display())
+            } else {
+                format!("`-c FILE` names a file; `kube-bundle init {}` writes one to start from", inside.display())
+            };
+            Error::NotASpec { path: path.to_owned(), why: "is a directory", hint }
+        }
+        ErrorKind::InvalidData => Error::NotASpec {
+            path: path.to_owned(),
+            why: "is not text in UTF-8",
+            hint: "save it as UTF-8; `kube-bundle init` writes a file to start from".to_owned(),
+        },
+        _ => Error::ReadSpec { path: path.to_owned(), source },
+    })
 }
 
 /// The store every build of this user shares.

@@ -9,6 +9,9 @@ use crate::regular::{self, Links};
 /// Bytes of one text; the largest of ours has a thousandth.
 const LARGEST_TEXT: u64 = 4 << 20;
 
+/// What failed if the directory is not there, completing "could not …".
+pub(super) const LIST: &str = "list recipe directory";
+
 /// Texts by their path in the directory, such as `units/kube-apiserver.service`.
 #[derive(Debug, Clone, Default)]
 pub struct RecipeFiles(BTreeMap<String, String>);
@@ -54,8 +57,8 @@ fn collect(directory: &Path, prefix: &str, files: &mut RecipeFiles) -> Result<()
         let path = path.to_owned();
         move |source| Error::Io { verb, path, source }
     };
-    for entry in std::fs::read_dir(directory).map_err(failed("list recipe directory", directory))? {
-        let entry = entry.map_err(failed("list recipe directory", directory))?;
+    for entry in std::fs::read_dir(directory).map_err(failed(LIST, directory))? {
+        let entry = entry.map_err(failed(LIST, directory))?;
         let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
         // Editors leave such files beside the ones they edit.
         if name.starts_with('.') || name.ends_with('~') {

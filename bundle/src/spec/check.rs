@@ -4,14 +4,13 @@
 //! drops the spans. Every rule runs, even after another one failed, so that all errors are reported at once.
 
 mod etcd;
+mod examples;
 mod networks;
+mod nodes;
 mod pods;
 mod seeds;
 
-use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::net::IpAddr;
-use std::ops::Range;
 
 use ipnet::IpNet;
 use toml::Spanned;
@@ -20,7 +19,7 @@ use toml::de::DeTable;
 use super::names::{Endpoint, Host};
 use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
-use super::{API_PORT, ClusterSpec, ETCD_PORT, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service};
+use super::{ClusterSpec, ETCD_PORT, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service, syntax};
 use crate::diagnostic::Diagnostic;
 
 type Rule = fn(&Read, &FaultList);
@@ -30,14 +29,14 @@ const RULES: &[Rule] = &[
     networks::networks_do_not_overlap,
     networks::service_network_has_a_size_the_api_server_takes,
     networks::pod_network_has_room_for_every_node,
-    networks::nodes_are_outside_the_cluster_networks,
-    networks::etcd_and_endpoint_are_outside_the_cluster_networks,
-    endpoint_is_a_name_of_the_api_server,
-    a_master_is_dialled_at_its_port,
-    nodes_are_distinct,
+    networks::machines_are_outside_the_cluster_networks,
+    nodes::endpoint_is_a_name_of_the_api_server,
+    nodes::a_master_is_dialled_at_its_port,
+    nodes::they_are_distinct,
     networks::addresses_can_be_dialled,
-    there_is_a_master,
-    every_node_has_a_role,
+    nodes::there_are_some,
+    nodes::there_is_a_master,
+    nodes::each_has_a_role,
     etcd::it_has_members,
     etcd::an_even_number_of_members_is_no_safer,
     etcd::members_are_nodes_or_elsewhere,
@@ -61,23 +60,18 @@ const RULES: &[Rule] = &[
 
 /// The checked spec and its warnings, or all errors.
 pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec<Diagnostic>), Vec<Diagnostic>> {
-    let faults = FaultList::default();
-    let (table, syntax) = DeTable::parse_recoverable(text);
-    for fault in &syntax {
-        faults.add(Diagnostic::error(
-            fault.span().unwrap_or(0..0),
-            format!("not valid TOML: {}", fault.message()),
-            "here",
-        ));
+    if let Some(fault) = syntax::another_language(text) {
+        return Err(vec![fault]);
     }
+    let (table, errors) = DeTable::parse_recoverable(text);
     // After a syntax error part of the file may be unread; errors about missing keys would mislead.
-    if faults.has_errors() {
-        return Err(faults.into_vec());
+    if !errors.is_empty() {
+        return Err(syntax::errors(text, table.get_ref(), &errors, &["nodes"]));
     }
-    let root = Table::root(&table, &faults);
-    let mut read = read(&root, &faults);
-    root.finish();
-    look_up_roles(&mut read, roles, &faults);
+    let faults = FaultList::default();
+    examples::none_is_left(table.get_ref(), &faults);
+    let mut read = read(Table::root(&table, &faults), text.len(), &faults);
+    nodes::look_up_roles(&mut read, roles, &faults);
     for rule in RULES {
         rule(&read, &faults);
     }
@@ -180,120 +174,6 @@ impl Read {
     fn is_master(&self, host: &Host) -> bool {
         let mut addresses = self.masters().filter_map(|node| node.address.as_ref());
         addresses.any(|address| *host == Host::Ip(*address.get_ref()))
-    }
-
-    /// Adds an error if `address` is in the pod or service network, which only exist inside the cluster.
-    fn reject_cluster_network_address(&self, address: IpAddr, span: &Range<usize>, who: &str, faults: &FaultList) {
-        for (key, cidr) in self.networks().filter(|(_, cidr)| cidr.get_ref().contains(&address)) {
-            faults.add(
-                Diagnostic::error(span.clone(), format!("{who} `{address}` is inside `{key}`"), "this address")
-                    .and(cidr.span(), "this network exists only inside the cluster")
-                    .help("choose cluster networks that contain no machine's address"),
-            );
-        }
-    }
-}
-
-/// Whether the recipe has the roles that nodes name, and what the nodes provide by them.
-fn look_up_roles(read: &mut Read, roles: &RoleCatalog, faults: &FaultList) {
-    for node in &mut read.nodes {
-        let Some(named) = &node.roles else { continue };
-        let (known, unknown): (Vec<_>, Vec<_>) = named.iter().partition(|role| roles.has(role.get_ref()));
-        node.provides = roles.services(known.into_iter().map(Spanned::get_ref));
-        for role in &unknown {
-            let expected: Vec<_> = roles.names().map(|name| format!("`{name}`")).collect();
-            faults.add(
-                Diagnostic::error(
-                    role.span(),
-                    format!("the recipe has no role `{}`", role.get_ref()),
-                    format!("expected one of {}", expected.join(", ")),
-                )
-                .help("`kube-bundle recipe show` lists a recipe's roles"),
-            );
-        }
-        if !unknown.is_empty() {
-            node.roles = None;
-        }
-    }
-}
-
-fn endpoint_is_a_name_of_the_api_server(read: &Read, faults: &FaultList) {
-    // If a node's address is invalid, it may be the one that the endpoint means; that error is already reported.
-    let (Some(endpoint), Some(sans)) = (&read.endpoint, &read.sans) else { return };
-    if read.nodes.iter().any(|node| node.address.is_none() || node.roles.is_none()) {
-        return;
-    }
-    let host = &endpoint.get_ref().host;
-    if !read.is_master(host) && !sans.iter().any(|san| san.get_ref() == host) {
-        faults.add(
-            Diagnostic::error(
-                endpoint.span(),
-                format!("endpoint host `{host}` is not a name of the API server"),
-                "neither a master's address nor in `apiserver_sans`",
-            )
-            .help(format!(
-                "correct it; or, if it is a virtual address or a load balancer, add \"{host}\" to `apiserver_sans`"
-            )),
-        );
-    }
-}
-
-fn a_master_is_dialled_at_its_port(read: &Read, faults: &FaultList) {
-    let Some(endpoint) = &read.endpoint else { return };
-    let Endpoint { host, port } = endpoint.get_ref();
-    if *port != API_PORT && read.is_master(host) {
-        faults.add(
-            Diagnostic::error(
-                endpoint.span(),
-                format!("the endpoint is a master, but masters do not listen on port {port}"),
-                format!("expected port {API_PORT}"),
-            )
-            .help(format!("write `https://{host}:{API_PORT}`; only a load balancer may use another port")),
-        );
-    }
-}
-
-fn nodes_are_distinct(read: &Read, faults: &FaultList) {
-    check_unique("node name", read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
-    check_unique("node address", read.addresses(), faults);
-    check_unique("etcd endpoint", read.etcd.iter().flatten(), faults);
-}
-
-fn check_unique<'r, T: Ord + Display + 'r>(
-    what: &str,
-    values: impl Iterator<Item = &'r Spanned<T>>,
-    faults: &FaultList,
-) {
-    let mut seen = BTreeMap::new();
-    for value in values {
-        if let Some(first) = seen.insert(value.get_ref(), value.span()) {
-            faults.add(
-                Diagnostic::error(value.span(), format!("duplicate {what} `{}`", value.get_ref()), "used again here")
-                    .and(first, "first used here"),
-            );
-        }
-    }
-}
-
-fn there_is_a_master(read: &Read, faults: &FaultList) {
-    // A node whose roles are invalid or missing may be meant as a master; that error is reported already.
-    let may_be = |node: &ReadNode| node.roles.as_ref().is_none_or(Vec::is_empty);
-    if read.masters().next().is_none() && !read.nodes.iter().any(may_be) {
-        let span = read.nodes_span.clone().unwrap_or(0..0);
-        faults.add(
-            Diagnostic::error(span, "no node has the role `master`", "a control plane needs at least one")
-                .help("add `[[nodes]]` with `name`, `address` and `roles = [\"master\"]`"),
-        );
-    }
-}
-
-fn every_node_has_a_role(read: &Read, faults: &FaultList) {
-    for node in read.nodes.iter().filter(|node| node.roles.as_ref().is_some_and(Vec::is_empty)) {
-        let (span, why) = match &node.roles_span {
-            Some(span) => (span, "`roles` is empty"),
-            None => (&node.span, "`roles` is missing"),
-        };
-        faults.add(Diagnostic::error(span.clone(), "this node has no role", why).help("write `roles = [\"master\"]`"));
     }
 }
 

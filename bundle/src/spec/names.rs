@@ -6,10 +6,9 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// Why a name is invalid. The text says what was expected.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct BadName(String);
+use super::bad_value::BadValue;
+use super::numbers::Address;
+use super::{API_PORT, ETCD_PORT};
 
 /// Declares a string newtype with a checking constructor.
 macro_rules! name {
@@ -25,10 +24,10 @@ macro_rules! name {
         }
 
         impl FromStr for $name {
-            type Err = BadName;
+            type Err = BadValue;
 
-            fn from_str(text: &str) -> Result<Self, BadName> {
-                let check: fn(&str) -> Result<(), BadName> = $check;
+            fn from_str(text: &str) -> Result<Self, BadValue> {
+                let check: fn(&str) -> Result<(), BadValue> = $check;
                 check(text).map(|()| Self(text.to_owned()))
             }
         }
@@ -58,33 +57,40 @@ name! {
     DnsName, dns_name
 }
 
-fn label(text: &str, longest: usize) -> Result<(), BadName> {
+fn label(text: &str, longest: usize) -> Result<(), BadValue> {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let ends = |c: char| c != '-';
     if text.is_empty() || text.len() > longest {
-        return Err(BadName(format!("expected 1 to {longest} characters, got {}", text.len())));
+        return Err(BadValue::new(format!("expected 1 to {longest} characters, got {}", text.len())));
     }
     if !text.chars().all(inner) || !text.starts_with(ends) || !text.ends_with(ends) {
-        return Err(BadName(
-            "expected lower-case letters, digits, and hyphens that are neither first nor last".to_owned(),
-        ));
+        let why = "expected lower-case letters, digits, and hyphens that are neither first nor last";
+        let better = text.to_ascii_lowercase().replace(['_', ' ', '.'], "-");
+        let better = better.trim_matches('-');
+        let refusal = BadValue::new(why);
+        return Err(if !better.is_empty() && better.chars().all(inner) {
+            refusal.help(format!("write `{better}`"))
+        } else {
+            refusal
+        });
     }
     Ok(())
 }
 
-fn dns_name(text: &str) -> Result<(), BadName> {
+fn dns_name(text: &str) -> Result<(), BadValue> {
     if text.len() > 253 {
-        return Err(BadName(format!("expected at most 253 characters, got {}", text.len())));
+        return Err(BadValue::new(format!("expected at most 253 characters, got {}", text.len())));
     }
-    // `10.200.16.790` is a mistyped address, not a host: no top-level domain is a number (RFC 3696).
+    // `192.0.2.790` is a mistyped address, not a host: no top-level domain is a number (RFC 3696).
     if text.rsplit('.').next().is_some_and(|last| last.chars().all(|c| c.is_ascii_digit())) {
-        return Err(BadName(
-            "expected an IP address or a DNS name; the last part of a DNS name is never a number".to_owned(),
-        ));
+        return Err(text
+            .parse::<Address>()
+            .err()
+            .unwrap_or_else(|| BadValue::new("expected a DNS name, got an IP address")));
     }
     text.split('.')
         .try_for_each(|part| label(part, 63))
-        .map_err(|BadName(why)| BadName(format!("expected a DNS name, but one of its labels is invalid: {why}")))
+        .map_err(|bad| BadValue::new(format!("expected a DNS name, but one of its labels is invalid: {bad}")))
 }
 
 impl<'de> serde::Deserialize<'de> for RoleName {
@@ -101,9 +107,9 @@ pub enum Host {
 }
 
 impl FromStr for Host {
-    type Err = BadName;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
+    fn from_str(text: &str) -> Result<Self, BadValue> {
         text.parse().map(Self::Ip).or_else(|_| text.parse().map(Self::Name))
     }
 }
@@ -132,24 +138,49 @@ pub struct Endpoint {
 }
 
 impl FromStr for Endpoint {
-    type Err = BadName;
+    type Err = BadValue;
 
-    fn from_str(text: &str) -> Result<Self, BadName> {
-        let refuse = |why: &str| BadName(format!("expected `https://HOST:PORT`{why}"));
-        let rest = text.strip_prefix("https://").ok_or_else(|| refuse(""))?;
-        let (host, port) = rest.rsplit_once(':').ok_or_else(|| refuse("; the port is missing"))?;
-        let port = port
-            .parse()
-            .ok()
-            .filter(|port| *port != 0)
-            .ok_or_else(|| refuse(" with a port of 1 to 65535 and no path"))?;
+    fn from_str(text: &str) -> Result<Self, BadValue> {
+        let refuse = |why: &str| {
+            let refusal = BadValue::new(why);
+            match Self::guess(text) {
+                Some(guess) => refusal.help(format!("write `{guess}`")),
+                None => refusal.help("for example `https://192.0.2.11:6443`"),
+            }
+        };
+        let rest = text.strip_prefix("https://").ok_or_else(|| match text.split_once("://") {
+            Some((scheme, _)) => refuse(&format!("expected `https://HOST:PORT`, got `{scheme}://`")),
+            None => refuse("expected `https://HOST:PORT`; `https://` is missing"),
+        })?;
+        if rest.contains('/') {
+            return Err(refuse("expected `https://HOST:PORT` without a path"));
+        }
+        let (host, port) = rest.rsplit_once(':').ok_or_else(|| {
+            BadValue::new("expected `https://HOST:PORT`; the port is missing").help(format!(
+                "write `https://{rest}:PORT`: {API_PORT} is the port of an API server, {ETCD_PORT} that of etcd"
+            ))
+        })?;
+        let port = port.parse().ok().filter(|port| *port != 0);
+        let port = port.ok_or_else(|| refuse("expected `https://HOST:PORT` with a port of 1 to 65535"))?;
         let host = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
             Some(address) => {
-                Host::Ip(IpAddr::V6(address.parse().map_err(|_| refuse(" with an IPv6 address in brackets"))?))
+                let address = address.parse().map_err(|_| refuse("expected an IPv6 address in brackets"))?;
+                Host::Ip(IpAddr::V6(address))
             }
             None => host.parse()?,
         };
         Ok(Self { host, port })
+    }
+}
+
+impl Endpoint {
+    /// What was probably meant by a text with another scheme or none, or with a path.
+    fn guess(text: &str) -> Option<Self> {
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        let rest = rest.split('/').next()?;
+        let guess = format!("https://{rest}");
+        // An end of the recursion: the text of a guess is its own guess.
+        if guess == text { None } else { guess.parse().ok() }
     }
 }
 
@@ -182,14 +213,14 @@ mod tests {
 
     #[test]
     fn a_mistyped_address_is_no_host_name() {
-        assert!("10.200.16.790".parse::<Host>().is_err());
-        assert_eq!("10.200.16.79".parse(), Ok(Host::Ip([10, 200, 16, 79].into())));
+        assert!("192.0.2.790".parse::<Host>().is_err());
+        assert_eq!("192.0.2.79".parse(), Ok(Host::Ip([192, 0, 2, 79].into())));
         assert!("k8s.example.com".parse::<Host>().is_ok());
     }
 
     #[test]
     fn endpoints_read_back() {
-        for text in ["https://10.200.16.79:6443", "https://k8s.example.com:443", "https://[fd00::1]:6443"] {
+        for text in ["https://192.0.2.79:6443", "https://k8s.example.com:443", "https://[fd00::1]:6443"] {
             assert_eq!(text.parse::<Endpoint>().map(|endpoint| endpoint.to_string()), Ok(text.to_owned()));
         }
         for wrong in ["http://a:1", "https://a", "https://a:0", "https://a:6443/", "https://a:65536", "a:1"] {

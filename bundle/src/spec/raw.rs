@@ -6,13 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::ops::Range;
 use std::str::FromStr;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::bad_value::BadValue;
+use super::similar::nearest;
 use crate::diagnostic::{Diagnostic, Severity};
 
 /// Collects errors and warnings while a file is read. A `RefCell`, so that several tables can share it.
@@ -41,6 +42,8 @@ pub(super) struct Table<'a> {
     entries: &'a DeTable<'a>,
     pub(super) span: Range<usize>,
     known: RefCell<BTreeSet<&'static str>>,
+    /// Required keys that are not there, each with a help.
+    lacking: RefCell<Vec<(&'static str, String)>>,
     faults: &'a FaultList,
 }
 
@@ -50,7 +53,8 @@ impl<'a> Table<'a> {
     }
 
     fn new(name: String, entries: &'a DeTable<'a>, span: Range<usize>, faults: &'a FaultList) -> Self {
-        Self { name, repeated: false, entries, span, known: RefCell::default(), faults }
+        let (known, lacking) = (RefCell::default(), RefCell::default());
+        Self { name, repeated: false, entries, span, known, lacking, faults }
     }
 
     fn path(&self, key: &str) -> String {
@@ -62,14 +66,18 @@ impl<'a> Table<'a> {
         self.entries.get(key)
     }
 
-    /// Adds an error: `value` has the wrong TOML type.
-    fn expected(&self, key: &str, value: &Spanned<DeValue<'_>>, what: &str) {
+    /// Adds an error: `value` has the wrong TOML type; `help` says how to write it.
+    fn expected(&self, key: &str, value: &Spanned<DeValue<'_>>, what: &str, help: Option<String>) {
         let got = value.get_ref().type_str();
-        self.faults.add(Diagnostic::error(
+        let error = Diagnostic::error(
             value.span(),
             format!("`{}` is not {what}", self.path(key)),
             format!("expected {what}, got {got}"),
-        ));
+        );
+        self.faults.add(match help {
+            Some(help) => error.help(help),
+            None => error,
+        });
     }
 
     /// The table's heading as the file writes it, for messages.
@@ -81,32 +89,41 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn missing(&self, key: &str, help: &str) {
-        let place = self.place();
-        self.faults.add(
-            Diagnostic::error(self.span.clone(), format!("missing key `{key}` in {place}"), "add it here").help(help),
-        );
+    /// Remembers that a required key is not there. [`Table::finish`] reports it, unless it was misspelt.
+    fn missing(&self, key: &'static str, help: String) {
+        self.lacking.borrow_mut().push((key, help));
     }
 
     /// A string parsed as `T`. `None` if the key is missing, or if it is invalid, which adds an error.
-    pub(super) fn parse<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Spanned<T>> {
+    pub(super) fn parse<T: FromStr<Err: Into<BadValue>>>(&self, key: &'static str) -> Option<Spanned<T>> {
         let value = self.get(key)?;
         let Some(text) = value.get_ref().as_str() else {
-            self.expected(key, value, "a string");
+            self.expected(key, value, "a string", quoted(key, value.get_ref()));
             return None;
         };
         self.parse_text(key, value.span(), text)
     }
 
-    fn parse_text<T: FromStr<Err: Display>>(&self, key: &str, span: Range<usize>, text: &str) -> Option<Spanned<T>> {
+    fn parse_text<T: FromStr<Err: Into<BadValue>>>(
+        &self,
+        key: &str,
+        span: Range<usize>,
+        text: &str,
+    ) -> Option<Spanned<T>> {
         match text.parse() {
             Ok(parsed) => Some(Spanned::new(span, parsed)),
             Err(why) => {
-                self.faults.add(Diagnostic::error(
-                    span,
-                    format!("invalid value `{text}` for `{}`", self.path(key)),
-                    format!("{why}"),
-                ));
+                let (why, message): (BadValue, _) =
+                    (why.into(), format!("invalid value `{text}` for `{}`", self.path(key)));
+                let error = Diagnostic::error(span, message, why.to_string());
+                let listed = why.to_string();
+                // What stands in quotes is what could be written.
+                let near = nearest(text, listed.split('`').skip(1).step_by(2));
+                self.faults.add(match (why.way_out(), near) {
+                    (Some(help), _) => error.help(help),
+                    (None, Some(near)) => error.help(format!("did you mean `{near}`?")),
+                    (None, None) => error,
+                });
                 None
             }
         }
@@ -117,7 +134,7 @@ impl<'a> Table<'a> {
         let value = self.get(key)?;
         let flag = value.get_ref().as_bool();
         if flag.is_none() {
-            self.expected(key, value, "`true` or `false`");
+            self.expected(key, value, "`true` or `false`", Some(format!("write `{key} = true`, without quotes")));
         }
         flag
     }
@@ -129,51 +146,35 @@ impl<'a> Table<'a> {
         let number = number.and_then(|number| u32::from_str_radix(number.as_str(), number.radix()).ok());
         let number = number.filter(|number| *number > 0);
         if number.is_none() {
-            self.expected(key, value, "a whole number of at least 1");
+            self.expected(key, value, "a whole number of at least 1", Some(format!("for example `{key} = 1`")));
         }
         number
     }
 
     /// Like [`Self::parse`], but a missing key is an error; `example` is a value that the user could write.
-    pub(super) fn require<T: FromStr<Err: Display>>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
+    pub(super) fn require<T: FromStr<Err: Into<BadValue>>>(
+        &self,
+        key: &'static str,
+        example: &str,
+    ) -> Option<Spanned<T>> {
         if self.get(key).is_none() {
-            self.missing(key, &format!("for example `{key} = {example}`"));
+            self.missing(key, format!("for example `{key} = {example}`"));
         }
         self.parse(key)
     }
 
-    /// Like [`Self::require`], for addresses and networks: their parsers don't say what they expected, so the error
-    /// shows `example` instead.
-    pub(super) fn require_number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
-        if self.get(key).is_none() {
-            self.missing(key, &format!("for example `{key} = \"{example}\"`"));
-        }
-        self.number(key, example)
-    }
-
-    /// Like [`Self::require_number`], but the key may be missing.
-    pub(super) fn number<T: FromStr>(&self, key: &'static str, example: &str) -> Option<Spanned<T>> {
-        let text = self.parse::<String>(key)?;
-        if let Ok(parsed) = text.get_ref().parse() {
-            Some(Spanned::new(text.span(), parsed))
-        } else {
-            let message = format!("invalid value `{}` for `{}`", text.get_ref(), self.path(key));
-            self.faults.add(Diagnostic::error(text.span(), message, format!("expected a value such as `{example}`")));
-            None
-        }
-    }
-
     /// An array of strings, each parsed as `T`; empty if the key is missing. `None` if any element is invalid,
     /// which adds an error for each.
-    pub(super) fn list<T: FromStr<Err: Display>>(&self, key: &'static str) -> Option<Vec<Spanned<T>>> {
+    pub(super) fn list<T: FromStr<Err: Into<BadValue>>>(&self, key: &'static str) -> Option<Vec<Spanned<T>>> {
         let Some(value) = self.get(key) else { return Some(Vec::new()) };
         let Some(elements) = value.get_ref().as_array() else {
-            self.expected(key, value, "an array of strings");
+            let help = value.get_ref().as_str().map(|text| format!("write `{key} = [\"{text}\"]`"));
+            self.expected(key, value, "an array of strings", help);
             return None;
         };
         let parse = |element: &Spanned<DeValue<'_>>| {
             let Some(text) = element.get_ref().as_str() else {
-                self.expected(key, element, "a string");
+                self.expected(key, element, "a string", None);
                 return None;
             };
             self.parse_text(key, element.span(), text)
@@ -192,7 +193,8 @@ impl<'a> Table<'a> {
     pub(super) fn table(&self, key: &'static str) -> Option<Table<'a>> {
         let value = self.get(key)?;
         let Some(entries) = value.get_ref().as_table() else {
-            self.expected(key, value, "a table");
+            let heading = format!("write `[{}]`, with one pair of brackets", self.path(key));
+            self.expected(key, value, "a table", value.get_ref().as_array().map(|_| heading));
             return None;
         };
         Some(Table::new(self.path(key), entries, value.span(), self.faults))
@@ -201,67 +203,69 @@ impl<'a> Table<'a> {
     /// Like [`Self::table`], but a missing table is an error.
     pub(super) fn require_table(&self, key: &'static str) -> Option<Table<'a>> {
         if self.get(key).is_none() {
-            self.missing(key, &format!("add a table `[{key}]`; `kube-bundle init` writes a file with every key"));
+            self.missing(key, format!("add a table `[{key}]`; `kube-bundle init` writes a file with every key"));
         }
         self.table(key)
     }
 
-    /// An array of tables, written `[[key]]`; empty if the key is missing.
-    pub(super) fn tables(&self, key: &'static str) -> Vec<Table<'a>> {
-        let Some(value) = self.get(key) else { return Vec::new() };
+    /// An array of tables, written `[[key]]`; empty if the key is missing. `None` if it is something else, which adds an
+    /// error.
+    pub(super) fn tables(&self, key: &'static str) -> Option<Vec<Table<'a>>> {
+        let Some(value) = self.get(key) else { return Some(Vec::new()) };
         let Some(elements) = value.get_ref().as_array() else {
-            self.expected(key, value, &format!("an array of tables, written as `[[{key}]]`"));
-            return Vec::new();
+            match value.get_ref() {
+                DeValue::Table(_) => self.faults.add(one_pair_of_brackets(key, value.span())),
+                _ => self.expected(key, value, &format!("an array of tables, written as `[[{key}]]`"), None),
+            }
+            return None;
         };
         let table = |element: &'a Spanned<DeValue<'a>>| {
             if let Some(entries) = element.get_ref().as_table() {
                 Some(Table { repeated: true, ..Table::new(key.to_owned(), entries, element.span(), self.faults) })
             } else {
-                self.expected(key, element, "a table");
+                self.expected(key, element, "a table", Some(format!("write `[[{key}]]`, and its keys below")));
                 None
             }
         };
-        elements.iter().filter_map(table).collect()
+        elements.iter().map(table).collect()
     }
 
-    /// Adds an error for every key that was not asked for, and suggests the known key with the most similar name.
-    pub(super) fn finish(self) {
-        let known = self.known.borrow();
+    /// Adds an error for every key that was not asked for, and suggests the known key with the most similar name; then one
+    /// for every required key that is not there. Returns the keys that were misspelt: that they are not there is no mistake
+    /// of its own.
+    pub(super) fn finish(self) -> BTreeSet<&'static str> {
+        let (known, place, mut misspelt) = (self.known.borrow(), self.place(), BTreeSet::new());
         for key in self.entries.keys().filter(|key| !known.contains(key.get_ref().as_ref())) {
             let name = key.get_ref().as_ref();
-            let place = self.place();
-            let help = match nearest(name, &known) {
+            let near = nearest(name, known.iter().copied());
+            let help = match near {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => {
                     format!("known keys: {}", known.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "))
                 }
             };
+            misspelt.extend(near.filter(|near| self.entries.get(*near).is_none()));
             self.faults.add(
                 Diagnostic::error(key.span(), format!("unknown key `{name}` in {place}"), "not a key of this table")
                     .help(help),
             );
         }
+        for (key, help) in self.lacking.take().into_iter().filter(|(key, _)| !misspelt.contains(key)) {
+            let message = format!("missing key `{key}` in {place}");
+            self.faults.add(Diagnostic::error(self.span.clone(), message, "add it here").help(help));
+        }
+        misspelt
     }
 }
 
-/// The known key with the smallest edit distance to `name`, if that is at most 2.
-fn nearest<'k>(name: &str, known: &BTreeSet<&'k str>) -> Option<&'k str> {
-    known
-        .iter()
-        .map(|key| (strsim::levenshtein(name, key), *key))
-        .filter(|(distance, _)| *distance <= 2)
-        .min()
-        .map(|(_, key)| key)
+/// How to write a value that is not in quotes, and should be.
+fn quoted(key: &str, value: &DeValue<'_>) -> Option<String> {
+    let is_bare = matches!(value, DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_));
+    is_bare.then(|| format!("a text stands between quotes: `{key} = \"…\"`"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_typing_error_finds_its_key() {
-        let known = BTreeSet::from(["pod_cidr", "service_cidr"]);
-        assert_eq!(nearest("pod_cdir", &known), Some("pod_cidr"));
-        assert_eq!(nearest("zone", &known), None);
-    }
+/// The error about an array of tables that is written like a single table.
+pub(super) fn one_pair_of_brackets(key: &str, span: Range<usize>) -> Diagnostic {
+    Diagnostic::error(span, format!("`[{key}]` has one pair of brackets, and needs two"), format!("write `[[{key}]]`"))
+        .help(format!("there can be several: each of them begins with a line `[[{key}]]`"))
 }

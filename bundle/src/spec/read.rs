@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
+use super::numbers::{Address, Cidr};
 use super::raw::{FaultList, Table};
+use super::subject::{Country, Printable};
 use super::{
     DebSpec, ExistingCa, ExistingEtcd, Format, ImageReference, InterfaceName, KeyAlgorithm, Lifetime, MacAddress,
     MirrorUrl, NetworkPlugin, Payload, RecipeRef, SeedImage, SeedLayout, Service, SshKey, Subject,
@@ -31,8 +32,12 @@ pub(super) struct Read {
     pub(super) etcd_span: Option<Range<usize>>,
     pub(super) etcd: Option<Vec<Spanned<Endpoint>>>,
     pub(super) existing_etcd: Option<ExistingEtcd>,
+    /// Where the text ends: the place of what is not there.
+    pub(super) end: usize,
     pub(super) nodes_span: Option<Range<usize>>,
     pub(super) nodes: Vec<ReadNode>,
+    /// Whether `nodes` are all that the file means; an error was added if not.
+    pub(super) knows_nodes: bool,
     pub(super) pki: ReadPki,
     pub(super) output: ReadOutput,
 }
@@ -50,6 +55,8 @@ pub(super) struct ReadOutput {
     pub(super) formats: Option<Vec<Spanned<Format>>>,
     pub(super) deb: DebSpec,
     pub(super) seed: ReadSeed,
+    /// Whether `mirror` is present, even if invalid or misspelt.
+    pub(super) names_mirror: bool,
     pub(super) mirror: Option<Spanned<MirrorUrl>>,
 }
 
@@ -63,9 +70,9 @@ pub(super) struct ReadSeed {
 
 pub(super) struct ReadNetwork {
     pub(super) span: Range<usize>,
-    /// Whether `mac` or `interface` is present, even if invalid; an invalid one must not also count as missing.
+    /// Whether `mac` or `interface` is present, even if invalid or misspelt; such a one must not also count as missing.
     pub(super) names_card: bool,
-    /// Whether `address` is present, even if invalid.
+    /// Whether `address` or `dhcp` is present, even if invalid or misspelt.
     pub(super) names_address: bool,
     pub(super) mac: Option<Spanned<MacAddress>>,
     pub(super) interface: Option<Spanned<InterfaceName>>,
@@ -96,14 +103,11 @@ pub(super) struct ReadPki {
     pub(super) existing_ca: Option<ExistingCa>,
 }
 
-pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
+/// Reads the whole document, which ends at `end`; every error is added to `faults`.
+pub(super) fn read(root: Table<'_>, end: usize, faults: &FaultList) -> Read {
     let cluster = root.require_table("cluster");
-    let etcd = root.table("etcd");
     let nodes_span = root.span_of("nodes");
-    let nodes = root.tables("nodes").into_iter().map(read_node).collect();
-    let pki = read_pki(root.table("pki"), faults);
-    let output = read_output(root.table("output"));
-    let pods = read_pods(root);
+    let nodes = root.tables("nodes");
     let mut read = Read {
         name: None,
         recipe: None,
@@ -113,38 +117,72 @@ pub(super) fn read(root: &Table<'_>, faults: &FaultList) -> Read {
         domain: "cluster.local".parse().ok().map(|domain| Spanned::new(0..0, domain)),
         sans: None,
         pod_security_policy: false,
-        pods,
-        etcd_span: None,
+        pods: read_pods(&root),
+        etcd_span: root.span_of("etcd"),
         etcd: Some(Vec::new()),
         existing_etcd: None,
+        end,
         nodes_span,
-        nodes,
-        pki,
-        output,
+        knows_nodes: nodes.is_some(),
+        nodes: nodes.into_iter().flatten().map(read_node).collect(),
+        pki: read_pki(root.table("pki"), faults),
+        output: read_output(root.table("output")),
     };
     if let Some(cluster) = cluster {
-        read.name = cluster.require("name", "\"roc\"");
-        read.recipe = cluster.require("recipe", "\"v1.16.0\"");
-        read.endpoint = cluster.require("endpoint", "\"https://10.200.16.79:6443\"");
-        read.pod_cidr = cluster.require_number("pod_cidr", "10.10.0.0/16");
-        read.service_cidr = cluster.require_number("service_cidr", "10.32.0.0/16");
-        if cluster.span_of("domain").is_some() {
-            read.domain = cluster.parse("domain");
-        }
-        read.sans = cluster.list("apiserver_sans");
-        read.pod_security_policy = cluster.flag("pod_security_policy").unwrap_or_default();
-        cluster.finish();
+        read_cluster(cluster, &mut read);
     }
-    if let Some(etcd) = etcd {
-        read.etcd_span = Some(etcd.span.clone());
-        if etcd.span_of("endpoints").is_some() {
-            read.etcd = etcd.list("endpoints");
-        }
-        read.existing_etcd =
-            together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
-        etcd.finish();
+    if let Some(etcd) = root.table("etcd") {
+        read_etcd(etcd, &mut read, faults);
+    } else if read.etcd_span.is_some() {
+        read.etcd = None;
+    }
+    let misspelt = root.finish();
+    read.knows_nodes &= !misspelt.contains("nodes");
+    read.output.names_mirror |= misspelt.contains("output");
+    if misspelt.contains("etcd") {
+        read.etcd = None;
     }
     read
+}
+
+fn read_cluster(cluster: Table<'_>, read: &mut Read) {
+    read.name = cluster.require("name", "\"roc\"");
+    read.recipe = cluster.require("recipe", "\"v1.16.0\"");
+    read.endpoint = cluster.require("endpoint", "\"https://192.0.2.11:6443\"");
+    read.pod_cidr = cluster.require("pod_cidr", "\"10.10.0.0/16\"").map(network);
+    read.service_cidr = cluster.require("service_cidr", "\"10.32.0.0/16\"").map(network);
+    if cluster.span_of("domain").is_some() {
+        read.domain = cluster.parse("domain");
+    }
+    read.sans = cluster.list("apiserver_sans");
+    read.pod_security_policy = cluster.flag("pod_security_policy").unwrap_or_default();
+    if cluster.finish().contains("apiserver_sans") {
+        read.sans = None;
+    }
+}
+
+fn read_etcd(etcd: Table<'_>, read: &mut Read, faults: &FaultList) {
+    if etcd.span_of("endpoints").is_some() {
+        read.etcd = etcd.list("endpoints");
+    }
+    read.existing_etcd =
+        together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
+    read.etcd_span = Some(etcd.span.clone());
+    if etcd.finish().contains("endpoints") {
+        read.etcd = None;
+    }
+}
+
+fn address(read: Spanned<Address>) -> Spanned<IpAddr> {
+    Spanned::new(read.span(), read.into_inner().0)
+}
+
+fn addresses(read: Vec<Spanned<Address>>) -> Vec<Spanned<IpAddr>> {
+    read.into_iter().map(address).collect()
+}
+
+fn network(read: Spanned<Cidr>) -> Spanned<IpNet> {
+    Spanned::new(read.span(), read.into_inner().0)
 }
 
 fn read_pods(root: &Table<'_>) -> ReadPods {
@@ -155,9 +193,9 @@ fn read_pods(root: &Table<'_>) -> ReadPods {
         network.finish();
     }
     if let Some(dns) = root.table("dns") {
-        pods.dns_address = dns.number("address", "10.32.0.10");
+        pods.dns_address = dns.parse("address").map(address);
         if dns.span_of("upstream").is_some() {
-            pods.dns_upstream = dns.list("upstream");
+            pods.dns_upstream = dns.list("upstream").map(addresses);
         }
         dns.finish();
     }
@@ -176,9 +214,11 @@ fn read_output(table: Option<Table<'_>>) -> ReadOutput {
         formats: Some(vec![Spanned::new(0..0, Format::Tarball)]),
         deb: DebSpec::default(),
         seed: ReadSeed { ssh_authorized_keys: Some(Vec::new()), ..ReadSeed::default() },
+        names_mirror: false,
         mirror: None,
     };
     let Some(table) = table else { return output };
+    output.names_mirror = table.span_of("mirror").is_some();
     output.formats_span = table.span_of("formats");
     if output.formats_span.is_some() {
         output.formats = table.list("formats");
@@ -201,41 +241,45 @@ fn read_output(table: Option<Table<'_>>) -> ReadOutput {
         seed.finish();
     }
     if let Some(mirror) = table.table("mirror") {
-        output.mirror = mirror.require("url", "\"http://10.200.0.1/roc\"");
+        output.mirror = mirror.require("url", "\"http://192.0.2.1/roc\"");
         mirror.finish();
     }
-    table.finish();
+    output.names_mirror |= table.finish().contains("mirror");
     output
 }
 
 fn read_node(table: Table<'_>) -> ReadNode {
-    let node = ReadNode {
+    let mut node = ReadNode {
         span: table.span.clone(),
         name: table.require("name", "\"master-1\""),
-        address: table.require_number("address", "10.200.16.79"),
+        address: table.require("address", "\"192.0.2.11\"").map(address),
         roles_span: table.span_of("roles"),
         roles: table.list("roles"),
         provides: BTreeSet::new(),
-        pod_cidr: table.number("pod_cidr", "10.10.79.0/24"),
+        pod_cidr: table.parse("pod_cidr").map(self::network),
         network: table.table("network").map(read_network),
     };
-    table.finish();
+    if table.finish().contains("roles") {
+        node.roles = None;
+    }
     node
 }
 
 fn read_network(table: Table<'_>) -> ReadNetwork {
-    let network = ReadNetwork {
+    let mut network = ReadNetwork {
         span: table.span.clone(),
         names_card: table.span_of("mac").or_else(|| table.span_of("interface")).is_some(),
         names_address: table.span_of("address").is_some(),
         mac: table.parse("mac"),
         interface: table.parse("interface"),
         dhcp: table.flag("dhcp").unwrap_or_default(),
-        address: table.number("address", "10.200.16.79/16"),
-        gateway: table.number("gateway", "10.200.0.1"),
-        dns: table.list("dns"),
+        address: table.parse("address").map(self::network),
+        gateway: table.parse("gateway").map(address),
+        dns: table.list("dns").map(addresses),
     };
-    table.finish();
+    let misspelt = table.finish();
+    network.names_card |= ["mac", "interface"].iter().any(|key| misspelt.contains(key));
+    network.names_address |= ["address", "dhcp"].iter().any(|key| misspelt.contains(key));
     network
 }
 
@@ -287,41 +331,4 @@ fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: 
     }
     let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
     paths?.try_into().ok()
-}
-
-/// `C` of a subject: an ISO 3166-1 code, two letters.
-struct Country(String);
-
-impl FromStr for Country {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let good = text.len() == 2 && text.chars().all(|c| c.is_ascii_uppercase());
-        good.then(|| Self(text.to_owned())).ok_or_else(|| "expected two capital letters (ISO 3166-1)".to_owned())
-    }
-}
-
-/// `ST` and `L` of a subject: 1 to 64 characters (RFC 5280, appendix A.1), no invisible ones.
-struct Printable(String);
-
-impl FromStr for Printable {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let good = (1..=64).contains(&text.chars().count())
-            && !text.chars().any(|character| character.is_control() || is_format(character));
-        good.then(|| Self(text.to_owned()))
-            .ok_or_else(|| "expected 1 to 64 characters, none of them a control or format character".to_owned())
-    }
-}
-
-/// Unicode's categories Cf, Zl and Zp: characters that turn the direction of text, break lines, or are not seen.
-fn is_format(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
-            | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}'
-    )
 }

@@ -23,32 +23,42 @@ pub enum Service {
 
 /// The roles of a recipe, and what each provides.
 #[derive(Debug, Clone, Default)]
-pub struct RoleCatalog(BTreeMap<RoleName, BTreeSet<Service>>);
+pub struct RoleCatalog {
+    roles: BTreeMap<RoleName, BTreeSet<Service>>,
+    /// Whether the recipe may have other roles, too.
+    is_open: bool,
+}
 
 impl FromIterator<(RoleName, BTreeSet<Service>)> for RoleCatalog {
     fn from_iter<I: IntoIterator<Item = (RoleName, BTreeSet<Service>)>>(roles: I) -> Self {
-        Self(roles.into_iter().collect())
+        Self { roles: roles.into_iter().collect(), is_open: false }
     }
 }
 
 impl RoleCatalog {
     /// The roles' names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &RoleName> {
-        self.0.keys()
+        self.roles.keys()
     }
 
-    /// Whether the recipe has this role.
+    /// Whether the recipe has this role, as far as it is known.
     pub fn has(&self, role: &RoleName) -> bool {
-        self.0.contains_key(role)
+        self.is_open || self.roles.contains_key(role)
+    }
+
+    /// The same for a recipe that could not be loaded: it may have any other role, which provides nothing.
+    #[must_use]
+    pub fn and_others(self) -> Self {
+        Self { is_open: true, ..self }
     }
 
     /// The services of a machine with all of `roles`.
     pub fn services<'r>(&self, roles: impl IntoIterator<Item = &'r RoleName>) -> BTreeSet<Service> {
-        roles.into_iter().filter_map(|role| self.0.get(role)).flatten().copied().collect()
+        roles.into_iter().filter_map(|role| self.roles.get(role)).flatten().copied().collect()
     }
 
     /// The first role that provides `service`, for error messages.
     pub fn providing(&self, service: Service) -> Option<&RoleName> {
-        self.0.iter().find(|(_, services)| services.contains(&service)).map(|(name, _)| name)
+        self.roles.iter().find(|(_, services)| services.contains(&service)).map(|(name, _)| name)
     }
 }

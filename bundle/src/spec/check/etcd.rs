@@ -11,14 +11,15 @@ use crate::spec::raw::FaultList;
 use crate::spec::read::Read;
 
 pub(super) fn it_has_members(read: &Read, faults: &FaultList) {
-    // A node whose roles are invalid may be meant as a member; that error is reported already.
-    let may_be_member = read.nodes.iter().any(|node| node.roles.is_none());
+    // A node whose roles are invalid may be meant as a member, and so may all nodes; that error is reported already.
+    let may_be_member =
+        !read.knows_nodes || read.nodes.is_empty() || read.nodes.iter().any(|node| node.roles.is_none());
     let has_members = read.members().next().is_some() || may_be_member;
     if has_members || read.etcd.as_ref().is_none_or(|endpoints| !endpoints.is_empty()) {
         return;
     }
     let help = "add the role `etcd` to an odd number of `[[nodes]]`; or name an etcd that runs elsewhere, for example \
-                `endpoints = [\"https://10.200.16.79:2379\"]` in `[etcd]`";
+                `endpoints = [\"https://192.0.2.21:2379\"]` in `[etcd]`";
     let (span, here) = match &read.etcd_span {
         Some(span) => (span.clone(), "`endpoints` is missing or empty"),
         None => (read.nodes_span.clone().unwrap_or(0..0), "no node has the role `etcd`, and there is no `[etcd]`"),
@@ -29,6 +30,10 @@ pub(super) fn it_has_members(read: &Read, faults: &FaultList) {
 pub(super) fn an_even_number_of_members_is_no_safer(read: &Read, faults: &FaultList) {
     let nodes: Vec<_> =
         read.members().map(|node| node.roles_span.clone().unwrap_or_else(|| node.span.clone())).collect();
+    // A node whose roles are invalid may be the one that makes them odd; that error is reported already.
+    if !read.knows_nodes || read.nodes.iter().any(|node| node.roles.is_none()) {
+        return;
+    }
     let spans = if nodes.is_empty() { read.etcd.iter().flatten().map(Spanned::span).collect() } else { nodes };
     let [.., last] = &spans[..] else { return };
     let count = spans.len();

@@ -2,12 +2,21 @@
 //! addresses other machines can connect to.
 
 use std::net::IpAddr;
+use std::ops::Range;
+
+use ipnet::IpNet;
 
 use crate::diagnostic::Diagnostic;
 use crate::spec::names::Host;
 use crate::spec::network;
 use crate::spec::raw::FaultList;
 use crate::spec::read::Read;
+
+/// Bits of the service network's addresses that may differ, at most.
+const MOST_SERVICE_BITS: u8 = 20;
+
+/// Bits by which the pod network may be wider than the range of one node, at most.
+const MOST_POD_BITS: u8 = 16;
 
 pub(super) fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
     for (key, cidr) in read.networks() {
@@ -27,12 +36,21 @@ pub(super) fn networks_have_no_host_bits(read: &Read, faults: &FaultList) {
 
 pub(super) fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
     let (Some(pods), Some(services)) = (&read.pod_cidr, &read.service_cidr) else { return };
-    if network::overlap(*pods.get_ref(), *services.get_ref()) {
+    let is_reported = read.networks().any(|(key, cidr)| is_too_large(key, *cidr.get_ref()));
+    if !is_reported && network::overlap(*pods.get_ref(), *services.get_ref()) {
         faults.add(
             Diagnostic::error(services.span(), "`pod_cidr` and `service_cidr` overlap", "service network")
                 .and(pods.span(), "pod network")
                 .help("choose two networks that share no address, such as 10.10.0.0/16 and 10.32.0.0/16"),
         );
+    }
+}
+
+/// Whether a network is refused for its size: what else is wrong with it may change with that.
+fn is_too_large(key: &str, cidr: IpNet) -> bool {
+    match key {
+        "service_cidr" => network::host_bits(cidr) > MOST_SERVICE_BITS,
+        _ => cidr.addr().is_ipv4() && cidr.prefix_len() + MOST_POD_BITS < network::NODE_PREFIX,
     }
 }
 
@@ -45,7 +63,7 @@ pub(super) fn service_network_has_a_size_the_api_server_takes(read: &Read, fault
             Diagnostic::error(cidr.span(), "`service_cidr` is too small", "fewer than 8 addresses")
                 .help("kube-apiserver needs at least 8 addresses: use a /29 or wider; a /16 is common"),
         );
-    } else if bits > 20 {
+    } else if bits > MOST_SERVICE_BITS {
         faults.add(
             Diagnostic::error(cidr.span(), "`service_cidr` is too large", "more than 2^20 addresses")
                 .help("kube-apiserver v1.16 refuses more than 20 host bits: use a /12 or narrower"),
@@ -70,7 +88,7 @@ pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultLis
             )
             .help(format!("each node takes a /{}: a /16 is enough for 256 nodes", network::NODE_PREFIX)),
         );
-    } else if cidr.get_ref().prefix_len() + 16 < network::NODE_PREFIX {
+    } else if is_too_large("pod_cidr", *cidr.get_ref()) {
         faults.add(
             Diagnostic::error(cidr.span(), "`pod_cidr` is too large", "kube-controller-manager refuses it")
                 .help("use a /8 or narrower"),
@@ -78,18 +96,35 @@ pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultLis
     }
 }
 
-pub(super) fn nodes_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
-    for address in read.addresses() {
-        read.reject_cluster_network_address(*address.get_ref(), &address.span(), "node address", faults);
-    }
-}
-
-pub(super) fn etcd_and_endpoint_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+/// The pod and the service network exist only inside the cluster. One error for each of them: either it was chosen
+/// wrongly, and then it may contain every machine, or a single address is mistyped.
+pub(super) fn machines_are_outside_the_cluster_networks(read: &Read, faults: &FaultList) {
+    let nodes = read.addresses().map(|address| ("node address", *address.get_ref(), address.span()));
     let etcd = read.etcd.iter().flatten().map(|endpoint| ("etcd endpoint", endpoint));
-    for (who, endpoint) in etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint))) {
-        if let Host::Ip(address) = endpoint.get_ref().host {
-            read.reject_cluster_network_address(address, &endpoint.span(), who, faults);
+    let endpoints = etcd.chain(read.endpoint.iter().map(|endpoint| ("endpoint", endpoint)));
+    let endpoints = endpoints.filter_map(|(who, endpoint)| match endpoint.get_ref().host {
+        Host::Ip(address) => Some((who, address, endpoint.span())),
+        Host::Name(_) => None,
+    });
+    let mut machines: Vec<(&str, IpAddr, Range<usize>)> = nodes.collect();
+    for endpoint in endpoints {
+        // The endpoint is mostly a node, and then its address is reported with the node's.
+        if !machines.iter().any(|(_, address, _)| *address == endpoint.1) {
+            machines.push(endpoint);
         }
+    }
+    for (key, cidr) in read.networks().filter(|(key, cidr)| !is_too_large(key, *cidr.get_ref())) {
+        let inside: Vec<_> = machines.iter().filter(|(_, address, _)| cidr.get_ref().contains(address)).collect();
+        let [(who, address, span), others @ ..] = &inside[..] else { continue };
+        let error = if others.is_empty() {
+            Diagnostic::error(span.clone(), format!("{who} `{address}` is inside `{key}`"), "this address")
+                .and(cidr.span(), "this network exists only inside the cluster")
+        } else {
+            let message = format!("`{key}` contains the addresses of {} machines", inside.len());
+            Diagnostic::error(cidr.span(), message, "this network exists only inside the cluster")
+                .and(span.clone(), "the first of these addresses")
+        };
+        faults.add(error.help("choose cluster networks that contain no machine's address"));
     }
 }
 
@@ -123,7 +158,7 @@ fn is_nobodys(ip: &IpAddr) -> bool {
     special || ip.is_unspecified() || ip.is_multicast()
 }
 
-/// The known issues of v1.16.0: its etcd client mangles IPv6 literals; dual stack is alpha.
+/// The known issues of v1.16.0: its etcd client mangles IPv6 literals; dual stack is alpha. One error for all addresses.
 pub(super) fn everything_is_ipv4(read: &Read, faults: &FaultList) {
     let networks = read.networks().map(|(_, cidr)| (cidr.get_ref().addr(), cidr.span()));
     let endpoints = read.etcd.iter().flatten().chain(&read.endpoint);
@@ -132,10 +167,15 @@ pub(super) fn everything_is_ipv4(read: &Read, faults: &FaultList) {
         Host::Name(_) => None,
     });
     let nodes = read.addresses().map(|address| (*address.get_ref(), address.span()));
-    for (address, span) in networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()) {
-        faults.add(
-            Diagnostic::error(span, format!("`{address}` is IPv6"), "expected IPv4")
-                .help("Kubernetes v1.16.0 does not handle IPv6 addresses of etcd (release notes, known issues)"),
-        );
-    }
+    let mut found: Vec<_> = networks.chain(endpoints).chain(nodes).filter(|(address, _)| address.is_ipv6()).collect();
+    found.sort_by_key(|(_, span)| span.start);
+    let [(address, span), others @ ..] = &found[..] else { return };
+    let message = match others.len() {
+        0 => format!("`{address}` is IPv6"),
+        more => format!("`{address}` and {more} more are IPv6"),
+    };
+    faults.add(
+        Diagnostic::error(span.clone(), message, "expected IPv4")
+            .help("Kubernetes v1.16.0 does not handle IPv6 addresses of etcd (release notes, known issues)"),
+    );
 }

@@ -54,7 +54,7 @@ pub(super) fn a_card_gets_the_machines_address(read: &Read, faults: &FaultList) 
             ),
             (None, false) if !network.names_address => faults.add(
                 Diagnostic::error(network.span.clone(), "the network interface has no address", "neither `address` nor `dhcp` is set")
-                    .help("write the machine's address with its network's prefix, such as \"10.200.16.79/16\", or `dhcp = true`"),
+                    .help("write the machine's address with its network's prefix, such as \"192.0.2.11/24\", or `dhcp = true`"),
             ),
             (Some(address), false) => {
                 if let Some(known) = node.address.as_ref().filter(|known| *known.get_ref() != address.get_ref().addr()) {
@@ -109,7 +109,7 @@ pub(super) fn split_seeds_are_made_of_split_packages(read: &Read, faults: &Fault
 
 pub(super) fn user_data_alone_wants_a_mirror(read: &Read, faults: &FaultList) {
     let formats = read.output.formats.iter().flatten();
-    for format in formats.filter(|format| *format.get_ref() == Format::UserData && read.output.mirror.is_none()) {
+    for format in formats.filter(|format| *format.get_ref() == Format::UserData && !read.output.names_mirror) {
         faults.add(
             Diagnostic::error(
                 format.span(),
