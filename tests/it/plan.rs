@@ -4,7 +4,6 @@ use kube_bundle::debian::Dpkg;
 use kube_bundle::plan::{self, Plan, Source};
 use kube_bundle::recipe::embedded;
 use kube_bundle::spec::ClusterSpec;
-use kube_bundle::spec::TEMPLATE;
 
 use crate::harness::Workspace;
 use crate::spec::golden;
@@ -101,10 +100,10 @@ fn a_secret_never_gets_a_mode_that_others_can_read() {
 #[test]
 fn what_all_nodes_have_is_listed_once() {
     let workspace = Workspace::new();
-    workspace.write("cluster.toml", TEMPLATE);
+    workspace.write("cluster.toml", THREE);
     let text = workspace.run(&["plan"]).success().stdout;
     assert!(text.contains("\nEach of the nodes master-1, master-2, master-3: "), "{text}");
     assert!(text.contains("\nkubernetes/NODE  ") && !text.contains("kubernetes/master-1"), "{text}");
-    assert!(text.contains("3 nodes, 2 downloads, "), "{text}");
+    assert!(text.contains("3 nodes, 1 download, "), "{text}");
     assert!(text.contains("New certificates expire after 1y, new CAs after 10y"), "{text}");
 }

@@ -68,11 +68,11 @@ fn summary(plan: &Content, outputs: &[Output]) -> String {
         plan.pki.certificates.values().filter_map(|planned| lifetime(planned, true)).collect();
     let _ = writeln!(
         text,
-        "\n{} nodes, {} downloads, {} certificates and keys, {} outputs.",
-        plan.nodes.len(),
-        plan.downloads.len(),
-        plan.pki.certificates.len(),
-        outputs.len()
+        "\n{}, {}, {}, {}.",
+        counted(plan.nodes.len(), "node"),
+        counted(plan.downloads.len(), "download"),
+        counted(plan.pki.certificates.len(), "certificate or key"),
+        counted(outputs.len(), "output")
     );
     let list = |all: BTreeSet<String>| all.into_iter().collect::<Vec<_>>().join(", ");
     let _ = writeln!(
@@ -82,6 +82,14 @@ fn summary(plan: &Content, outputs: &[Output]) -> String {
         list(of_authorities)
     );
     text
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match (count, what) {
+        (1, _) => format!("1 {what}"),
+        (_, "certificate or key") => format!("{count} certificates and keys"),
+        _ => format!("{count} {what}s"),
+    }
 }
 
 /// How long a certificate that is made here is valid.
