@@ -40,7 +40,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Common {
-    /// Print results as JSON on stdout; errors stay text on stderr
+    /// Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line
     #[arg(long, global = true)]
     pub json: bool,
     /// Print only results, warnings and errors

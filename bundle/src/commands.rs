@@ -9,17 +9,33 @@ mod pki;
 mod plan;
 mod recipe;
 mod store;
+mod usage;
 mod verify;
 
 use cluster::Overrides;
 pub use console::Console;
+pub use usage::refuse;
 
 use crate::Error;
 use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand};
+use crate::error::ExitCode;
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Error,
+    pub exit: ExitCode,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { exit: error.exit_code(), error }
+    }
+}
 
 /// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
-pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
-    match cli.command {
+pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
+    let done = match cli.command {
         Command::Init { path } => init::init(&path, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
@@ -38,5 +54,6 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
         Command::Store(StoreCommand::Prune { days }) => store::prune(days, console),
         Command::Demo { out } => demo::demo(&out, console),
-    }
+    };
+    Ok(done.map(|()| ExitCode::Success)?)
 }

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::diagnostic::Faults;
+use crate::diagnostic::{Fault, Faults};
+use crate::message::Message;
 use crate::printable::{printable, printable_lines};
 use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
@@ -68,9 +69,10 @@ pub enum Error {
     NoSuchPath(PathBuf),
 }
 
-/// Exit codes of the process, documented in the README and in `--help`. 0 is success.
+/// Exit codes of the process, documented in the README and in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
+    Success = 0,
     /// Any failure that is none of the others.
     Failed = 1,
     /// Arguments, `cluster.toml` or the recipe are wrong.
@@ -113,6 +115,47 @@ impl Error {
             Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
             Self::NotABundle { exit, .. } => *exit,
             _ => ExitCode::Failed,
+        }
+    }
+
+    /// One word for programs; `docs/json.md` lists them.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Spec(_) => "cluster-toml",
+            Self::Usage(_) => "usage",
+            Self::ReadSpec { .. } | Self::Io { .. } => "io",
+            Self::Exists(_) => "exists",
+            Self::Recipe(_) => "recipe",
+            Self::Plan(_) => "plan",
+            Self::Fetch(_) => "fetch",
+            Self::Pki(_) => "pki",
+            Self::Assemble(_) => "assemble",
+            Self::Pack(_) => "pack",
+            Self::Out(_) => "output",
+            Self::Verification { .. } => "verification",
+            Self::NotABundle { .. } => "not-a-bundle",
+            Self::NoSuchPath(_) => "no-such-path",
+        }
+    }
+
+    /// What `--json` prints of it.
+    pub fn message(&self, exit: ExitCode) -> Message {
+        let (message, faults) = match self {
+            Self::Spec(faults) => (faults.summary().unwrap_or_default(), faults.list()),
+            Self::Verification { path, faults } => (
+                format!("verification of `{}` failed", path.display()),
+                faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            _ => (self.to_string(), Vec::new()),
+        };
+        let causes = std::iter::successors(std::error::Error::source(self), |why| why.source());
+        Message::Error {
+            kind: self.kind(),
+            exit_code: exit as u8,
+            message,
+            hint: self.hint(),
+            causes: causes.map(ToString::to_string).collect(),
+            faults,
         }
     }
 

@@ -23,6 +23,7 @@ pub mod fetch;
 pub mod hash;
 pub mod inspect;
 pub mod manifest;
+pub mod message;
 pub mod out;
 pub mod pack;
 pub mod package;

@@ -27,7 +27,7 @@ end
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -s V -l version -d 'Print version'
@@ -45,7 +45,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "help" -d 'P
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s c -l cluster -d 'File that describes the cluster' -r -F
@@ -53,7 +53,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l recipe 
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s c -l cluster -d 'File that describes the cluster' -r -F
@@ -66,7 +66,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l color 
 always\t'Always'
 never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l offline -d 'Never access the network'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s c -l cluster -d 'File that describes the cluster' -r -F
@@ -94,26 +94,26 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l color 
 always\t'Always'
 never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l offline -d 'Never access the network'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l deep -d 'Also verify every file inside every artifact'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand verify" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
@@ -124,7 +124,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s c -l cluster -d 'File that describes the cluster' -r -F
@@ -132,7 +132,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from renew" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from help" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
@@ -141,7 +141,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not __fish_seen_subcommand_from list show export pin help" -f -a "list" -d 'List the embedded recipes'
@@ -152,26 +152,26 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and not 
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l from -d 'Directory that holds the binaries' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the embedded recipes'
@@ -182,7 +182,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fi
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'
@@ -191,7 +191,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fis
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and __fish_seen_subcommand_from help" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'
@@ -200,7 +200,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s o -l ou
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON on stdout; errors stay text on stderr'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect pki recipe store demo help" -f -a "init" -d 'Write a commented cluster.toml to start from'

@@ -26,6 +26,7 @@ mod hostile;
 mod house;
 mod images;
 mod install;
+mod json;
 mod keeping;
 mod kill;
 mod needs;
