@@ -219,7 +219,16 @@ where
 #[derive(Debug, Subcommand)]
 pub enum PkiCommand {
     /// Show all certificates: who signed them, and when they expire
-    Status(ClusterArgs),
+    #[command(
+        after_long_help = "Example, for cron, which mails what is printed:\n  kube-bundle pki status --check 30 -q"
+    )]
+    Status {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Instead of the table, name what ends within this many days; exit code 1 if there is any
+        #[arg(long, value_name = "DAYS")]
+        check: Option<u16>,
+    },
     /// Reissue certificates, and keep their keys; without an ID, all except CAs
     #[command(after_long_help = "Example:\n  kube-bundle pki renew admin && kube-bundle build")]
     Renew {

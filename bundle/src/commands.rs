@@ -46,7 +46,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
         Command::Inspect { path } => verify::inspect(&path, console),
-        Command::Pki(PkiCommand::Status(cluster)) => pki::status(&cluster, console),
+        Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
         Command::Recipe(RecipeCommand::List) => recipe::list(console),
         Command::Recipe(RecipeCommand::Show { recipe }) => recipe::show(&recipe, console),

@@ -45,6 +45,14 @@ pub enum Error {
     Pack(#[from] pack::Error),
     #[error(transparent)]
     Out(#[from] out::Error),
+    /// What `pki status --check` found.
+    #[error("certificates end within {days} days:{}", .certificates.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Expiring {
+        /// As the user gave it.
+        days: u16,
+        /// One line for each: ID and date.
+        certificates: Vec<String>,
+    },
     /// A bundle that is not what its manifest says.
     #[error("verification of `{}` failed:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
     Verification {
@@ -97,6 +105,9 @@ impl Error {
             Self::Out(error) => error.hint(),
             Self::NotABundle { hint, .. } => return Some(printable(hint).into_owned()),
             Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
+            Self::Expiring { .. } => {
+                Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
+            }
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
@@ -132,6 +143,7 @@ impl Error {
             Self::Assemble(_) => "assemble",
             Self::Pack(_) => "pack",
             Self::Out(_) => "output",
+            Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotABundle { .. } => "not-a-bundle",
             Self::NoSuchPath(_) => "no-such-path",
@@ -145,6 +157,10 @@ impl Error {
             Self::Verification { path, faults } => (
                 format!("verification of `{}` failed", path.display()),
                 faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            Self::Expiring { days, certificates } => (
+                format!("certificates end within {days} days"),
+                certificates.iter().map(|line| Fault::nowhere(line)).collect(),
             ),
             _ => (self.to_string(), Vec::new()),
         };

@@ -32,7 +32,7 @@ pub use error::Error;
 use info::{CertificateInfo, day};
 use keys::HeldKey;
 use leaf::Leaf;
-pub use status::{Status, status};
+pub use status::{Status, expiring, status};
 use token::BootstrapToken;
 
 /// How long before its end a certificate is worth a word.

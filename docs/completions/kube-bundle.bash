@@ -748,7 +748,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__pki__subcmd__status)
-            opts="-c -q -h --cluster --recipe --json --quiet --color --help"
+            opts="-c -q -h --cluster --recipe --check --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -763,6 +763,10 @@ _kube__bundle() {
                     return 0
                     ;;
                 --recipe)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -121,6 +121,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __f
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and not __fish_seen_subcommand_from status renew help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -s c -l cluster -d 'File that describes the cluster' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l check -d 'Instead of the table, name what ends within this many days; exit code 1 if there is any' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand pki; and __fish_seen_subcommand_from status" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
