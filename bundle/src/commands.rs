@@ -1,10 +1,12 @@
 //! From arguments to library calls to stdout: one file for each command.
 
+mod attempt;
 mod build;
 mod cluster;
 mod console;
 mod demo;
 mod init;
+mod inspect;
 mod pki;
 mod plan;
 mod recipe;
@@ -45,7 +47,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
             build::build(&cluster, &sources, out.as_deref(), &instead, console)
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
-        Command::Inspect { path } => verify::inspect(&path, console),
+        Command::Inspect { path } => inspect::inspect(&path, console),
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
         Command::Recipe(RecipeCommand::List) => recipe::list(console),

@@ -14,6 +14,7 @@ mod keys;
 mod leaf;
 mod pem;
 mod private_key;
+mod records;
 pub mod revision;
 mod status;
 pub mod token;

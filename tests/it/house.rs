@@ -22,7 +22,7 @@ const PURE: [&str; 13] = [
     "recipe/template.rs",
     "hash.rs",
     "secret.rs",
-    "manifest.rs",
+    "manifest",
 ];
 
 const EFFECTS: [&str; 13] = [

@@ -30,6 +30,7 @@ mod json;
 mod keeping;
 mod kill;
 mod needs;
+mod origins;
 mod packages;
 mod pieces;
 mod plan;

@@ -9,6 +9,7 @@ use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::private_key::Key;
+use crate::hash::Sha256;
 use crate::recipe::layout::Usage;
 
 /// The fields we decide by, and show.
@@ -32,6 +33,10 @@ pub struct CertificateInfo {
     pub serial: String,
     /// Whether it may sign certificates.
     pub is_ca: bool,
+    /// Digest of the public key (`SubjectPublicKeyInfo`, DER).
+    pub public_key: Sha256,
+    /// Digest of the certificate (DER).
+    pub sha256: Sha256,
     #[serde(skip)]
     public_bits: Vec<u8>,
     #[serde(skip)]
@@ -65,6 +70,8 @@ impl CertificateInfo {
             not_after: validity.not_after.to_datetime(),
             serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
             is_ca: certificate.is_ca() && signs,
+            public_key: Sha256::of(certificate.public_key().raw),
+            sha256: Sha256::of(der),
             public_bits: certificate.public_key().subject_public_key.data.to_vec(),
             der: der.to_vec(),
         })
