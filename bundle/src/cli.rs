@@ -19,7 +19,7 @@ use crate::spec::{Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayo
     name = "kube-bundle",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or invalid cluster.toml, 3 verification failed",
+    after_help = "Exit codes: 0 success, 1 failure, 2 wrong usage or invalid cluster.toml, 3 verification failed (diff has its own)",
     after_long_help = "\
 Examples:
   kube-bundle init                   # write cluster.toml, then edit it
@@ -27,7 +27,7 @@ Examples:
   kube-bundle build                  # write the bundle to ./out/<cluster>
   kube-bundle verify out/<cluster>   # check it again, here or elsewhere
 
-Exit codes: 0 success, 1 failure, 2 wrong usage or invalid cluster.toml, 3 verification failed"
+Exit codes: 0 success, 1 failure, 2 wrong usage or invalid cluster.toml, 3 verification failed (diff has its own)"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -105,6 +105,23 @@ pub enum Command {
     Inspect {
         /// Directory of a bundle, or one of its archives, packages or images
         path: PathBuf,
+    },
+    /// Compare two bundles: machines, versions, flags of units, certificates, files
+    ///
+    /// Manifests are compared, and units are read out of archives and packages; `verify` says whether files match the
+    /// manifests. Of keys and tokens no more is said than that they differ.
+    #[command(after_long_help = "\
+Exit codes, as those of diff(1): 0 equal, 1 different, 2 errors
+
+Example:
+  kube-bundle diff out/roc.old out/roc")]
+    Diff {
+        /// Directory of the older bundle
+        #[arg(value_name = "A")]
+        from: PathBuf,
+        /// Directory of the newer bundle
+        #[arg(value_name = "B")]
+        to: PathBuf,
     },
     /// Show and renew keys and certificates
     #[command(subcommand)]

@@ -5,6 +5,7 @@ mod build;
 mod cluster;
 mod console;
 mod demo;
+mod diff;
 mod init;
 mod inspect;
 mod pki;
@@ -48,6 +49,9 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
         Command::Inspect { path } => inspect::inspect(&path, console),
+        Command::Diff { from, to } => {
+            return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
+        }
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
         Command::Recipe(RecipeCommand::List) => recipe::list(console),

@@ -18,6 +18,7 @@ pub mod commands;
 pub mod debian;
 pub mod demo;
 pub mod diagnostic;
+pub mod diff;
 pub mod error;
 pub mod fetch;
 pub mod hash;

@@ -22,6 +22,9 @@ _kube__bundle() {
             kube__bundle,demo)
                 cmd="kube__bundle__subcmd__demo"
                 ;;
+            kube__bundle,diff)
+                cmd="kube__bundle__subcmd__diff"
+                ;;
             kube__bundle,fetch)
                 cmd="kube__bundle__subcmd__fetch"
                 ;;
@@ -54,6 +57,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help,demo)
                 cmd="kube__bundle__subcmd__help__subcmd__demo"
+                ;;
+            kube__bundle__subcmd__help,diff)
+                cmd="kube__bundle__subcmd__help__subcmd__diff"
                 ;;
             kube__bundle__subcmd__help,fetch)
                 cmd="kube__bundle__subcmd__help__subcmd__fetch"
@@ -170,7 +176,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe store demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect diff pki recipe store demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -291,6 +297,24 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__diff)
+            opts="-q -h --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__fetch)
             opts="-c -j -q -h --cluster --recipe --from --offline --jobs --timeout --retries --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -342,7 +366,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify inspect pki recipe store demo help"
+            opts="init plan fetch build verify inspect diff pki recipe store demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -370,6 +394,20 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -18,6 +18,7 @@ mod certificates;
 mod consumers;
 mod damaged_keys;
 mod demo;
+mod diff;
 mod dpkg;
 mod etcd;
 mod fetch;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::ExitCode;
-use crate::manifest::{MANIFEST, SUMS};
+use crate::manifest::{MANIFEST, Manifest, SUMS};
 use crate::{Error, verify as verifier};
 
 /// What the user wants of which path, for errors that say what may have been meant.
@@ -24,6 +24,18 @@ impl Attempt<'_> {
             |inside| format!("`kube-bundle {} {}`", self.command, inside.display()),
         );
         Err(self.not_a_bundle(format!("it has neither {MANIFEST} nor {SUMS}: not a bundle"), hint))
+    }
+
+    /// The manifest of the bundle that the path has to be.
+    #[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
+    pub(super) fn manifest(&self) -> Result<Manifest, Error> {
+        let kind = self.path.metadata().map_err(|source| self.failed(source))?;
+        if !kind.is_dir() {
+            let hint = "name the directories that `kube-bundle build` wrote, such as `out/CLUSTER`".to_owned();
+            return Err(self.not_a_bundle("it is a file, not a bundle".to_owned(), hint));
+        }
+        self.expect_bundle()?;
+        Manifest::read(self.path).map_err(|source| Error::Io { verb: "read", path: self.path.join(MANIFEST), source })
     }
 
     pub(super) fn failed(&self, source: io::Error) -> Error {

@@ -3,9 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use super::Console;
 use super::attempt::Attempt;
 use super::console::table;
@@ -13,7 +10,7 @@ use crate::error::ExitCode;
 use crate::hash::Pin;
 use crate::manifest::origin::Origin;
 use crate::manifest::{MANIFEST, Manifest};
-use crate::pki::info::day;
+use crate::pki::info::{day, moment};
 use crate::printable::printable;
 use crate::progress::bytes;
 use crate::{Error, inspect as reader};
@@ -65,15 +62,10 @@ fn head(manifest: &Manifest) -> String {
         printable(&manifest.version),
         printable(&manifest.recipe.name),
         manifest.recipe.sha256,
-        date(manifest.validity.not_before),
-        date(manifest.validity.not_after),
+        moment(manifest.validity.not_before),
+        moment(manifest.validity.not_after),
         printable(by),
     )
-}
-
-/// RFC 3339, which has no years beyond 9999; nor do certificates.
-fn date(date: OffsetDateTime) -> String {
-    date.format(&Rfc3339).unwrap_or_else(|_| day(date))
 }
 
 /// No title and no rows are no text.
