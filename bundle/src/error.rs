@@ -72,9 +72,14 @@ pub enum Error {
         /// Whether it should have been verified or only listed.
         exit: ExitCode,
     },
-    /// The path that `verify` or `inspect` was given does not exist.
-    #[error("could not read `{}`: no such file or directory", .0.display())]
-    NoSuchPath(PathBuf),
+    /// The path that `verify`, `inspect` or `diff` was given does not exist.
+    #[error("could not read `{}`: no such file or directory", path.display())]
+    NoSuchPath {
+        /// The path as the user gave it.
+        path: PathBuf,
+        /// The path that the user may have meant.
+        hint: String,
+    },
 }
 
 /// Exit codes of the process, documented in the README and in `--help`.
@@ -103,8 +108,7 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
-            Self::NotABundle { hint, .. } => return Some(printable(hint).into_owned()),
-            Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
+            Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } => return Some(printable(hint).into_owned()),
             Self::Expiring { .. } => {
                 Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
             }
@@ -146,7 +150,7 @@ impl Error {
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotABundle { .. } => "not-a-bundle",
-            Self::NoSuchPath(_) => "no-such-path",
+            Self::NoSuchPath { .. } => "no-such-path",
         }
     }
 
