@@ -17,6 +17,7 @@ pub use units::UnitChanges;
 
 use crate::manifest::Manifest;
 use crate::manifest::origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
+use crate::pki::info::moment;
 use crate::workers;
 use changes::Fields;
 
@@ -121,6 +122,8 @@ fn bundle(old: &Manifest, new: &Manifest) -> Vec<Field> {
         .text("recipe", &old.recipe.name, &new.recipe.name)
         .text("recipe sha256", &old.recipe.sha256, &new.recipe.sha256)
         .text("plan sha256", &old.plan, &new.plan)
+        .text("valid from", &moment(old.validity.not_before), &moment(new.validity.not_before))
+        .text("valid until", &moment(old.validity.not_after), &moment(new.validity.not_after))
         .optional("kube-bundle", old.kube_bundle.clone(), new.kube_bundle.clone())
         .done()
 }
@@ -151,15 +154,14 @@ fn origin(fields: Fields, old: &Origin, new: &Origin) -> Fields {
 fn certificate(old: &CertificateRecord, new: &CertificateRecord) -> Vec<Field> {
     let usages =
         |of: &CertificateRecord| of.usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect::<Vec<_>>();
-    let time = |time: time::OffsetDateTime| crate::pki::info::moment(time);
     let fields = Fields::default()
         .text("subject", &old.subject, &new.subject)
         .optional("signed by", old.issuer.clone(), new.issuer.clone())
         .list("name", &old.names, &new.names)
         .list("usage", &usages(old), &usages(new))
         .text("CA", &old.is_ca, &new.is_ca)
-        .text("from", &time(old.not_before), &time(new.not_before))
-        .text("expires", &time(old.not_after), &time(new.not_after))
+        .text("from", &moment(old.not_before), &moment(new.not_before))
+        .text("expires", &moment(old.not_after), &moment(new.not_after))
         .text("serial", &old.serial, &new.serial)
         .text("public key", &old.public_key, &new.public_key)
         .done();
