@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
-
 use crate::debian::DebianPackage;
-use crate::manifest::{Artifact, FileRecord, Manifest, Member};
+use crate::fetch::Blobs;
+use crate::manifest::origin::ComponentRecord;
+use crate::manifest::{Artifact, Built, FileRecord, Manifest, Member};
 use crate::out::WrittenFile;
+use crate::pki::Pki;
 use crate::plan::Plan;
 use crate::tree::{Entry, Tree};
 
@@ -55,14 +56,21 @@ pub struct Written {
 /// Everything that was written so far, by its path in the output directory.
 pub type WrittenFiles = BTreeMap<String, Written>;
 
-/// The manifest of everything that was written. `window` is when all certificates inside are valid.
-pub fn manifest(plan: &Plan, window: (OffsetDateTime, OffsetDateTime), mut written: WrittenFiles) -> Manifest {
+/// The manifest of everything that was written.
+pub fn manifest(plan: &Plan, blobs: &Blobs, pki: &Pki, mut written: WrittenFiles) -> Manifest {
     let artifacts = plan.outputs.iter().filter_map(|output| {
         let entries = written.get_mut(&output.path)?.entries.take()?;
         let node = output.kind.node().map(ToString::to_string);
         Some((output.path.clone(), Artifact { node, format: output.kind.format()?.to_string(), entries }))
     });
     let artifacts = artifacts.collect();
-    let files = written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect();
-    Manifest::new(plan, window, files, artifacts)
+    let find = |component: &str| blobs.get(component).map(|blob| (blob.sha256(), blob.size()));
+    let built = Built {
+        window: pki.window(),
+        certificates: pki.records(&plan.content.pki),
+        components: plan.content.downloads.iter().flat_map(|it| ComponentRecord::of(it, find)).collect(),
+        files: written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect(),
+        artifacts,
+    };
+    Manifest::new(plan, built)
 }

@@ -1,26 +1,45 @@
 //! From arguments to library calls to stdout: one file for each command.
 
+mod attempt;
 mod build;
 mod cluster;
 mod console;
 mod demo;
+mod diff;
 mod init;
+mod inspect;
 mod pki;
 mod plan;
 mod recipe;
 mod reference;
 mod store;
+mod usage;
 mod verify;
 
 use cluster::Overrides;
 pub use console::Console;
+pub use usage::refuse;
 
 use crate::Error;
 use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand};
+use crate::error::ExitCode;
+
+/// Why a command failed, and the exit code that says so.
+#[derive(Debug)]
+pub struct Failure {
+    pub error: Error,
+    pub exit: ExitCode,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { exit: error.exit_code(), error }
+    }
+}
 
 /// Runs one command. Results go to stdout; everything else goes through `console` to stderr.
-pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
-    match cli.command {
+pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
+    let done = match cli.command {
         Command::Init { path, values } => init::init(&path, values, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
@@ -30,8 +49,11 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
             build::build(&cluster, &sources, out.as_deref(), &instead, console)
         }
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
-        Command::Inspect { path } => verify::inspect(&path, console),
-        Command::Pki(PkiCommand::Status(cluster)) => pki::status(&cluster, console),
+        Command::Inspect { path } => inspect::inspect(&path, console),
+        Command::Diff { from, to } => {
+            return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
+        }
+        Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
         Command::Recipe(RecipeCommand::List) => recipe::list(console),
         Command::Recipe(RecipeCommand::Show { recipe }) => recipe::show(&recipe, console),
@@ -42,5 +64,6 @@ pub fn run(cli: Cli, console: &Console) -> Result<(), Error> {
         Command::Schema => reference::schema(),
         Command::Completions { shell } => reference::completions(shell),
         Command::Demo { out } => demo::demo(&out, console),
-    }
+    };
+    Ok(done.map(|()| ExitCode::Success)?)
 }

@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use serde::Serialize;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The file is rejected.
     Error,
@@ -78,9 +80,51 @@ impl Diagnostic {
     }
 }
 
+/// A place in a text. Both are counted from 1, columns in characters.
+fn place(offset: usize, text: &str) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let line = before.rsplit('\n').next().unwrap_or(before);
+    (before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
 /// A TOML parser may point one past the end of the text, and an empty file has no position at all.
 fn clamp(span: &Range<usize>, text: &str) -> Range<usize> {
     span.start.min(text.len())..span.end.min(text.len())
+}
+
+/// An error or warning in parts, for programs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fault {
+    pub severity: Severity,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// What is wrong.
+    pub message: String,
+    /// How to correct it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Another place that it is about, such as the first of two equal names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<Place>,
+}
+
+/// A place in a file, and what is said of it there.
+#[derive(Debug, Clone, Serialize)]
+pub struct Place {
+    /// The file's name as the user gave it.
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    pub label: String,
+}
+
+impl Fault {
+    /// An error that has no place in a text file.
+    pub fn nowhere(message: &str) -> Self {
+        Self { severity: Severity::Error, place: None, message: message.to_owned(), help: None, other: None }
+    }
 }
 
 /// All errors and warnings of one file.
@@ -101,6 +145,29 @@ impl Faults {
         Self { file: file.to_owned(), text: text.to_owned(), diagnostics }
     }
 
+    /// The same for programs.
+    pub fn list(&self) -> Vec<Fault> {
+        let place = |span: &Range<usize>, label: &str| {
+            let (line, column) = place(span.start.min(self.text.len()), &self.text);
+            Place { file: self.file.clone(), line, column, label: label.to_owned() }
+        };
+        let fault = |it: &Diagnostic| Fault {
+            severity: it.severity,
+            place: Some(place(&it.span, &it.label)),
+            message: it.message.clone(),
+            help: it.help.clone(),
+            other: it.other.as_ref().map(|(span, label)| place(span, label)),
+        };
+        self.diagnostics.iter().map(fault).collect()
+    }
+
+    /// How many errors the file has; `None` if there are only warnings.
+    pub fn summary(&self) -> Option<String> {
+        let errors = self.diagnostics.iter().filter(|fault| fault.severity == Severity::Error).count();
+        let plural = if errors == 1 { "error" } else { "errors" };
+        (errors > 0).then(|| format!("{errors} {plural} in `{}`", self.file))
+    }
+
     /// Every error and warning, then a line with the number of errors.
     pub fn render(&self, colour: bool) -> String {
         let mut out = String::new();
@@ -108,11 +175,9 @@ impl Faults {
             out.push_str(&fault.render(&self.file, &self.text, colour));
             out.push_str("\n\n");
         }
-        let errors = self.diagnostics.iter().filter(|fault| fault.severity == Severity::Error).count();
-        if errors > 0 {
-            let plural = if errors == 1 { "error" } else { "errors" };
+        if let Some(summary) = self.summary() {
             // Writing to a string can't fail.
-            let _ = write!(out, "error: {errors} {plural} in `{}`", self.file);
+            let _ = write!(out, "error: {summary}");
         }
         out.trim_end().to_owned()
     }

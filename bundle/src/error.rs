@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::diagnostic::Faults;
+use crate::diagnostic::{Fault, Faults};
+use crate::message::Message;
 use crate::printable::{printable, printable_lines};
 use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
@@ -52,6 +53,14 @@ pub enum Error {
     Pack(#[from] pack::Error),
     #[error(transparent)]
     Out(#[from] out::Error),
+    /// What `pki status --check` found.
+    #[error("certificates end within {days} days:{}", .certificates.iter().map(|line| format!("\n  {line}")).collect::<String>())]
+    Expiring {
+        /// As the user gave it.
+        days: u16,
+        /// One line for each: ID and date.
+        certificates: Vec<String>,
+    },
     /// A bundle that is not what its manifest says.
     #[error("verification of `{}` failed:{}", path.display(), faults.iter().map(|fault| format!("\n  {}", printable(fault))).collect::<String>())]
     Verification {
@@ -71,14 +80,20 @@ pub enum Error {
         /// Whether it should have been verified or only listed.
         exit: ExitCode,
     },
-    /// The path that `verify` or `inspect` was given does not exist.
-    #[error("could not read `{}`: no such file or directory", .0.display())]
-    NoSuchPath(PathBuf),
+    /// The path that `verify`, `inspect` or `diff` was given does not exist.
+    #[error("could not read `{}`: no such file or directory", path.display())]
+    NoSuchPath {
+        /// The path as the user gave it.
+        path: PathBuf,
+        /// The path that the user may have meant.
+        hint: String,
+    },
 }
 
-/// Exit codes of the process, documented in the README and in `--help`. 0 is success.
+/// Exit codes of the process, documented in the README and in `--help`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
+    Success = 0,
     /// Any failure that is none of the others.
     Failed = 1,
     /// Arguments, `cluster.toml` or the recipe are wrong.
@@ -101,8 +116,12 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
-            Self::NotABundle { hint, .. } | Self::NotASpec { hint, .. } => return Some(printable(hint).into_owned()),
-            Self::NoSuchPath(_) => Some("name an output directory, such as `out/CLUSTER`, or a file in it"),
+            Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
+                return Some(printable(hint).into_owned());
+            }
+            Self::Expiring { .. } => {
+                Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
+            }
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
@@ -122,6 +141,52 @@ impl Error {
             Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
             Self::NotABundle { exit, .. } => *exit,
             _ => ExitCode::Failed,
+        }
+    }
+
+    /// One word for programs; `docs/json.md` lists them.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Spec(_) | Self::NotASpec { .. } => "cluster-toml",
+            Self::Usage(_) => "usage",
+            Self::ReadSpec { .. } | Self::Io { .. } => "io",
+            Self::Exists(_) => "exists",
+            Self::Recipe(_) => "recipe",
+            Self::Plan(_) => "plan",
+            Self::Fetch(_) => "fetch",
+            Self::Pki(_) => "pki",
+            Self::Assemble(_) => "assemble",
+            Self::Pack(_) => "pack",
+            Self::Out(_) => "output",
+            Self::Expiring { .. } => "expiring",
+            Self::Verification { .. } => "verification",
+            Self::NotABundle { .. } => "not-a-bundle",
+            Self::NoSuchPath { .. } => "no-such-path",
+        }
+    }
+
+    /// What `--json` prints of it.
+    pub fn message(&self, exit: ExitCode) -> Message {
+        let (message, faults) = match self {
+            Self::Spec(faults) => (faults.summary().unwrap_or_default(), faults.list()),
+            Self::Verification { path, faults } => (
+                format!("verification of `{}` failed", path.display()),
+                faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            Self::Expiring { days, certificates } => (
+                format!("certificates end within {days} days"),
+                certificates.iter().map(|line| Fault::nowhere(line)).collect(),
+            ),
+            _ => (self.to_string(), Vec::new()),
+        };
+        let causes = std::iter::successors(std::error::Error::source(self), |why| why.source());
+        Message::Error {
+            kind: self.kind(),
+            exit_code: exit as u8,
+            message,
+            hint: self.hint(),
+            causes: causes.map(ToString::to_string).collect(),
+            faults,
         }
     }
 

@@ -18,11 +18,13 @@ pub mod commands;
 pub mod debian;
 pub mod demo;
 pub mod diagnostic;
+pub mod diff;
 pub mod error;
 pub mod fetch;
 pub mod hash;
 pub mod inspect;
 pub mod manifest;
+pub mod message;
 pub mod out;
 pub mod pack;
 pub mod package;
@@ -102,7 +104,7 @@ pub fn build(
         });
         written.extend(files?.into_iter().flatten());
     }
-    let manifest = artifact::manifest(&plan, pki.window(), written);
+    let manifest = artifact::manifest(&plan, &blobs, &pki, written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
         revision.record(&manifest, &at.pki)?;

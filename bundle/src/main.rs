@@ -7,14 +7,14 @@ use kube_bundle::cli::Cli;
 use kube_bundle::commands::{self, Console};
 
 fn main() -> ExitCode {
-    // Usage errors end here, with code 2, as clap prints them.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(why) => return commands::refuse(&why, std::env::args_os().skip(1)).into(),
+    };
     let console = Console::new(&cli.common);
-    match commands::run(cli, &console) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            console.fail(&error);
-            ExitCode::from(error.exit_code() as u8)
-        }
-    }
+    let exit = commands::run(cli, &console).unwrap_or_else(|failure| {
+        console.fail(&failure);
+        failure.exit
+    });
+    ExitCode::from(exit as u8)
 }

@@ -1,6 +1,8 @@
 //! `manifest.json`: every file of a bundle, and every file inside each of its artifacts. It is written last, so
 //! its presence means that the bundle is whole. `SHA256SUMS` says the same for `sha256sum -c`.
 
+pub mod origin;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
@@ -10,17 +12,19 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
-use crate::plan::Plan;
+use crate::plan::downloads::{Content, Download};
+use crate::plan::{NodePlan, Plan};
 use crate::regular::{self, Links};
 use crate::target::Mode;
 use crate::tree::{Entry, Tree};
+use origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
 
 /// Name of the manifest in an output directory.
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the checksum list.
 pub const SUMS: &str = "SHA256SUMS";
-/// Bytes of a manifest or checksum list that is read: what a thousand machines need, and some 160 MB of memory.
-pub const LARGEST_LIST: u64 = 24 << 20;
+/// Bytes of a manifest or checksum list that is read: what a thousand machines need, and some 210 MB of memory.
+pub const LARGEST_LIST: u64 = 32 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
 
@@ -36,6 +40,21 @@ pub struct Manifest {
     pub recipe: RecipeRecord,
     /// Digest of the plan, as `kube-bundle plan --json` prints it.
     pub plan: Sha256,
+    /// Version of the kube-bundle that built it. Bundles of the first versions lack this and the next four.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kube_bundle: Option<String>,
+    /// Machines by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub nodes: BTreeMap<String, NodeRecord>,
+    /// Downloaded programs and files by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub components: BTreeMap<String, ComponentRecord>,
+    /// Container images by name and tag.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub images: BTreeMap<String, Origin>,
+    /// Certificates by ID.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub certificates: BTreeMap<String, CertificateRecord>,
     /// When all certificates inside are valid.
     pub validity: Validity,
     /// Files by their path in the output directory, without the manifest and the checksums.
@@ -134,15 +153,42 @@ impl Member {
     }
 }
 
+/// What a manifest says beyond its plan.
+pub(crate) struct Built {
+    pub(crate) window: (OffsetDateTime, OffsetDateTime),
+    pub(crate) certificates: BTreeMap<String, CertificateRecord>,
+    pub(crate) components: BTreeMap<String, ComponentRecord>,
+    pub(crate) files: BTreeMap<String, FileRecord>,
+    pub(crate) artifacts: BTreeMap<String, Artifact>,
+}
+
+/// Images that machines get as they are.
+fn images(plan: &Plan) -> BTreeMap<String, Origin> {
+    let image = |download: &Download| match &download.content {
+        Content::Image(image) if image.members.is_empty() => Some((image.name.to_string(), Origin::of(download))),
+        _ => None,
+    };
+    plan.content.downloads.iter().filter_map(image).collect()
+}
+
+fn nodes(plan: &Plan) -> BTreeMap<String, NodeRecord> {
+    let record = |node: &NodePlan| {
+        let roles = node.roles.iter().map(ToString::to_string).collect();
+        (node.name.to_string(), NodeRecord { address: node.address, roles })
+    };
+    plan.content.nodes.iter().map(record).collect()
+}
+
 impl Manifest {
-    pub(crate) fn new(
-        plan: &Plan,
-        (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-        files: BTreeMap<String, FileRecord>,
-        artifacts: BTreeMap<String, Artifact>,
-    ) -> Self {
+    pub(crate) fn new(plan: &Plan, built: Built) -> Self {
+        let Built { window: (not_before, not_after), certificates, components, files, artifacts } = built;
         Self {
             format: FORMAT.to_owned(),
+            kube_bundle: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            nodes: nodes(plan),
+            components,
+            images: images(plan),
+            certificates,
             cluster: plan.content.cluster.to_string(),
             version: plan.content.version.clone(),
             recipe: RecipeRecord { name: plan.content.recipe.clone(), sha256: plan.content.recipe_digest },

@@ -14,6 +14,7 @@ mod keys;
 mod leaf;
 mod pem;
 mod private_key;
+mod records;
 pub mod revision;
 mod status;
 pub mod token;
@@ -32,7 +33,7 @@ pub use error::Error;
 use info::{CertificateInfo, day};
 use keys::HeldKey;
 use leaf::Leaf;
-pub use status::{Status, status};
+pub use status::{Status, expiring, status};
 use token::BootstrapToken;
 
 /// How long before its end a certificate is worth a word.

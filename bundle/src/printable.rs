@@ -12,6 +12,18 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
     escape(text, |c| is_unsafe(c) && !matches!(c, '\n' | '\t'))
 }
 
+/// The text of JSON, with the same characters as `\u001b`, which reads back as it was; ends of lines and tabs between
+/// values stay.
+pub fn printable_json(json: &str) -> Cow<'_, str> {
+    let is_unsafe = |c| is_unsafe(c) && !matches!(c, '\n' | '\t');
+    if !json.contains(is_unsafe) {
+        return Cow::Borrowed(json);
+    }
+    // All of them have four digits, so none needs a pair of surrogates.
+    let escaped = json.chars().map(|c| if is_unsafe(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() });
+    Cow::Owned(escaped.collect())
+}
+
 fn escape(text: &str, is_unsafe: fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
@@ -43,5 +55,14 @@ mod tests {
         );
         assert_eq!(printable_lines("a\n\tb\u{7f}"), "a\n\tb\\u{7f}");
         assert!(matches!(printable("etc/kubernetes/Straße.yaml"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_says_the_same_and_no_terminal_obeys_it() {
+        let text = "a\u{1b}[31m\u{9b}2J\u{202e}c\u{feff}\u{7f} ß";
+        let json = serde_json::to_string_pretty(&[text]).expect("text");
+        let safe = printable_json(&json);
+        assert_eq!(serde_json::from_str::<[String; 1]>(&safe).expect("JSON"), [text]);
+        assert!(!safe.contains(|c| is_unsafe(c) && c != '\n'), "{safe:?}");
     }
 }

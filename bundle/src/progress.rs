@@ -1,8 +1,10 @@
-//! Progress on stderr: bars on a terminal, lines elsewhere, only warnings with `--quiet`.
+//! Progress on stderr: bars on a terminal, lines elsewhere, JSON with `--json`, only warnings with `--quiet`.
 
 use std::fmt;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
+
+use crate::message::Message;
 
 /// Receives messages and progress of a stage, from any thread.
 pub trait Progress: Sync {
@@ -70,6 +72,33 @@ struct PlainTask;
 impl Task for PlainTask {
     fn note(&self, text: &str) {
         line(text);
+    }
+}
+
+/// One JSON object on each line, for programs.
+#[derive(Debug)]
+pub struct JsonLines {
+    /// Whether only warnings are printed.
+    pub quiet: bool,
+}
+
+impl Progress for JsonLines {
+    fn note(&self, text: &str) {
+        if !self.quiet {
+            line(&Message::Note { message: text.to_owned() }.line());
+        }
+    }
+    fn warn(&self, text: &str) {
+        line(&Message::Warning { message: text.to_owned(), fault: None }.line());
+    }
+    fn task(&self, _: &str, _: Option<u64>) -> Box<dyn Task> {
+        Box::new(Self { quiet: self.quiet })
+    }
+}
+
+impl Task for JsonLines {
+    fn note(&self, text: &str) {
+        Progress::note(self, text);
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod check;
 pub mod component;
+pub mod description;
 pub mod embedded;
 pub mod files;
 pub mod flags;

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+use crate::printable::printable;
+
 /// Whether a symbolic link may be the last part of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Links {
@@ -35,6 +37,25 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
+}
+
+/// Opens a regular file below a directory, where somebody else may have chosen its name: `..`, and symbolic links on the
+/// way, are errors.
+#[expect(clippy::disallowed_methods, reason = "this module is what opens files that others may have put there")]
+pub fn open_below(directory: &Path, name: &str) -> io::Result<File> {
+    let refuse = || io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` leads elsewhere", printable(name)));
+    let mut path = directory.to_owned();
+    let mut parts = name.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if matches!(part, "" | "." | "..") {
+            return Err(refuse());
+        }
+        path.push(part);
+        if parts.peek().is_some() && !path.symlink_metadata()?.is_dir() {
+            return Err(refuse());
+        }
+    }
+    open(&path, Links::Refuse)
 }
 
 fn not_regular() -> io::Error {

@@ -25,6 +25,9 @@ _kube__bundle() {
             kube__bundle,demo)
                 cmd="kube__bundle__subcmd__demo"
                 ;;
+            kube__bundle,diff)
+                cmd="kube__bundle__subcmd__diff"
+                ;;
             kube__bundle,explain)
                 cmd="kube__bundle__subcmd__explain"
                 ;;
@@ -66,6 +69,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help,demo)
                 cmd="kube__bundle__subcmd__help__subcmd__demo"
+                ;;
+            kube__bundle__subcmd__help,diff)
+                cmd="kube__bundle__subcmd__help__subcmd__diff"
                 ;;
             kube__bundle__subcmd__help,explain)
                 cmd="kube__bundle__subcmd__help__subcmd__explain"
@@ -188,7 +194,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect pki recipe store explain schema completions demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,6 +333,24 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__diff)
+            opts="-q -h --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__explain)
             opts="-q -h --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -396,7 +420,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify inspect pki recipe store explain schema completions demo help"
+            opts="init plan fetch build verify inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -438,6 +462,20 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__diff)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -864,7 +902,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__pki__subcmd__status)
-            opts="-c -q -h --cluster --recipe --json --quiet --color --help"
+            opts="-c -q -h --cluster --recipe --check --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -879,6 +917,10 @@ _kube__bundle() {
                     return 0
                     ;;
                 --recipe)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --check)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -389,20 +389,32 @@ fn an_added_directory_is_noticed_though_it_is_empty() {
 #[test]
 fn a_path_that_is_no_bundle_gets_a_hint() {
     let workspace = Workspace::small(1000);
+    workspace.run(&["verify", "nonesuch"]).exits(1).says(&["hint: name an output directory"]);
     workspace.build().success();
     for command in ["verify", "inspect"] {
         let code = if command == "verify" { 3 } else { 1 };
-        workspace
-            .run(&[command, "out"])
-            .exits(code)
-            .says(&["neither manifest.json nor SHA256SUMS", &format!("hint: `kube-bundle {command} out/small`")]);
-        workspace.run(&[command, "files"]).exits(code).says(&["not a bundle", "hint: "]);
-        workspace.run(&[command, "cluster.toml"]).exits(code).says(&["not a file that kube-bundle packs", "hint: "]);
-        workspace
-            .run(&[command, "nonesuch"])
-            .exits(1)
-            .says(&["could not read `nonesuch`", "hint: name an output directory"]);
+        let bundle = format!("hint: `kube-bundle {command} out/small`");
+        let says = |path: &str, code: i32, texts: [&str; 2]| {
+            let run = workspace.run(&[command, path]).exits(code).says(&texts);
+            assert!(!run.stderr.contains("os error") && !run.stderr.contains("gzip"), "{}", run.stderr);
+        };
+        says("out", code, ["neither manifest.json nor SHA256SUMS", &bundle]);
+        says(".", code, ["not a bundle", &format!("hint: `kube-bundle {command} ./out/small`")]);
+        says("files", code, ["not a bundle", &bundle]);
+        says("recipe", code, ["not a bundle", "hint: `kube-bundle recipe show ./recipe`"]);
+        says("pki", code, ["not a bundle", "hint: it holds the keys of a cluster: `kube-bundle pki status`"]);
+        says("cluster.toml", code, ["it describes a cluster", "hint: `kube-bundle plan -c cluster.toml`"]);
+        says("recipe/recipe.toml", code, ["it belongs to a recipe", "hint: `kube-bundle recipe show ./recipe`"]);
+        says("out/small/manifest.json", code, ["it is a file of a bundle", &bundle]);
+        says("out/small/operator/ca.pem", code, ["it is a file of a bundle", &bundle]);
+        says("files/kubectl", code, ["not a file that kube-bundle packs", &bundle]);
+        says("nonesuch", 1, ["could not read `nonesuch`", &bundle]);
     }
+    workspace.run(&["build", "--offline", "--from", "files", "-q", "-o", "out/other"]).success();
+    workspace
+        .run(&["verify", "out"])
+        .exits(3)
+        .says(&["hint: name one of the bundles instead: `out/other`, `out/small`"]);
 }
 
 #[test]
@@ -422,7 +434,7 @@ fn what_is_promised_is_that_checksums_match_and_no_more() {
 #[test]
 fn readers_share_no_code_with_writers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let is_reader = |name: &str| name.starts_with("verify") || name.starts_with("inspect");
+    let is_reader = |name: &str| ["verify", "inspect", "diff"].iter().any(|it| name.starts_with(it));
     let readers: Vec<_> = files(&root).into_iter().filter(|(name, _)| is_reader(name)).collect();
     assert!(readers.len() > 4);
     for (name, (_, bytes)) in readers {

@@ -251,3 +251,34 @@ fn status_says_which_ca_signed_and_when_everything_ends() {
     assert!(entry("bootstrap-token")["expires"].as_str().unwrap().starts_with(&week));
     assert!(entry("service-account")["issuer"].is_null() && entry("service-account")["expires"].is_null());
 }
+
+#[test]
+fn a_check_of_the_end_fails_before_the_end_and_names_what_ends_when() {
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_validity = \"400d\"\nvalidity = \"20d\"");
+    let check = |days: &str| workspace.run(&["pki", "status", "-q", "--check", days]);
+    check("30").exits(2).says(&["there are no certificates beside this cluster.toml"]);
+    workspace.build().success();
+    let nothing = check("10").success();
+    assert_eq!((nothing.stdout, nothing.stderr), (String::new(), String::new()), "cron would mail it");
+    let end = (time::OffsetDateTime::now_utc() + time::Duration::days(19)).date();
+    let found = check("30").exits(1).says(&[
+        "certificates end within 30 days:",
+        &format!("\n  admin: expires on {end}, in 1"),
+        "\n  kubernetes/only: ",
+        "hint: `kube-bundle pki renew`",
+    ]);
+    assert_eq!(found.stdout, "");
+    assert!(!found.stderr.contains("ca:") && !found.stderr.contains("bootstrap-token"), "{}", found.stderr);
+    check("400").exits(1).says(&["\n  ca: ", "\n  etcd-ca: "]);
+    let json = workspace.run(&["pki", "status", "--json", "--check", "30"]).exits(1);
+    let error: serde_json::Value = serde_json::from_str(json.stderr.lines().last().unwrap()).unwrap();
+    assert_eq!((&error["kind"], &error["exit_code"]), (&"expiring".into(), &1.into()));
+    let faults = error["faults"].as_array().unwrap();
+    assert!(faults.iter().any(|fault| fault["message"].as_str().unwrap().starts_with("admin: expires on ")));
+    let all: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    assert!(all.as_array().unwrap().len() > faults.len());
+    // What can't be read may have ended long ago.
+    workspace.write("pki/admin.pem", "no certificate");
+    check("10").exits(1).says(&["\n  admin: ", "pki/admin.pem"]);
+}

@@ -191,3 +191,37 @@ fn list_and_show_say_what_an_auditor_asks() {
         .exits(2)
         .says(&["there is no embedded recipe `v1.99.0`", "hint: `kube-bundle recipe list`"]);
 }
+
+#[test]
+fn show_as_json_has_a_field_for_everything_that_an_auditor_asks() {
+    let workspace = Workspace::new();
+    for name in ["v1.16.0", "v1.16.15"] {
+        let show = workspace.run(&["recipe", "show", name, "--json"]).success().stdout;
+        let show: serde_json::Value = serde_json::from_str(&show).unwrap();
+        let list = workspace.run(&["recipe", "list", "--json"]).success().stdout;
+        assert!(list.contains(show["digest"].as_str().unwrap()));
+        let objects = |key: &str| show[key].as_object().unwrap().iter();
+        // Whatever a machine gets is reached by a digest, its URLs and who published it, here or at its archive.
+        for (component, it) in objects("components").chain(objects("images")) {
+            for key in ["version", "package", "license", "upstream"] {
+                assert!(it[key].as_str().is_some_and(|text| !text.is_empty()), "{component} has no {key}: {it}");
+            }
+            let origin = match it["archive"].as_str() {
+                Some(archive) if it["digest"].is_null() => &show["archives"][archive],
+                _ => it,
+            };
+            let digest = origin["digest"].as_object().unwrap();
+            assert!(digest.contains_key("sha256") || digest.contains_key("sha512"), "{component}: {origin}");
+            let published = it["archive"].as_str().map_or(it, |archive| &show["archives"][archive]);
+            assert!(!published["urls"].as_array().unwrap().is_empty(), "{component}");
+            for publisher in origin["publishers"].as_array().unwrap() {
+                assert!(publisher.is_string() || publisher["commit"].is_string(), "{publisher}");
+            }
+            assert!(!origin["publishers"].as_array().unwrap().is_empty(), "{component}");
+        }
+        assert!(objects("archives").count() > 1 && objects("images").count() >= 1);
+        assert_eq!(show["images"]["pause"]["image"], "k8s.gcr.io/pause:3.1");
+        let texts: BTreeSet<_> = objects("files").map(|(path, _)| path.as_str()).collect();
+        assert_eq!(texts, embedded::load(name).unwrap().files.iter().map(|(path, _)| path).collect());
+    }
+}

@@ -31,16 +31,26 @@ fn nothing_that_is_printed_or_public_holds_a_secret() {
     let workspace = Workspace::small(1000);
     let build = workspace.build().success();
     let mut texts = vec![build.stdout, build.stderr];
-    let commands: [&[&str]; 6] = [
+    let commands: [&[&str]; 9] = [
         &["plan", "--json"],
         &["plan"],
         &["pki", "status"],
         &["pki", "status", "--json"],
         &["inspect", "--json", Workspace::ARCHIVE],
+        &["inspect", "--json", "out/small"],
+        &["inspect", "out/small"],
+        &["pki", "status", "--check", "1", "--json"],
         &["build", "--offline", "--json"],
     ];
     for command in commands {
         let run = workspace.run(command).success();
+        texts.extend([run.stdout, run.stderr]);
+    }
+    let first = secrets(&workspace);
+    workspace.run(&["pki", "renew", "admin", "bootstrap-token"]).success();
+    workspace.run(&["build", "--offline", "-q", "-o", "out/other"]).success();
+    for more in [&[][..], &["--json"]] {
+        let run = workspace.run(&[&["diff", "out/small", "out/other"], more].concat()).exits(1);
         texts.extend([run.stdout, run.stderr]);
     }
     // An error while reading a key must not quote it.
@@ -52,12 +62,12 @@ fn nothing_that_is_printed_or_public_holds_a_secret() {
     workspace.write("pki/bootstrap-token.json", token.replace('}', ""));
     texts.push(workspace.build().exits(1).stderr);
     workspace.write("pki/bootstrap-token.json", token);
-    for (_, (mode, bytes)) in files(&workspace.path("out/small")) {
+    for (_, (mode, bytes)) in files(&workspace.path("out")) {
         if mode & 0o077 != 0 {
             texts.push(String::from_utf8_lossy(&bytes).into_owned());
         }
     }
-    for secret in secrets(&workspace) {
+    for secret in first.into_iter().chain(secrets(&workspace)) {
         assert!(!texts.iter().any(|text| text.contains(&secret)));
     }
 }

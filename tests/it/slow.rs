@@ -81,11 +81,14 @@ fn a_download_has_an_end_however_steady_it_is() {
         urls: vec![format!("{}/kubectl", server.url())],
         pin: Pin::Sha256(Sha256::of(&program("kubectl", SIZE))),
         size: None,
+        publishers: Vec::new(),
         content: Content::Binary(Member {
             component: "kubectl".to_owned(),
             path: "kubectl".to_owned(),
             kind: Kind::Program,
             sha256: None,
+            version: "v1.16.0".to_owned(),
+            license: None,
         }),
     };
     let store = Store::open(workspace.path("store")).unwrap();

@@ -4,12 +4,14 @@ use std::io::{self, IsTerminal, Write};
 
 use serde::Serialize;
 
+use super::Failure;
 use crate::Error;
 use crate::cli::{Color, Common};
 use crate::clock;
 use crate::diagnostic::Faults;
-use crate::printable::printable;
-use crate::progress::{Bars, Plain, Progress, Quiet};
+use crate::message::Message;
+use crate::printable::{printable, printable_json};
+use crate::progress::{Bars, JsonLines, Plain, Progress, Quiet};
 
 /// How to speak.
 pub struct Console {
@@ -28,6 +30,7 @@ impl Console {
             Color::Auto => watched && clock::variable("NO_COLOR").is_none(),
         };
         let progress: Box<dyn Progress> = match (common.quiet, watched) {
+            (quiet, _) if common.json => Box::new(JsonLines { quiet }),
             (true, _) => Box::new(Quiet),
             (false, true) => Box::new(Bars::default()),
             (false, false) => Box::new(Plain),
@@ -53,7 +56,11 @@ impl Console {
     /// Faults that stop nothing. They are drawn with their place, and so carry their own heading.
     #[expect(clippy::print_stderr, reason = "warnings go to stderr")]
     pub(super) fn warn(&self, faults: &Faults) {
-        if !faults.diagnostics.is_empty() {
+        if self.json {
+            for fault in faults.list() {
+                eprintln!("{}", Message::Warning { message: fault.message.clone(), fault: Some(fault) }.line());
+            }
+        } else if !faults.diagnostics.is_empty() {
             eprintln!("{}\n", faults.render(self.colour));
         }
     }
@@ -63,7 +70,7 @@ impl Console {
         if self.json {
             let json =
                 serde_json::to_string_pretty(value).unwrap_or_else(|why| unreachable!("string keys only: {why}"));
-            print(&json)
+            print(&printable_json(&json))
         } else {
             print(&text())
         }
@@ -71,8 +78,12 @@ impl Console {
 
     /// Says why the command failed.
     #[expect(clippy::print_stderr, reason = "errors go to stderr")]
-    pub fn fail(&self, error: &Error) {
-        eprintln!("{}", error.render(self.colour));
+    pub fn fail(&self, Failure { error, exit }: &Failure) {
+        if self.json {
+            eprintln!("{}", error.message(*exit).line());
+        } else {
+            eprintln!("{}", error.render(self.colour));
+        }
     }
 }
 

@@ -12,11 +12,14 @@ use crate::pki::info::{CertificateInfo, day};
 use crate::plan::certificates::CertPlan;
 use crate::{Error, clock, pki};
 
-pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
+pub(super) fn status(args: &ClusterArgs, check: Option<u16>, console: &Console) -> Result<(), Error> {
     let cluster = Cluster::load(args, &Overrides::default(), console)?;
     let plan = cluster.plan()?;
     let nothing = BTreeSet::new();
     let all = pki::status(&plan.content().pki, &cluster.pki(1, &nothing))?;
+    if let Some(days) = check {
+        return check_end(&all, days, console);
+    }
     if all.is_empty() {
         console.note("There are no certificates yet; `kube-bundle build` makes them");
     }
@@ -27,6 +30,23 @@ pub(super) fn status(args: &ClusterArgs, console: &Console) -> Result<(), Error>
             &all.iter().map(|line| row(line, now)).collect::<Vec<_>>(),
         )
     })
+}
+
+/// For cron: says nothing but what ends within `days` days.
+fn check_end(all: &[pki::Status], days: u16, console: &Console) -> Result<(), Error> {
+    if all.is_empty() {
+        // A job that looks into the wrong directory has to be noticed.
+        return Err(Error::Usage("there are no certificates beside this cluster.toml to check".to_owned()));
+    }
+    if console.json() {
+        console.result(&all, String::new)?;
+    }
+    let certificates = pki::expiring(all, clock::now(), days);
+    if !certificates.is_empty() {
+        return Err(Error::Expiring { days, certificates });
+    }
+    console.note(&format!("No certificate ends within {days} days"));
+    Ok(())
 }
 
 fn row(line: &pki::Status, now: OffsetDateTime) -> Vec<String> {

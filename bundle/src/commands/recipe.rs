@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::Console;
 use super::cluster::load_recipe;
-use super::console::{print, table};
+use super::console::table;
 use crate::Error;
 use crate::hash::Pin;
 use crate::pin as pinner;
+use crate::progress::bytes;
 use crate::recipe::component::{Kind, Publisher};
+use crate::recipe::description::Description;
 use crate::recipe::{Recipe, Summary, embedded, files};
 use crate::spec::RecipeRef;
 
@@ -26,11 +28,7 @@ pub(super) fn list(console: &Console) -> Result<(), Error> {
 
 pub(super) fn show(reference: &RecipeRef, console: &Console) -> Result<(), Error> {
     let recipe = load_recipe(reference, Path::new(""))?;
-    if console.json() {
-        let files: std::collections::BTreeMap<_, _> = recipe.files.iter().collect();
-        return console.result(&files, String::new);
-    }
-    print(&text(&recipe))
+    console.result(&Description::of(&recipe), || text(&recipe))
 }
 
 fn text(recipe: &Recipe) -> String {
@@ -108,7 +106,8 @@ pub(super) fn pin(directory: &Path, from: &Path, console: &Console) -> Result<()
     }
     console.note(&format!("The recipe holds digests, not files; next: `kube-bundle build --offline --from {from}`"));
     console.result(&pinned, || {
-        let row = |pin: &pinner::Pinned| vec![pin.component.clone(), pin.size.to_string(), pin.sha256.to_string()];
+        let row =
+            |pin: &pinner::Pinned| vec![pin.component.clone(), bytes(pin.size).to_string(), pin.sha256.to_string()];
         table(&["COMPONENT", "SIZE", "SHA256"], &pinned.iter().map(row).collect::<Vec<_>>())
     })
 }

@@ -145,12 +145,20 @@ fn part(
     title: String,
     fetcher: &Fetcher<'_>,
 ) -> Result<Blob, Stop> {
-    let member = Member { component: title, path: String::new(), kind: Kind::File, sha256: None };
+    let member = Member {
+        component: title,
+        path: String::new(),
+        kind: Kind::File,
+        sha256: None,
+        version: String::new(),
+        license: None,
+    };
     let download = Download {
         file: Download::file_in_layout(sha256),
         urls: image.urls.iter().map(|repository| format!("{repository}/{kind}/sha256:{sha256}")).collect(),
         pin: Pin::Sha256(sha256),
         size,
+        publishers: Vec::new(),
         content: Content::Binary(member),
     };
     let found = super::fetch_one(&download, fetcher).map_err(Stop::Ended)?.map_err(Stop::Failed)?;

@@ -64,7 +64,7 @@ impl fmt::Display for Place {
 }
 
 /// A URL for messages, without user and password.
-pub(super) fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     match url.split_once("://") {
         Some((scheme, rest)) => {
             // A password may have a slash that should have been encoded; then part of the URL is left out as well.

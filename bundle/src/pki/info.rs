@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -33,6 +34,10 @@ pub struct CertificateInfo {
     pub serial: String,
     /// Whether it may sign certificates.
     pub is_ca: bool,
+    /// Digest of the public key (`SubjectPublicKeyInfo`, DER).
+    pub public_key: Sha256,
+    /// Digest of the certificate (DER).
+    pub sha256: Sha256,
     #[serde(skip)]
     public_bits: Vec<u8>,
     #[serde(skip)]
@@ -42,6 +47,11 @@ pub struct CertificateInfo {
 /// A day for people: `2027-11-23`.
 pub fn day(time: OffsetDateTime) -> String {
     time.date().to_string()
+}
+
+/// A moment as RFC 3339 has it: `2027-11-23T22:13:20Z`. It has no years beyond 9999; nor do certificates.
+pub fn moment(time: OffsetDateTime) -> String {
+    time.format(&Rfc3339).unwrap_or_else(|_| day(time))
 }
 
 impl CertificateInfo {
@@ -71,6 +81,8 @@ impl CertificateInfo {
             not_after: validity.not_after.to_datetime(),
             serial: certificate.raw_serial().iter().map(|byte| format!("{byte:02x}")).collect(),
             is_ca: certificate.is_ca() && signs,
+            public_key: Sha256::of(certificate.public_key().raw),
+            sha256: Sha256::of(der),
             public_bits: certificate.public_key().subject_public_key.data.to_vec(),
             der: der.to_vec(),
         })

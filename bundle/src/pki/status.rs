@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use super::certificate::Authority;
 use super::directory::{self, ENCRYPTION_KEY};
-use super::info::CertificateInfo;
+use super::info::{CertificateInfo, day};
 use super::leaf::differs_from;
 use super::{Error, PkiContext, Run, TOKEN};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
@@ -26,6 +26,9 @@ pub struct Status {
     pub certificate: Option<CertificateInfo>,
     /// `ok`, or what is wrong and what a build would do about it.
     pub state: String,
+    /// Whether there is something that can't be read, so that its end is not known.
+    #[serde(skip)]
+    pub is_unreadable: bool,
 }
 
 type Authorities = BTreeMap<CertId, Result<Option<Authority>, Error>>;
@@ -57,6 +60,7 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
             expires: certificate.as_ref().map(|info| info.not_after),
             certificate,
             state,
+            is_unreadable: read.is_err(),
         });
     }
     all.push(Status { state: encryption_key(&run), ..Status::bare(ENCRYPTION_KEY) });
@@ -67,8 +71,33 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
 impl Status {
     /// Of what is no certificate.
     fn bare(id: &str) -> Self {
-        Self { id: id.to_owned(), issuer: None, expires: None, certificate: None, state: String::new() }
+        Self {
+            id: id.to_owned(),
+            issuer: None,
+            expires: None,
+            certificate: None,
+            state: String::new(),
+            is_unreadable: false,
+        }
     }
+}
+
+/// A line for each certificate that ends within `days` days of `now` or has ended, or whose end is not known. The
+/// bootstrap token does not count: it is meant to expire, and each build replaces it in time.
+pub fn expiring(all: &[Status], now: OffsetDateTime, days: u16) -> Vec<String> {
+    let until = now.saturating_add(Duration::days(days.into()));
+    let certificates = all.iter().filter(|line| line.id != TOKEN);
+    let line = |it: &Status| match it.expires {
+        None => it.is_unreadable.then(|| format!("{}: {}", it.id, it.state)),
+        Some(end) if end <= now => Some(format!("{}: expired on {}", it.id, day(end))),
+        Some(end) if end <= until => {
+            let left = (end - now).whole_days();
+            let unit = if left == 1 { "day" } else { "days" };
+            Some(format!("{}: expires on {}, in {left} {unit}", it.id, day(end)))
+        }
+        Some(_) => None,
+    };
+    certificates.filter_map(line).collect()
 }
 
 fn read(run: &Run<'_>, id: &CertId, planned: &CertPlan) -> Result<Option<CertificateInfo>, Error> {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{FilePlan, Source};
 use crate::hash::{Pin, Sha256};
-use crate::recipe::component::Kind;
+use crate::recipe::component::{Kind, Publisher};
 use crate::recipe::{Component, Recipe};
 use crate::spec::{ImageName, ImageReference};
 
@@ -21,6 +21,8 @@ pub struct Download {
     pub pin: Pin,
     /// Length in bytes, where it is known beforehand.
     pub size: Option<u64>,
+    /// Who published the digest; nobody but the user, if it is empty.
+    pub publishers: Vec<Publisher>,
     /// The content.
     pub content: Content,
 }
@@ -57,6 +59,23 @@ pub struct Member {
     pub kind: Kind,
     /// What it must hash to, where that was published.
     pub sha256: Option<Sha256>,
+    /// Its own version.
+    pub version: String,
+    /// SPDX license expression, where the recipe has one.
+    pub license: Option<String>,
+}
+
+impl Member {
+    fn of(recipe: &Recipe, name: &str, component: &Component, path: String) -> Self {
+        Self {
+            component: name.to_owned(),
+            path,
+            kind: component.kind,
+            sha256: component.sha256,
+            version: recipe.release.version_of(component).0.to_owned(),
+            license: component.license.clone(),
+        }
+    }
 }
 
 impl Download {
@@ -109,21 +128,19 @@ pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan
     let archives = recipe.release.archives.iter().filter(|(name, _)| needed.contains(name));
     let archives = archives.filter_map(|(name, archive)| {
         let inside = components.iter().filter(|(_, component)| component.archive.as_ref() == Some(name));
-        let members = inside.map(|(component, described)| Member {
-            component: (*component).clone(),
-            path: described.member.clone().unwrap_or_default(),
-            kind: described.kind,
-            sha256: described.sha256,
+        let members = inside.map(|(component, described)| {
+            Member::of(recipe, component, described, described.member.clone().unwrap_or_default())
         });
         let members = members.collect();
         if let Some(name) = &archive.image {
-            return Some(image(name, archive.sha256?, archive.urls.clone(), members));
+            return Some(image(name, archive.sha256?, &archive.urls, &archive.sources, members));
         }
         Some(Download {
             file: archive.urls.first().and_then(|url| url.rsplit('/').next()).unwrap_or(name).to_owned(),
             urls: archive.urls.clone(),
             pin: archive.pin()?,
             size: archive.size,
+            publishers: archive.sources.clone(),
             content: Content::Archive(members),
         })
     });
@@ -131,14 +148,13 @@ pub(super) fn plan<'f>(recipe: &Recipe, files: impl Iterator<Item = &'f FilePlan
     let alone = components.iter().filter(|(_, component)| !comes_in_archive(component));
     let alone = alone.filter_map(|(name, component)| {
         let pin = component.pin()?;
-        let (component_name, path) = ((*name).clone(), (*name).clone());
-        let member = Member { component: component_name, path, kind: component.kind, sha256: component.sha256 };
         Some(Download {
             file: (*name).clone(),
             urls: component.urls.clone(),
             pin,
             size: component.size,
-            content: Content::Binary(member),
+            publishers: component.sources.clone(),
+            content: Content::Binary(Member::of(recipe, name, component, (*name).clone())),
         })
     });
     archives.chain(alone).chain(images(recipe, &carried)).collect()
@@ -151,16 +167,26 @@ fn images<'r>(recipe: &'r Recipe, carried: &'r BTreeSet<&ImageReference>) -> imp
             recipe.release.components.values().find(|component| component.image.as_ref() == Some(&reference.name));
         let urls = known.map(|component| component.urls.clone()).filter(|urls| !urls.is_empty());
         let urls = urls.unwrap_or_else(|| vec![reference.name.repository_url()]);
-        image(&reference.name, reference.digest, urls, Vec::new())
+        // What somebody published of one digest says nothing of another.
+        let published = known.filter(|component| component.sha256 == Some(reference.digest));
+        let publishers = published.map(|component| component.sources.as_slice()).unwrap_or_default();
+        image(&reference.name, reference.digest, &urls, publishers, Vec::new())
     })
 }
 
-fn image(name: &ImageName, sha256: Sha256, urls: Vec<String>, members: Vec<Member>) -> Download {
+fn image(
+    name: &ImageName,
+    sha256: Sha256,
+    urls: &[String],
+    publishers: &[Publisher],
+    members: Vec<Member>,
+) -> Download {
     Download {
         file: Download::file_in_layout(sha256),
-        urls,
+        urls: urls.to_vec(),
         pin: Pin::Sha256(sha256),
         size: None,
+        publishers: publishers.to_vec(),
         content: Content::Image(ImageContent { name: name.clone(), members }),
     }
 }

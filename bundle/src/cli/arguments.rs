@@ -1,0 +1,131 @@
+//! Groups of options that commands share, or have many of.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+
+use crate::fetch::mirror::Mirror;
+use crate::spec::filled::NodeArgument;
+use crate::spec::names::{ClusterName, Endpoint};
+use crate::spec::{BadValue, Cidr, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
+
+/// Values in place of the examples of a new cluster.toml; they are checked like those of a file.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Values in place of the examples")]
+pub struct InitArgs {
+    /// Name of the cluster; names of files begin with it [default: roc]
+    #[arg(long, value_name = "NAME", value_parser = checked::<ClusterName>)]
+    pub name: Option<ClusterName>,
+    /// URL of the API server; what is no node's address is added to `apiserver_sans` [default: the first master]
+    #[arg(long, value_name = "URL", requires = "nodes", value_parser = checked::<Endpoint>)]
+    pub endpoint: Option<Endpoint>,
+    /// A machine, with its roles (etcd, master, worker) if they are not etcd and master; repeat the option for each
+    #[arg(long = "node", value_name = "NAME=ADDRESS[:ROLE,ROLE]")]
+    pub nodes: Vec<NodeArgument>,
+    /// Addresses of pods; must not contain the address of a machine [default: 10.10.0.0/16]
+    #[arg(long, value_name = "NETWORK", value_parser = checked::<Cidr>)]
+    pub pod_cidr: Option<Cidr>,
+    /// Addresses of services; must not contain the address of a machine [default: 10.32.0.0/16]
+    #[arg(long, value_name = "NETWORK", value_parser = checked::<Cidr>)]
+    pub service_cidr: Option<Cidr>,
+}
+
+/// Parses a value of cluster.toml; an error says what to write instead.
+fn checked<T: FromStr<Err = BadValue>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|why: BadValue| why.sentence())
+}
+
+/// Which cluster.
+#[derive(Debug, Args)]
+pub struct ClusterArgs {
+    /// File that describes the cluster
+    #[arg(short, long, value_name = "FILE", default_value = "cluster.toml")]
+    pub cluster: PathBuf,
+    /// Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR
+    #[arg(long, value_name = "NAME|DIR")]
+    pub recipe: Option<RecipeRef>,
+}
+
+/// Where files come from.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Download options")]
+pub struct SourceArgs {
+    /// Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated
+    #[arg(long, value_name = "DIR|URL")]
+    pub from: Vec<Mirror>,
+    /// Never access the network
+    #[arg(long)]
+    pub offline: bool,
+    /// Number of parallel jobs [default: number of processors; at least 4 for downloads]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// Idle timeout: give up on a connection after this many seconds without data
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Number of retries after a server error or a broken connection
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub retries: u32,
+}
+
+/// Where the bundle goes, and the options that override `[output]` in `cluster.toml`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output options")]
+pub struct OutputArgs {
+    /// Output directory [default: ./out/<cluster>]
+    #[arg(short, long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Formats to write; separate several with commas, or repeat the option [default: as in cluster.toml, or tarball]
+    #[arg(long, value_name = "FORMAT", value_delimiter = ',', value_parser = one_of::<Format>(FORMATS))]
+    pub format: Vec<Format>,
+    /// How files are divided among packages [default: as in cluster.toml, or split]
+    #[arg(long, value_name = "LAYOUT", value_parser = one_of::<DebLayout>(DEB_LAYOUTS))]
+    pub deb_layout: Option<DebLayout>,
+    /// Compression of packages [default: as in cluster.toml, or gzip]
+    #[arg(long, value_name = "COMPRESSION", value_parser = one_of::<Compression>(COMPRESSIONS))]
+    pub deb_compression: Option<Compression>,
+    /// How seeds for the first boot are divided among images [default: as in cluster.toml, or whole]
+    #[arg(long, value_name = "LAYOUT", value_parser = one_of::<SeedLayout>(SEED_LAYOUTS))]
+    pub seed: Option<SeedLayout>,
+    /// File system of seed disks [default: as in cluster.toml, or iso]
+    #[arg(long, value_name = "KIND", value_parser = one_of::<SeedImage>(SEED_IMAGES))]
+    pub seed_image: Option<SeedImage>,
+}
+
+/// Values of an option, each with its help text.
+type Values = &'static [(&'static str, &'static str)];
+
+const FORMATS: Values = &[
+    ("tarball", "One archive with install.sh for each machine"),
+    ("deb", "Debian packages and an apt repository"),
+    ("nocloud", "A cloud-init seed disk for each machine; writes the packages or archives it carries, too"),
+    ("initrd", "An archive for the boot loader for each machine; writes the packages or archives it carries, too"),
+    (
+        "user-data",
+        "Cloud-init user data for each machine, which fetches its packages or archive from `[output.mirror]`",
+    ),
+];
+const DEB_LAYOUTS: Values = &[
+    ("split", "One package for each program, shared by all machines, and a small one for each machine"),
+    ("fat", "One package for each machine, with everything in it"),
+];
+const COMPRESSIONS: Values = &[
+    ("gzip", "Read by every dpkg"),
+    ("zstd", "Smaller, in less than half the time; for Debian 12, Ubuntu 18.04 and later"),
+    ("xz", "Smallest, read by every dpkg; takes sixteen times as long as gzip"),
+];
+const SEED_LAYOUTS: Values = &[
+    ("whole", "One image for each machine, with everything in it"),
+    ("split", "One image with the programs, shared by all machines, and a small one for each machine"),
+];
+const SEED_IMAGES: Values = &[("iso", "ISO 9660"), ("vfat", "FAT16, for platforms that can't attach an optical disk")];
+
+/// Parses one of `values`, so that `--help` and shell completions can list them.
+fn one_of<T>(values: Values) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(values.iter().map(|(name, help)| PossibleValue::new(*name).help(*help)))
+        .try_map(|text| text.parse())
+}

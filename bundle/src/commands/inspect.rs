@@ -1,0 +1,122 @@
+//! `kube-bundle inspect`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::Console;
+use super::attempt::Attempt;
+use super::console::table;
+use crate::error::ExitCode;
+use crate::hash::Pin;
+use crate::manifest::origin::Origin;
+use crate::manifest::{MANIFEST, Manifest};
+use crate::pki::info::{day, moment};
+use crate::printable::printable;
+use crate::progress::bytes;
+use crate::{Error, inspect as reader};
+
+#[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
+pub(super) fn inspect(path: &Path, console: &Console) -> Result<(), Error> {
+    let command = Attempt { path, command: "inspect", exit: ExitCode::Failed };
+    if path.is_dir() {
+        command.expect_bundle()?;
+        let manifest =
+            Manifest::read(path).map_err(|source| Error::Io { verb: "read", path: path.join(MANIFEST), source })?;
+        return console.result(&manifest, || summary(&manifest));
+    }
+    let contents = reader::read(path, &[]).map_err(|source| command.failed(source))?;
+    console.result(&contents.entries, || {
+        let rows: Vec<_> = contents
+            .entries
+            .iter()
+            .map(|(name, member)| {
+                let size = member.size.map_or_else(|| "-".to_owned(), |size| bytes(size).to_string());
+                let sha256 = member.sha256.map_or_else(|| "-".to_owned(), |sha256| sha256.to_string());
+                vec![member.mode.to_string(), size, sha256, name.clone()]
+            })
+            .collect();
+        table(&["MODE", "SIZE", "SHA256", "PATH"], &rows)
+    })
+}
+
+fn summary(manifest: &Manifest) -> String {
+    let mut text = head(manifest);
+    let mut add = |title: &str, lines: String| {
+        if !lines.is_empty() {
+            text += &format!("\n{title}\n{lines}");
+        }
+    };
+    add("Machines", nodes(manifest));
+    add("Certificates", certificates(manifest));
+    add("Components", components(manifest));
+    add("Origin of downloaded files", origins(manifest));
+    add("Files", files(manifest));
+    text
+}
+
+fn head(manifest: &Manifest) -> String {
+    let by = manifest.kube_bundle.as_deref().unwrap_or("of a version that it does not say");
+    format!(
+        "Cluster {}, Kubernetes {}, recipe {} ({})\nCertificates valid from {} to {}\nBuilt by kube-bundle {}\n",
+        printable(&manifest.cluster),
+        printable(&manifest.version),
+        printable(&manifest.recipe.name),
+        manifest.recipe.sha256,
+        moment(manifest.validity.not_before),
+        moment(manifest.validity.not_after),
+        printable(by),
+    )
+}
+
+/// No title and no rows are no text.
+fn filled(header: &[&str], rows: &[Vec<String>]) -> String {
+    if rows.is_empty() { String::new() } else { table(header, rows) }
+}
+
+fn nodes(manifest: &Manifest) -> String {
+    let row = |(name, node): (&String, &crate::manifest::origin::NodeRecord)| {
+        vec![name.clone(), node.address.to_string(), node.roles.join(", ")]
+    };
+    filled(&["NAME", "ADDRESS", "ROLES"], &manifest.nodes.iter().map(row).collect::<Vec<_>>())
+}
+
+fn certificates(manifest: &Manifest) -> String {
+    let rows = manifest.certificates.iter().map(|(id, certificate)| {
+        let issuer = certificate.issuer.clone().unwrap_or_else(|| "-".to_owned());
+        vec![id.clone(), issuer, day(certificate.not_before), day(certificate.not_after)]
+    });
+    filled(&["ID", "SIGNED BY", "FROM", "EXPIRES"], &rows.collect::<Vec<_>>())
+}
+
+fn components(manifest: &Manifest) -> String {
+    let rows = manifest
+        .components
+        .iter()
+        .map(|(name, it)| vec![name.clone(), it.version.clone(), bytes(it.size).to_string(), it.sha256.to_string()]);
+    filled(&["NAME", "VERSION", "SIZE", "SHA256"], &rows.collect::<Vec<_>>())
+}
+
+/// Each download once, with what came out of it.
+fn origins(manifest: &Manifest) -> String {
+    let mut downloads: BTreeMap<Pin, (&Origin, Vec<&str>)> = BTreeMap::new();
+    let components = manifest.components.iter().map(|(name, it)| (name.as_str(), &it.origin));
+    for (name, origin) in components.chain(manifest.images.iter().map(|(name, it)| (name.as_str(), it))) {
+        downloads.entry(origin.pin).or_insert((origin, Vec::new())).1.push(name);
+    }
+    downloads.values().map(|(origin, names)| download(origin, names)).collect()
+}
+
+fn download(origin: &Origin, names: &[&str]) -> String {
+    let mut text = format!("{}\n  digest     {}\n", printable(&names.join(", ")), origin.pin);
+    let urls = origin.urls.iter().map(|url| format!("  URL        {}\n", printable(url)));
+    let publishers = origin.publishers.iter().map(|it| format!("  published  {}\n", printable(&it.to_string())));
+    text.extend(urls.chain(publishers));
+    text
+}
+
+fn files(manifest: &Manifest) -> String {
+    let rows = manifest.files.iter().map(|(name, record)| {
+        vec![record.mode.to_string(), bytes(record.size).to_string(), record.sha256.to_string(), name.clone()]
+    });
+    filled(&["MODE", "SIZE", "SHA256", "PATH"], &rows.collect::<Vec<_>>())
+}
