@@ -238,3 +238,11 @@ fn packages_have_a_command_for_the_status() {
     machine.run("dpkg --purge small-only").success();
     assert!(!machine.owned_files().contains_key("usr/sbin/kube-bundle-status"));
 }
+
+/// A machine that is prepared may get its address later.
+#[test]
+fn what_may_come_later_is_a_warning_in_a_check() {
+    let Some(machine) = machine() else { return };
+    let check = machine.run("ip address del 192.0.2.1/32 dev lo; /one/install.sh --check --no-start").success();
+    has_lines(&check.stdout, &["  warning      the address 192.0.2.1"]);
+}

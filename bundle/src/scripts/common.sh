@@ -1,12 +1,7 @@
 # What install.sh, boot.sh and the packages' scripts have in common.
 
 say() { printf '%s\n' "$*"; }
-
-warnings=0
-warn() {
-  printf 'warning: %s\n' "$*" >&2
-  warnings=$((warnings + 1))
-}
+warn() { printf 'warning: %s\n' "$*" >&2; }
 
 # fault WHAT FIX: notes a failed check; all of them are shown before the script gives up.
 faults=0
