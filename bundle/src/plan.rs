@@ -235,10 +235,10 @@ pub fn plan<'a>(
         return Err(refuse(faults));
     }
     let timestamp = date.unwrap_or(recipe.release.released);
-    let packages = if spec.packs(Format::Deb) {
-        packages::plan(spec, recipe, manager, timestamp).map_err(refuse)?
-    } else {
-        Vec::new()
+    // Without packages they are planned for the number alone, so that it doesn't depend on what a build writes.
+    let packages = match packages::plan(spec, recipe, manager, timestamp) {
+        Err(faults) if spec.packs(Format::Deb) => return Err(refuse(faults)),
+        planned => planned.unwrap_or_default(),
     };
     let content = Content {
         cluster: spec.name.clone(),
@@ -280,12 +280,12 @@ impl UnnumberedPlan<'_> {
         &self.content
     }
 
-    /// Whether the number changes what is built, and is not fixed by `cluster.toml`.
+    /// Whether the number is not fixed by `cluster.toml`.
     pub fn wants_number(&self) -> bool {
-        !self.packages.is_empty() && self.spec.deb.revision.is_none()
+        self.spec.deb.revision.is_none()
     }
 
-    /// A digest over all that packages are made of, keys and certificates apart.
+    /// A digest over all that packages and archives are made of, keys and certificates apart.
     pub fn digest(&self) -> Sha256 {
         let scripts = self.manager.scripts_digest();
         let text = serde_json::to_string(&(&self.content, &self.packages, scripts, env!("CARGO_PKG_VERSION")));
@@ -302,11 +302,12 @@ impl UnnumberedPlan<'_> {
         if spec.packs(Format::Tarball) {
             outputs.extend(content.nodes.iter().map(|node| archive(&content, &node.name)));
         }
-        let index = Output { path: manager.repository().to_owned(), kind: OutputKind::Index };
-        let index = (!packages.is_empty()).then_some(index);
+        let packages = if spec.packs(Format::Deb) { packages } else { Vec::new() };
         let of_cluster =
             packages.iter().filter(|package| package.is_numbered).map(|package| package.about.name.clone());
         let of_cluster: BTreeSet<_> = of_cluster.collect();
+        let index = Output { path: manager.repository().to_owned(), kind: OutputKind::Index };
+        let index = (!packages.is_empty()).then_some(index);
         let packages = packages.into_iter();
         outputs.extend(packages.map(|package| numbered(package, &of_cluster, revision, manager)));
         let seeds = seeds::plan(spec, &outputs);

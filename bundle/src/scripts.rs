@@ -2,7 +2,7 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 15] = [
+const PARTS: [(&str, &str); 19] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
@@ -13,6 +13,10 @@ const PARTS: [(&str, &str); 15] = [
     ("cleanup.sh", include_str!("scripts/cleanup.sh")),
     ("units.sh", include_str!("scripts/units.sh")),
     ("paths.sh", include_str!("scripts/paths.sh")),
+    ("lock.sh", include_str!("scripts/lock.sh")),
+    ("status.sh", include_str!("scripts/status.sh")),
+    ("install/report.sh", include_str!("assemble/install/report.sh")),
+    ("install/connections.sh", include_str!("assemble/install/connections.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),
     ("install/plan.sh", include_str!("assemble/install/plan.sh")),
     ("install/transaction.sh", include_str!("assemble/install/transaction.sh")),
@@ -56,7 +60,7 @@ mod tests {
         assert_eq!(text, "#!/bin/sh\nset -eu\nunits='it'\\''s $(id)'\n\necho $units\n");
     }
 
-    const SCRIPTS: [(&str, &str); 8] = [
+    const SCRIPTS: [(&str, &str); 9] = [
         ("install.sh", include_str!("assemble/install.sh")),
         ("boot.sh", include_str!("assemble/boot.sh")),
         ("package/preinst.sh", include_str!("debian/preinst.sh")),
@@ -64,6 +68,7 @@ mod tests {
         ("package/prerm.sh", include_str!("debian/prerm.sh")),
         ("package/postrm.sh", include_str!("debian/postrm.sh")),
         ("package/program.sh", include_str!("debian/program.sh")),
+        ("package/kube-bundle-status.sh", include_str!("debian/kube-bundle-status.sh")),
         ("seed/plant.sh", include_str!("assemble/seed/plant.sh")),
     ];
 

@@ -48,6 +48,7 @@ mod seeds;
 mod sharing;
 mod slow;
 mod spec;
+mod status;
 mod tarball;
 mod verify;
 mod workers;

@@ -391,6 +391,10 @@ fn versions_grow_with_every_change_and_stay_without_one() {
     let planned: serde_json::Value =
         serde_json::from_str(&workspace.run(&["plan", "--json"]).success().stdout).unwrap();
     assert_eq!(planned["cluster"], "small");
+    // An archive has the same number, whatever was built last.
+    workspace.build().success();
+    assert!(std::fs::read_to_string(workspace.unpack().join("bundle.conf")).unwrap().contains("\nbuild=6\n"));
+    assert_eq!(version("z"), "6");
     // Somebody else counts.
     workspace.write("cluster.toml", workspace.text("cluster.toml") + "[output.deb]\nrevision = 17\n");
     assert_eq!(version("f"), "17");

@@ -122,7 +122,8 @@ fn directories_and_files_with_keys_are_private_whatever_the_umask() {
         assert_eq!(mode(&workspace.path(directory)), 0o700, "{directory}");
     }
     for (name, (mode, _)) in files(&workspace.path("pki")) {
-        assert_eq!(mode, if name.ends_with(".pem") && !name.ends_with("-key.pem") { 0o644 } else { 0o600 }, "{name}");
+        let is_public = (name.ends_with(".pem") && !name.ends_with("-key.pem")) || name == "revision.json";
+        assert_eq!(mode, if is_public { 0o644 } else { 0o600 }, "{name}");
     }
     assert_eq!(mode(&workspace.path(Workspace::ARCHIVE)), 0o600);
     assert_eq!(mode(&workspace.path("out/small/operator/admin.kubeconfig")), 0o600);

@@ -250,3 +250,21 @@ fn a_fat_package_takes_the_place_of_the_images_too() {
         assert!(said.trim().split(", ").any(|name| name == "small-images"), "{field}: {said}");
     }
 }
+
+/// So that `install.sh --check` can ask them, whatever the roles are called.
+#[test]
+fn units_name_the_machines_that_they_connect_to() {
+    let workspace = Workspace::worker();
+    add_worker(&workspace, "later", "192.0.2.7");
+    let plan = plan(&workspace);
+    for (node, unit, connects_to) in [
+        (0, "kube-apiserver.service", "/var/lib/kubernetes/etcd-ca.pem https://192.0.2.1:2379"),
+        (1, "kube-api-gateway.service", "/var/lib/kubernetes/ca.pem https://192.0.2.1:6443"),
+    ] {
+        let text = text(&plan, node, unit);
+        assert!(text.contains(&format!("\nX-Connects-To={connects_to}\n")), "{text}");
+        let ca = connects_to.split(' ').next().unwrap().trim_start_matches('/');
+        let files = plan["nodes"][node]["files"].as_array().unwrap();
+        assert!(files.iter().any(|file| file["path"] == ca), "{ca}");
+    }
+}

@@ -20,11 +20,11 @@ state=/var/lib/kube-bundle
 new=.kube-bundle-new
 # Paths of what has changed since this boot and no unit was restarted for yet.
 pending_restarts=/run/kube-bundle.owed
-lock=/run/kube-bundle.lock
 
 here=$(dirname "$(readlink -f "$0")")
 action=install
 dry_run=false
+verbose=false
 replace=false
 force=false
 start=true
@@ -36,7 +36,10 @@ usage() {
 Usage: $0 [OPTION]...
 Installs what this machine is to have of the cluster, from this directory.
 
-  --dry-run        check everything, say what would be done, change nothing
+  --check          check everything, say what would change and whether what this machine
+                   needs answers; change nothing
+  --verbose        with --check: list the files
+  --dry-run        --check --verbose; with --uninstall or --purge: say what would be removed
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd
@@ -45,9 +48,12 @@ Installs what this machine is to have of the cluster, from this directory.
   --wait SECONDS   how long to wait for the units (default: $wait)
   --uninstall      remove what was installed; logs, data and changed files stay
   --purge          remove what was installed, its logs, and its data
-  --help           this text
+  --status         show what is installed here and whether it is well; change nothing
+  --version        say which bundle this is
+  -h, --help       this text
 
-Exit status: 0 done; 1 a check failed, nothing was changed; 2 wrong usage;
+Exit status: 0 done, or all is well; 1 a check failed and nothing was changed, or with
+--status: something is wrong; 2 wrong usage;
 70, 129, 130, 143 stopped half-way, run it again; 75 installed, but not every unit stays up yet.
 END
 }
@@ -70,7 +76,15 @@ END
 
 #include units.sh
 
+#include lock.sh
+
+#include status.sh
+
+#include install/report.sh
+
 #include install/checks.sh
+
+#include install/connections.sh
 
 #include install/plan.sh
 
@@ -81,29 +95,37 @@ END
 #include install/removal.sh
 
 run_checks() {
-  check_machine
-  if [ "$(id -u)" -eq 0 ]; then check_source; fi
-  verify_bundle
-  check_clock
-  check_archive_identity
-  check_address
-  check_ports
-  check_preflight
-  check_commands
-  check_users
-  check_file_owners
-  check_targets
+  run_check "root, systemd, x86-64" check_machine
+  if [ "$(id -u)" -eq 0 ]; then
+    run_check "only root can change this bundle" check_source
+    stop_at_new_faults
+  fi
+  run_check "the files of this bundle are undamaged" verify_bundle
+  stop_at_new_faults
+  run_check "the clock, compared with the certificates" check_clock
+  run_check "no other node and no package is installed here" check_archive_identity
+  run_check "the address $address" check_address
+  run_check_of "$ports" "free ports: $ports" check_ports
+  run_preflight
+  run_check_of "$commands" "commands that the units need" check_commands
+  run_check_of "$users" "system users" check_users
+  run_check "owners of files" check_file_owners
+  run_check "no files of others in the way, and safe directories" check_targets
   compute_changes
-  check_space
-  give_up_on_faults
-  check_restarts
+  run_check "disk space" check_space
+  stop_at_faults
+  run_check_of "$dropped$(units_to_restart)" "units may be stopped or restarted now" check_restarts
+  stop_at_faults
 }
 
 install_bundle() {
   [ "$(id -u)" -ne 0 ] || $dry_run || take_lock
   run_checks
   if $dry_run; then
+    check_connections
+    show_checks
     describe_changes
+    say_verdict
     return
   fi
   had_record=$(records)
@@ -128,12 +150,17 @@ install_bundle() {
   start_or_restart_units
   rm -f "$lock"
   trap - EXIT
-  wait_for_units
+  code=0
+  wait_for_units || code=$?
+  say_next
+  return "$code"
 }
 
 while [ $# -gt 0 ]; do
   case $1 in
-  --dry-run) dry_run=true ;;
+  --check) dry_run=true ;;
+  --dry-run) dry_run=true verbose=true ;;
+  --verbose) verbose=true ;;
   --replace) replace=true ;;
   --force) force=true ;;
   --no-start) start=false ;;
@@ -148,7 +175,9 @@ while [ $# -gt 0 ]; do
     ;;
   --uninstall) action=uninstall ;;
   --purge) action=purge ;;
-  --help)
+  --status) action=status ;;
+  --version) action=version ;;
+  -h | --help)
     usage
     exit 0
     ;;
@@ -161,10 +190,20 @@ while [ $# -gt 0 ]; do
   shift
 done
 
-if [ "$action" != install ]; then
+case $action in
+uninstall | purge)
   uninstall_bundle
   exit
-fi
+  ;;
+status)
+  show_status
+  exit
+  ;;
+version)
+  show_version
+  exit
+  ;;
+esac
 
 for needed in FILES SHA256SUMS TRIGGERS bundle.conf root; do
   if [ ! -e "$here/$needed" ]; then

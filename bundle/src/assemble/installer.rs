@@ -93,7 +93,7 @@ pub(super) fn settings(
     plan: &Plan,
     node: &NodePlan,
     (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-) -> [(&'static str, String); 15] {
+) -> [(&'static str, String); 16] {
     let install = &node.install;
     [
         ("cluster", plan.content.cluster.to_string()),
@@ -101,6 +101,7 @@ pub(super) fn settings(
         ("address", node.address.to_string()),
         ("endpoint", plan.content.endpoint.to_string()),
         ("version", plan.content.version.clone()),
+        ("build", plan.revision.to_string()),
         ("units", join(&install.units)),
         ("ports", join(&install.ports)),
         ("state", join(&install.state)),

@@ -13,14 +13,17 @@ use crate::scripts::join;
 pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<ArtifactInput, Error> {
     let PackagePlan { about, compression, date, .. } = package;
     let name = about.name.as_str();
-    let own = tree(name, &package.files, from)?;
+    let mut own = tree(name, &package.files, from)?;
     let made = match &package.node {
         None => debian::shared(about, own, *compression, *date).map_err(|source| conflict_at(name, source))?,
         Some(node) => {
             let node = node_plan(from.plan, node).ok_or_else(|| missing(name, format!("node `{node}`")))?;
             // The machine also needs the programs that other packages bring.
             let installed: Vec<_> = package.files.iter().chain(files_of(&about.depends, from.plan)).cloned().collect();
-            let installed = tree(name, &installed, from)?;
+            let mut installed = tree(name, &installed, from)?;
+            for files in [&mut own, &mut installed] {
+                debian::insert_status(files).map_err(|source| conflict_at(name, source))?;
+            }
             let window = from.pki.window();
             let record = NodeRecord {
                 settings: settings(from.plan, node, window),

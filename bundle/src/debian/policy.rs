@@ -42,7 +42,7 @@ fn overrides(tree: &Tree, about: &Package) -> String {
     let reasons = [
         (about.version.revision() == 1, "no Debian bug asked for this package", "initial-upload-closes-no-bugs"),
         (program, "Kubernetes is released as static Go programs", "statically-linked-binary"),
-        (program, "and without manual pages", "no-manual-page"),
+        (program || secret, "--help of each command says what it does", "no-manual-page"),
         (secret, "keys are for root alone", "non-standard-file-perm"),
         (private, "and only root may enter their directory", "non-standard-dir-perm"),
         (secret, "deb-systemd-invoke is used where it is installed", "maintainer-script-calls-systemctl"),

@@ -199,6 +199,7 @@ wait_for_invoked() {
   done
   units=$1
   wait_for_units || true
+  say "See how this machine is, at any time: kube-bundle-status"
 }
 
 # What an upgrade or a removal that failed has stopped; whatever else runs was never touched.

@@ -26,6 +26,9 @@ const POSTINST: &str = include_str!("postinst.sh");
 const PRERM: &str = include_str!("prerm.sh");
 const POSTRM: &str = include_str!("postrm.sh");
 
+/// What administrators call to see how the machine is: `install.sh --status` for packages.
+const STATUS: &str = include_str!("kube-bundle-status.sh");
+
 /// Where a machine's package keeps what its scripts read.
 const RECORD: &str = "var/lib/kube-bundle/package";
 
@@ -65,7 +68,7 @@ pub struct NodeRecord {
 
 /// A digest over the scripts.
 pub fn digest() -> Sha256 {
-    Sha256::of([COMPONENTS, PREINST, POSTINST, PRERM, POSTRM].map(expand_includes).concat().as_bytes())
+    Sha256::of([COMPONENTS, PREINST, POSTINST, PRERM, POSTRM, STATUS].map(expand_includes).concat().as_bytes())
 }
 
 /// A package of components runs nothing but a check that it overwrites no file of others.
@@ -81,6 +84,15 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTr
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
+}
+
+/// Adds the command `kube-bundle-status` to the files of a machine's package.
+///
+/// # Errors
+/// The place is taken.
+pub fn insert_status(files: &mut Tree) -> Result<(), Conflict> {
+    let path = InstallPath::known("usr/sbin/kube-bundle-status");
+    files.insert(path, Entry::text(Mode::EXECUTABLE, expand_includes(STATUS)))
 }
 
 /// Adds what the scripts read. Only root may enter the directory: it lists the digests of keys.

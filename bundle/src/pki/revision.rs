@@ -49,8 +49,7 @@ impl Revision {
     }
 }
 
-/// The number of the build of `plan` with the keys of `_issued`; `None` if it has no numbered package, or `cluster.toml`
-/// fixes the number.
+/// The number of the build of `plan` with the keys of `_issued`; `None` if `cluster.toml` fixes the number.
 ///
 /// # Errors
 /// `pki/`, or a file that `cluster.toml` names, can't be read.

@@ -7,6 +7,13 @@ temporary_fault() {
   temporary_faults=$((temporary_faults + 1))
 }
 
+# not_yet WHAT: notes what must be true only when the units start.
+warnings=0
+not_yet() {
+  warn "$1"
+  warnings=$((warnings + 1))
+}
+
 check_clock() {
   clock=$(date +%s)
   if [ "$clock" -lt "$not_before" ] || [ "$clock" -gt "$not_after" ]; then
@@ -27,7 +34,7 @@ check_address() {
   if $start; then
     temporary_fault "$what" "install the bundle of this machine, give it the address, or prepare it with $no_start"
   else
-    warn "$what yet"
+    not_yet "$what yet"
   fi
 }
 

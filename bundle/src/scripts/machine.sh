@@ -1,5 +1,5 @@
 # What roles ask of a machine beside commands, users and ports. The setting is the caller's to make: preflight, a list of
-# the checks below, without their prefix. Needs unit_keys.sh.
+# the checks below, without their prefix. Needs checks.sh and unit_keys.sh.
 
 check_preflight() {
   for requirement in $preflight; do "require_$requirement"; done
@@ -39,7 +39,7 @@ require_host_name() {
   if $start; then
     temporary_fault "this machine is called $name, and the bundle is for $node" "hostnamectl set-hostname $node"
   else
-    warn "this machine is called $name, and not $node yet"
+    not_yet "this machine is called $name, and not $node yet"
   fi
 }
 

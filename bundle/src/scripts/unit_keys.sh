@@ -1,8 +1,9 @@
 # What units say to installers, in keys that systemd ignores.
 
-# unit_key KEY UNIT: what the installed unit says for a key that systemd ignores, such as X-Waits-For.
+# unit_key KEY UNIT: what the installed unit says for a key that systemd ignores, such as X-Waits-For; with unit_root, what
+# that of an unpacked bundle says.
 unit_key() {
-  for unit_directory in /etc/systemd/system /usr/lib/systemd/system /lib/systemd/system; do
+  for unit_directory in "${unit_root-}/etc/systemd/system" /usr/lib/systemd/system /lib/systemd/system; do
     [ -f "$unit_directory/$2" ] || continue
     while IFS= read -r line; do
       case $line in "$1="*) printf '%s' "${line#*=}" ;; esac

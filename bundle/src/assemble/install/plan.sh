@@ -72,10 +72,27 @@ compute_changes() {
 
 describe_changes() {
   for user in $(missing_users); do say "would create the system user ${user%%:*}"; done
+  if $verbose; then describe_files; else count_files; fi
+  for unit in $dropped; do say "would stop and disable $unit"; done
+  for unit in $(units_to_start); do say "would start $unit"; done
+  for unit in $(units_to_restart); do say "would restart $unit"; done
+  $start || say "would start no unit before the next boot"
+  [ -n "$changed$dropped$obsolete" ] || say "No file to change: $node of cluster $cluster is installed as it is here."
+}
+
+describe_files() {
   for target in $changed; do
     if exists "$target"; then say "would replace $target"; else say "would install $target"; fi
   done
-  for unit in $dropped; do say "would stop and disable $unit"; done
   for target in $obsolete; do say "would remove $target"; done
-  [ -n "$changed$dropped$obsolete" ] || say "Nothing to do: $node of cluster $cluster is installed as it is here."
+}
+
+count_files() {
+  missing_files=0 other_files=0 old_files=0
+  for target in $changed; do
+    if exists "$target"; then other_files=$((other_files + 1)); else missing_files=$((missing_files + 1)); fi
+  done
+  for target in $obsolete; do old_files=$((old_files + 1)); done
+  [ -z "$changed$obsolete" ] ||
+    say "would install $missing_files files, replace $other_files, remove $old_files (--verbose lists them)"
 }

@@ -1,23 +1,12 @@
 # Changing the machine: until the first new file is moved to its place, everything can be taken back; from then on, another
 # run completes it.
 
-# started_at PID: in clock ticks since the machine was booted (proc(5), stat); empty if the process has ended.
-started_at() {
-  { read -r process <"/proc/$1/stat"; } 2>/dev/null || return 0
-  # The name, which stands in parentheses, may hold anything.
-  # shellcheck disable=SC2086 # fields
-  set -- ${process##*) }
-  printf '%s' "${20}"
-}
-
-# The lock is a link that names its holder, made in one step: "PID-START", since a number alone may have come round.
 take_lock() {
   until ln -s "$$-$(started_at $$)" "$lock" 2>/dev/null; do
-    holder=$(readlink "$lock" || true)
-    if [ -z "$holder" ]; then
-      fault "$lock can't be made" "look at /run: is it full?"
-    elif [ "$(started_at "${holder%-*}")" = "${holder#*-}" ]; then
+    if lock_is_held; then
       fault "process ${holder%-*} is installing or removing already" "wait for it"
+    elif [ -z "$holder" ]; then
+      fault "$lock can't be made" "look at /run: is it full?"
     fi
     give_up_on_faults
     rm -f "$lock"

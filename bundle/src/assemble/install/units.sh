@@ -18,24 +18,40 @@ would_restart() {
   is_affected "$1"
 }
 
+# units_to_start, units_to_restart: unless --no-start was given.
+units_to_start() {
+  $start || return 0
+  for unit in $units; do
+    case $(active_state "$unit") in inactive | failed) printf '%s ' "$unit" ;; esac
+  done
+}
+
+units_to_restart() {
+  $start || return 0
+  for unit in $units; do
+    case $(active_state "$unit") in
+    inactive | failed) ;;
+    *) ! would_restart "$unit" || printf '%s ' "$unit" ;;
+    esac
+  done
+}
+
 # What a unit itself demands of the rest of the cluster before it is restarted.
 check_restarts() {
   # These are stopped even with --no-start.
   $force || for unit in $dropped; do check_dropped_unit "$unit" --force; done
-  give_up_on_faults
-  if ! $start || [ "$(id -u)" -ne 0 ]; then return 0; fi
+  if [ "$faults" -ne 0 ] || [ "$(id -u)" -ne 0 ]; then return 0; fi
   restart_options=
   ! $dry_run || restart_options=--dry-run
   ! $force || restart_options="$restart_options --force"
-  for unit in $units; do
-    if [ "$(active_state "$unit")" != active ] || ! would_restart "$unit"; then continue; fi
+  for unit in $(units_to_restart); do
+    [ "$(active_state "$unit")" = active ] || continue
     # shellcheck disable=SC2086 # options
     restart_is_safe "$unit" $restart_options || {
       faults=$((faults + 1))
       temporary_faults=$((temporary_faults + 1))
     }
   done
-  give_up_on_faults
 }
 
 start_or_restart_units() {

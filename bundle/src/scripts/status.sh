@@ -1,0 +1,166 @@
+# What is installed here, and whether it is well. Needs root, and these parts: common.sh, records.sh, unit_keys.sh,
+# units.sh, lock.sh. `state` is the caller's to set.
+
+# describe_bundle DIRECTORY: in one line, by its bundle.conf. Earlier versions wrote down no build.
+describe_bundle() {
+  build=$(setting "$1" build)
+  printf '%s of cluster %s, Kubernetes %s%s' "$(setting "$1" node)" "$(setting "$1" cluster)" "$(setting "$1" version)" \
+    "${build:+, build $build}"
+}
+
+# time_of FILE: when it was last written.
+time_of() { date -u -d "@$(stat -c %Y "$1")" '+%F %T UTC'; }
+
+row() { printf '  %-34s %s\n' "$1" "$2"; }
+
+# show_status: returns 1 if something is wrong.
+show_status() {
+  if [ "$(id -u)" -ne 0 ]; then
+    fault "only root can see what is installed" "run it with sudo"
+    return 1
+  fi
+  record=$state/installed
+  [ ! -f "$state/package/bundle.conf" ] || record=$state/package
+  if [ -f "$record/bundle.conf" ]; then
+    units=$(setting "$record" units) ports=$(setting "$record" ports)
+    show_bundle
+    show_interrupted
+    show_first_boot
+    show_units
+    show_ports
+    show_certificates
+  else
+    show_interrupted
+    show_first_boot
+    [ "$faults" -ne 0 ] || fault "nothing is installed here" "run install.sh, or install this machine's package"
+  fi
+  case $faults in
+  0) say "All is well." ;;
+  1) printf '1 thing is wrong, see above.\n' >&2 ;;
+  *) printf '%s things are wrong, see above.\n' "$faults" >&2 ;;
+  esac
+  [ "$faults" -eq 0 ]
+}
+
+show_bundle() {
+  say "$(describe_bundle "$record")"
+  if [ "$record" = "$state/installed" ]; then
+    say "Installed from an archive on $(time_of "$record/FILES")"
+    return
+  fi
+  package=$(setting "$record" cluster)-$(setting "$record" node)
+  package_state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+  say "Installed as the package $package"
+  [ "$package_state" = installed ] ||
+    fault "the package is ${package_state:-unknown to dpkg}, not installed completely" "dpkg --configure -a"
+}
+
+# show_interrupted: what an installation of an archive left when it was stopped, or has still to do.
+show_interrupted() {
+  if lock_is_held; then
+    say "Process ${holder%-*} is installing or removing at this moment."
+  else
+    # In a subshell, which alone takes `*` for a pattern.
+    left=$(set +f && for pending_left in "$state"/pending-*; do [ ! -d "$pending_left" ] || printf x; done)
+    [ -z "$left" ] || fault "an installation was stopped half-way" "run install.sh again"
+  fi
+  [ ! -s /run/kube-bundle.owed ] ||
+    fault "files have changed, and the units were not restarted yet" "run install.sh again without --no-start"
+}
+
+# show_first_boot: how the installation by cloud-init ended, where there was one.
+show_first_boot() {
+  stamp_read=$(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null || true)
+  case $stamp_read in
+  '') ;;
+  installed*) row "first boot" "$stamp_read" ;;
+  *) fault "the installation at the first boot has not ended well: $stamp_read" "see /var/log/cloud-init-output.log" ;;
+  esac
+}
+
+show_units() {
+  say "Units:"
+  for unit in $units; do
+    since=$(property ActiveEnterTimestamp "$unit")
+    if ! is_up "$unit"; then
+      row "$unit" "$(active_state "$unit") ($(property SubState "$unit"))"
+      fault "$unit is not up" "see journalctl --unit=$unit"
+      report_waiting "$unit"
+    elif ! is_settled "$unit"; then
+      row "$unit" "active for a few seconds"
+      fault "$unit was started just now, and may not stay up" "look again in ten seconds"
+    else
+      # Without the day of the week.
+      row "$unit" "active since ${since#* }"
+      show_health "$unit"
+    fi
+  done
+}
+
+show_ports() {
+  [ -n "$ports" ] || return 0
+  say "Ports:"
+  for port in $ports; do
+    if is_listening "$port"; then
+      row "$port" "in use"
+    else
+      row "$port" "nobody listens"
+      fault "nobody listens on port $port" "see the units above"
+    fi
+  done
+}
+
+# show_health UNIT: what its own health check says, if it has one.
+show_health() {
+  health=$(unit_key X-Health "$1")
+  [ -n "$health" ] || return 0
+  # shellcheck disable=SC2086 # a command line
+  if timeout 20 $health >/dev/null 2>&1; then
+    row "  its health check" passed
+  else
+    row "  its health check" failed
+    fault "the health check of $1 failed" "see what it says: $health"
+  fi
+}
+
+# show_certificates: how long those of this bundle are still valid, also those inside kubeconfigs.
+show_certificates() {
+  say "Certificates:"
+  command -v openssl >/dev/null || {
+    row "not checked" "openssl is not installed"
+    return 0
+  }
+  now=$(date +%s)
+  while read -r _ _ path _; do
+    case $path in
+    *-key.pem) ;;
+    *.pem | *.kubeconfig) show_certificate "/$path" ;;
+    esac
+  done <"$record/FILES"
+}
+
+# show_certificate FILE
+show_certificate() {
+  case $1 in
+  *.pem) ends=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null || true) ;;
+  *) ends=$(certificate_in "$1" | openssl x509 -noout -enddate 2>/dev/null || true) ;;
+  esac
+  # A public key has no end.
+  [ -n "$ends" ] || return 0
+  days=$((($(date -d "${ends#notAfter=}" +%s) - now) / 86400))
+  printf '  %-56s %5s days left\n' "$1" "$days"
+  [ "$days" -ge 30 ] || fault "$1 ends soon, or has ended" \
+    "kube-bundle pki renew, build, and install the new bundle"
+}
+
+# certificate_in KUBECONFIG: nothing if it holds none.
+certificate_in() {
+  [ -f "$1" ] || return 0
+  while read -r key value; do
+    [ "$key" = client-certificate-data: ] || continue
+    # It may stand on a line of its own.
+    [ "$value" != ">-" ] || read -r value
+    printf '%s' "$value" | base64 -d 2>/dev/null
+    return
+  done <"$1"
+}

@@ -1,0 +1,248 @@
+//! What an operator at the machine is told: `install.sh --check`, `--status`, `--version`, what comes next, and
+//! `kube-bundle-status` of the packages.
+
+use crate::machine::Machine;
+
+/// Goes on when the units of the machine listen, which they begin to do at the same time.
+const LISTENING: &str = "timeout 50 sh -c 'for port in 192B 2811 2813; do until grep -q \":$port 0*:0000 0A\" /proc/net/tcp /proc/net/tcp6; do /usr/bin/sleep 0.1; done; done';";
+const STATUS: &str = "/var/lib/kube-bundle/installed/install.sh --status";
+
+/// A machine with a bundle in `/one`, whose health check passes as long as there is no `/run/ill`.
+fn machine() -> Option<Machine> {
+    let machine = Machine::new()?;
+    machine.carry("one", |workspace| {
+        let path = "one/roles/master/units/kube-bootstrap.service";
+        let unit = workspace.text(path);
+        let check = unit.lines().find(|line| line.starts_with("X-Health=")).unwrap();
+        workspace.edit(path, check, "X-Health=/usr/bin/test ! -e /run/ill");
+    });
+    Some(machine)
+}
+
+fn fits_a_terminal(text: &str) {
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[track_caller]
+fn has_lines(text: &str, lines: &[&str]) {
+    for line in lines {
+        assert!(text.lines().any(|other| other == *line), "no {line:?} in:\n{text}");
+    }
+}
+
+#[test]
+fn a_check_ends_with_a_verdict_and_changes_nothing() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    let check = machine.run("/one/install.sh --check").success();
+    fits_a_terminal(&check.stdout);
+    has_lines(
+        &check.stdout,
+        &[
+            "Checks of only of cluster small, Kubernetes v1.16.0, build 1:",
+            "  ok           free ports: 6443 10257 10259",
+            "  ok           disk space",
+            "  not needed   host name, cgroups, swap and what else pods need",
+            "  warning      https://192.0.2.1:2379: no answer; it may be installed later",
+            "would start kube-apiserver.service",
+        ],
+    );
+    assert!(check.stdout.contains("files, replace 0, remove 0 (--verbose lists them)"), "{}", check.stdout);
+    let verdict = "All 11 checks passed, 1 of them with a warning. Nothing was changed.";
+    assert_eq!(check.stdout.lines().last(), Some(verdict));
+    assert!(!check.stdout.contains("/usr/local/bin/kubectl"), "{}", check.stdout);
+    for more in ["--check --verbose", "--dry-run"] {
+        let long = machine.run(&format!("/one/install.sh {more}")).success();
+        has_lines(&long.stdout, &["would install /usr/local/bin/kubectl", verdict]);
+    }
+    machine.write("run/clock-is-off-by", "-200000");
+    machine.write("etc/systemd/system/kube-apiserver.service", "somebody's");
+    let failed = machine.run("/one/install.sh --check").exits(1).says(&["2 of 10 checks failed, see above."]);
+    has_lines(
+        &failed.stdout,
+        &[
+            "  failed       the clock, compared with the certificates",
+            "  failed       no files of others in the way, and safe directories",
+            "  ok           disk space",
+        ],
+    );
+    machine.run("rm /etc/systemd/system/kube-apiserver.service").success();
+    assert_eq!(machine.files(), before);
+    assert!(machine.calls().is_empty());
+}
+
+#[test]
+fn a_check_says_what_a_machine_with_our_units_would_restart() {
+    let Some(machine) = machine() else { return };
+    machine.carry("two", |workspace| workspace.edit("two/roles/master/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.run("/one/install.sh").success();
+    let check = machine.run("/two/install.sh --check").success().stdout;
+    has_lines(
+        &check,
+        &["would restart kube-scheduler.service", "  ok           units may be stopped or restarted now"],
+    );
+    assert!(!check.contains("would start"), "{check}");
+    let check = machine.run("/two/install.sh --check --no-start").success().stdout;
+    has_lines(&check, &["would start no unit before the next boot"]);
+    assert!(!check.contains("would restart"), "{check}");
+}
+
+/// Machines are installed one after another: what doesn't answer yet is no failure.
+#[test]
+fn a_check_looks_whether_etcd_answers_with_the_right_certificate() {
+    let Some(machine) = machine() else { return };
+    if !crate::harness::has("openssl") {
+        return;
+    }
+    // The second build finds what the first one wrote.
+    machine.carry("two", |workspace| {
+        for name in ["ca.pem", "etcd.pem", "etcd-key.pem"] {
+            workspace.write(
+                &format!("machine/opt/{name}"),
+                workspace.text(&format!("out/small/operator/etcd/192.0.2.1/{name}")),
+            );
+        }
+    });
+    let check_with = |certificate: &str, key: &str| {
+        let server = format!(
+            "openssl s_server -accept 2379 -cert {certificate} -key {key} -CAfile /opt/ca.pem -Verify 1 -quiet >/dev/null 2>&1 &"
+        );
+        let ready = "timeout 50 sh -c 'until grep -q \":094B 0*:0000 0A\" /proc/net/tcp /proc/net/tcp6; do /usr/bin/sleep 0.1; done';";
+        machine.run(&format!("{server} {ready} /one/install.sh --check")).success().stdout
+    };
+    let check = check_with("/opt/etcd.pem", "/opt/etcd-key.pem");
+    has_lines(
+        &check,
+        &["  ok           https://192.0.2.1:2379 answers over TLS", "All 11 checks passed. Nothing was changed."],
+    );
+    let keys = "/one/root/var/lib/kubernetes";
+    let check = check_with(&format!("{keys}/kubernetes.pem"), &format!("{keys}/kubernetes-key.pem"));
+    has_lines(&check, &["  warning      https://192.0.2.1:2379: its certificate is of another CA"]);
+    let check = machine.run("mount --bind /dev/null /usr/bin/openssl; /one/install.sh --check").success().stdout;
+    has_lines(
+        &check,
+        &[
+            "  not checked  https://192.0.2.1:2379: openssl is not installed",
+            "All 10 checks passed. Nothing was changed.",
+        ],
+    );
+}
+
+#[test]
+fn the_status_of_a_machine_that_is_well_says_so() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh --status").exits(1).says(&["nothing is installed here", "1 thing is wrong"]);
+    let installed = machine.run("/one/install.sh").success().stdout;
+    has_lines(&installed, &[&format!("  {STATUS}"), "  /usr/bin/test ! -e /run/ill"]);
+    let before = machine.files();
+    for status in [STATUS, "/one/install.sh --status", "busybox sh /one/install.sh --status"] {
+        if status.starts_with("busybox") && !crate::harness::has("busybox") {
+            continue;
+        }
+        let said = machine.run(&format!("{LISTENING} {status}")).success();
+        assert_eq!(said.stderr, "");
+        fits_a_terminal(&said.stdout);
+        has_lines(&said.stdout, &["only of cluster small, Kubernetes v1.16.0, build 1", "All is well."]);
+        for part in ["kube-scheduler.service", "its health check", "10259", "Installed from an archive on 2"] {
+            assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
+        }
+        let days = |path: &str| said.stdout.lines().any(|line| line.contains(path) && line.ends_with(" days left"));
+        if crate::harness::has("openssl") {
+            assert!(days("/kubernetes.pem ") && days("/kube-scheduler.kubeconfig "), "{}", said.stdout);
+            assert!(!days("/kubernetes-key.pem ") && !days("/service-account.pem "), "{}", said.stdout);
+        }
+    }
+    let without = format!("{LISTENING} mount --bind /dev/null /usr/bin/openssl; {STATUS}");
+    assert!(machine.run(&without).success().stdout.contains("openssl is not installed"));
+    assert_eq!(machine.files(), before);
+}
+
+#[test]
+fn the_status_names_what_is_wrong() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    let status = |before: &str| machine.run(&format!("{LISTENING} {before} {STATUS}")).exits(1);
+    machine.write("run/ill", "");
+    status("").says(&["the health check of kube-bootstrap.service failed", "1 thing is wrong, see above."]);
+    status("systemctl stop kube-scheduler.service;")
+        .says(&["kube-scheduler.service is not up", "fix: see journalctl --unit=kube-scheduler.service"]);
+    machine.run("systemctl start kube-scheduler.service").success();
+    machine.write("run/clock-is-off-by", "40000000");
+    if crate::harness::has("openssl") {
+        status("").says(&["/var/lib/kubernetes/kubernetes.pem ends soon, or has ended", "kube-bundle pki renew"]);
+    }
+    machine.write("run/clock-is-off-by", "0");
+    machine.write("var/lib/kube-bundle/pending-1-1/FILES", "");
+    status("").says(&["an installation was stopped half-way", "run install.sh again"]);
+    let under_way = status("ln -s 1-$(cut -d' ' -f22 /proc/1/stat) /run/kube-bundle.lock;");
+    assert!(under_way.stdout.contains("Process 1 is installing or removing"), "{}", under_way.stdout);
+    machine
+        .run("rm -r /run/kube-bundle.lock /var/lib/kube-bundle/pending-1-1; echo /x >/run/kube-bundle.owed")
+        .success();
+    status("").says(&["files have changed, and the units were not restarted yet"]);
+    machine.write("var/lib/cloud/instance/kube-bundle", "failed\n");
+    status("").says(&["the installation at the first boot has not ended well: failed"]);
+}
+
+#[test]
+fn a_bundle_says_which_one_it_is() {
+    let Some(machine) = machine() else { return };
+    let before = machine.files();
+    let first = "only of cluster small, Kubernetes v1.16.0, build 1";
+    let said = machine.run("/one/install.sh --version").success().stdout;
+    assert_eq!(said, format!("{first}\nIt is not installed here.\n"));
+    let help = machine.run("/one/install.sh -h").success().stdout;
+    assert_eq!(help, machine.run("/one/install.sh --help").success().stdout);
+    assert_eq!(machine.files(), before);
+    machine.carry("two", |workspace| workspace.edit("two/roles/master/units/kube-scheduler.service", "--v=2", "--v=3"));
+    machine.run("/one/install.sh").success();
+    for script in ["/one/install.sh", "/var/lib/kube-bundle/installed/install.sh"] {
+        let said = machine.run(&format!("{script} --version")).success().stdout;
+        assert!(said.starts_with(&format!("{first}\nInstalled here on 2")), "{said}");
+    }
+    let said = machine.run("/two/install.sh --version").success().stdout;
+    assert!(said.starts_with("only of cluster small, Kubernetes v1.16.0, build 2\nAnother one is installed"), "{said}");
+    assert!(said.ends_with(&format!(":\n{first}\n")), "{said}");
+}
+
+#[test]
+fn packages_have_a_command_for_the_status() {
+    let Some(machine) = Machine::with_dpkg() else { return };
+    machine.run("dpkg -i /one/*.deb").success();
+    machine.run("printf '#!/bin/sh\\n' >/usr/bin/kubectl").success();
+    let said = machine.run(&format!("{LISTENING} kube-bundle-status")).success();
+    fits_a_terminal(&said.stdout);
+    has_lines(
+        &said.stdout,
+        &["only of cluster small, Kubernetes v1.16.0, build 1", "Installed as the package small-only", "All is well."],
+    );
+    assert!(machine.run("kube-bundle-status --help").success().stdout.contains("Exit status"));
+    machine.run("kube-bundle-status --hlep").exits(2).says(&["unknown option --hlep"]);
+    machine
+        .run(&format!("{LISTENING} systemctl stop kube-scheduler.service; kube-bundle-status"))
+        .exits(1)
+        .says(&["kube-scheduler.service is not up"]);
+    machine.run("systemctl start kube-scheduler.service").success();
+    let status = machine.text("var/lib/dpkg/status");
+    let half = status.replace(
+        "Package: small-only\nStatus: install ok installed",
+        "Package: small-only\nStatus: install ok half-configured",
+    );
+    machine.write("var/lib/dpkg/status", &half);
+    machine
+        .run(&format!("{LISTENING} kube-bundle-status"))
+        .exits(1)
+        .says(&["the package is half-configured, not installed completely", "fix: dpkg --configure -a"]);
+    machine.run("dpkg --purge small-only").success();
+    assert!(!machine.owned_files().contains_key("usr/sbin/kube-bundle-status"));
+}
+
+/// A machine that is prepared may get its address later.
+#[test]
+fn what_may_come_later_is_a_warning_in_a_check() {
+    let Some(machine) = machine() else { return };
+    let check = machine.run("ip address del 192.0.2.1/32 dev lo; /one/install.sh --check --no-start").success();
+    has_lines(&check.stdout, &["  warning      the address 192.0.2.1"]);
+}
