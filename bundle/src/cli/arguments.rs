@@ -129,3 +129,26 @@ where
     PossibleValuesParser::new(values.iter().map(|(name, help)| PossibleValue::new(*name).help(*help)))
         .try_map(|text| text.parse())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every value that `--help` lists is accepted, and the type has no value that it does not list.
+    fn accepts<T: FromStr<Err = String>>(values: Values) {
+        let refusal = "no such value".parse::<T>().err().unwrap_or_default();
+        assert_eq!(refusal.matches('`').count(), values.len() * 2, "{refusal}");
+        for (name, _) in values {
+            assert!(name.parse::<T>().is_ok() && refusal.contains(&format!("`{name}`")), "{name}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn help_lists_exactly_the_values_that_an_option_takes() {
+        accepts::<Format>(FORMATS);
+        accepts::<DebLayout>(DEB_LAYOUTS);
+        accepts::<Compression>(COMPRESSIONS);
+        accepts::<SeedLayout>(SEED_LAYOUTS);
+        accepts::<SeedImage>(SEED_IMAGES);
+    }
+}
