@@ -102,7 +102,7 @@ show_ports() {
   say "Ports:"
   for port in $ports; do
     if is_listening "$port"; then
-      row "$port" "in use"
+      row "$port" "listens"
     else
       row "$port" "nobody listens"
       fault "nobody listens on port $port" "see the units above"

@@ -98,5 +98,5 @@ say_next() {
     [ -z "$health" ] || say "  $health"
   done
   say "Machines of the cluster are installed in any order, and wait for each other."
-  say "kubectl for people: operator/admin.kubeconfig of the bundle, which no machine has."
+  say "People need operator/admin.kubeconfig of the bundle for kubectl; no machine has it."
 }
