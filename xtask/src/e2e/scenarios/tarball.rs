@@ -40,6 +40,12 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
         "{output}"
     );
     report_ok("again: no file changed, nothing restarted");
+    // The bootstrap objects may take a moment.
+    let status = "/var/lib/kube-bundle/installed/install.sh --status";
+    let output = machine
+        .sh(&format!("for try in 1 2 3 4 5 6; do ! {status} 2>/dev/null || exit 0; sleep 10; done; {status}"))?;
+    ensure!(output.contains("All is well."), "{output}");
+    report_ok("--status: all is well");
 
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;
     let output = machine.sh("/var/lib/kube-bundle/installed/install.sh --uninstall")?;
