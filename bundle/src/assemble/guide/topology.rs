@@ -7,7 +7,7 @@ use crate::spec::Service;
 
 /// Sizes in units of the picture.
 const WIDTH: usize = 720;
-const BOX: (usize, usize) = (160, 62);
+const BOX: (usize, usize) = (152, 62);
 const GAP: usize = 16;
 const MARGIN: usize = 12;
 const PER_ROW: usize = (WIDTH - 2 * MARGIN + GAP) / (BOX.0 + GAP);
@@ -16,27 +16,30 @@ const PER_ROW: usize = (WIDTH - 2 * MARGIN + GAP) / (BOX.0 + GAP);
 struct Band<'a> {
     nodes: Vec<&'a NodePlan>,
     color: &'static str,
+    /// Whether its machines connect to those above; otherwise those above connect to them.
+    connects: bool,
 }
 
 /// An SVG: the endpoint, then machines with API servers, other members of etcd, and other machines, one band below the
 /// other.
 pub(super) fn picture(content: &Content) -> String {
     let has = |node: &NodePlan, service| node.provides.contains(&service);
-    let band = |color, wanted: &dyn Fn(&NodePlan) -> bool| Band {
+    let band = |color, connects, wanted: &dyn Fn(&NodePlan) -> bool| Band {
         nodes: content.nodes.iter().filter(|node| wanted(node)).collect(),
         color,
+        connects,
     };
     let bands = [
-        band("#dbeafe", &|node| has(node, Service::ApiServer)),
-        band("#fef3c7", &|node| has(node, Service::Etcd) && !has(node, Service::ApiServer)),
-        band("#dcfce7", &|node| !has(node, Service::Etcd) && !has(node, Service::ApiServer)),
+        band("#dbeafe", false, &|node| has(node, Service::ApiServer)),
+        band("#fef3c7", false, &|node| has(node, Service::Etcd) && !has(node, Service::ApiServer)),
+        band("#dcfce7", true, &|node| !has(node, Service::Etcd) && !has(node, Service::ApiServer)),
     ];
     let mut body = String::new();
     let mut top = MARGIN;
-    text(&mut body, WIDTH / 2, top + 14, "middle", "600", &content.endpoint.to_string());
+    text(&mut body, WIDTH / 2, top + 14, "600", &content.endpoint.to_string());
     top += 22;
     for band in bands.iter().filter(|band| !band.nodes.is_empty()) {
-        arrow(&mut body, top);
+        arrow(&mut body, top, band.connects);
         top += 26;
         top = draw(&mut body, band, top);
     }
@@ -77,33 +80,29 @@ fn machine(body: &mut String, node: &NodePlan, x: usize, y: usize) {
     let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
     let center = x + BOX.0 / 2;
     // A name may have 63 characters, and about 20 fit.
-    text(body, center, y + 19, "middle", "600", &shortened(node.name.as_str()));
-    text(body, center, y + 37, "middle", "400", &node.address.to_string());
-    text(body, center, y + 54, "middle", "400", &shortened(&roles.join(", ")));
+    text(body, center, y + 19, "600", &shortened(node.name.as_str()));
+    text(body, center, y + 37, "400", &node.address.to_string());
+    text(body, center, y + 54, "400", &shortened(&roles.join(", ")));
 }
 
 fn shortened(name: &str) -> String {
     if name.chars().count() <= 21 { name.to_owned() } else { name.chars().take(20).chain(['…']).collect() }
 }
 
-fn text(body: &mut String, x: usize, y: usize, anchor: &str, weight: &str, content: &str) {
+fn text(body: &mut String, x: usize, y: usize, weight: &str, content: &str) {
     // Names, addresses and URLs of a cluster have no character that XML wants escaped.
     let _ =
-        writeln!(body, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\">{content}</text>");
+        writeln!(body, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-weight=\"{weight}\">{content}</text>");
 }
 
-/// From one band to the next.
-fn arrow(body: &mut String, top: usize) {
+/// Between two bands: up or down.
+fn arrow(body: &mut String, top: usize, up: bool) {
     let x = WIDTH / 2;
+    let (from, to, head) = if up { (top + 23, top + 2, top + 8) } else { (top + 2, top + 23, top + 17) };
     let _ = writeln!(
         body,
-        "<path d=\"M{x} {} V{} M{} {} L{x} {} L{} {}\" fill=\"none\" stroke=\"#57606a\"/>",
-        top + 2,
-        top + 23,
+        "<path d=\"M{x} {from} V{to} M{} {head} L{x} {to} L{} {head}\" fill=\"none\" stroke=\"#57606a\"/>",
         x - 4,
-        top + 17,
-        top + 23,
         x + 4,
-        top + 17
     );
 }
