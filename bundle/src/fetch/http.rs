@@ -43,6 +43,10 @@ impl Client {
         let inner = self.inner.get_or_init(|| configure(&self.policy).map_err(|why| chain(&why)));
         match inner {
             Ok(client) => Ok(Connected { client, policy: &self.policy, tokens: &self.tokens }),
+            Err(why) if why.contains("No CA certificates") => Err(Fault::Unreachable(
+                "this machine has no CA certificates to check servers with (on Debian: the package ca-certificates)"
+                    .to_owned(),
+            )),
             Err(why) => Err(Fault::Unreachable(format!("no connection can be configured: {why}"))),
         }
     }
