@@ -65,13 +65,46 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     let mut bytes = Vec::new();
     // Without the version, a release does not change every page.
     clap_mangen::Man::new(command.clone().name(name.to_owned())).source("kube-bundle").render(&mut bytes)?;
-    let page = with_sections(&String::from_utf8(bytes)?, command);
+    let mut page = with_sections(&String::from_utf8(bytes)?, command);
+    if name == "kube-bundle" {
+        page += OF_PROGRAM;
+    }
     files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), page.into_bytes());
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
         pages(subcommand, &format!("{name}-{}", subcommand.get_name()), files)?;
     }
     Ok(())
 }
+
+/// Sections of the program's own page that no definition of an option holds.
+const OF_PROGRAM: &str = "\
+.SH FILES
+.TP
+cluster.toml
+Describes the cluster. `kube\\-bundle explain` lists its keys.
+.TP
+pki/
+Beside cluster.toml: all keys, the certificates, and the number of builds. Back it up, and keep it secret.
+.TP
+out/CLUSTER/
+The bundle. README.txt in it says what to do with it.
+.TP
+~/.cache/kube\\-bundle/
+The store: downloads and compressed programs that all builds share. It may be deleted.
+.SH ENVIRONMENT
+.TP
+XDG_CACHE_HOME
+The directory of the store, instead of ~/.cache.
+.TP
+HTTPS_PROXY, HTTP_PROXY, NO_PROXY
+Proxies for downloads.
+.TP
+SOURCE_DATE_EPOCH
+Modification time of packed files in seconds since 1970, instead of the release's date.
+.TP
+NO_COLOR
+If set, nothing is coloured unless \\-\\-color says so.
+";
 
 /// Replaces the section `EXTRA`, in which `clap_mangen` joins all lines that follow the options in `--help`, with
 /// sections of the names that `man-pages(7)` gives them.
