@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
-use crate::printable::{printable, printable_lines};
+use crate::printable::{heading, printable, printable_lines};
 use crate::{assemble, fetch, out, pack, pki, plan, recipe};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
@@ -196,7 +196,7 @@ impl Error {
             return faults.render(colour);
         }
         let text = self.to_string();
-        let mut text = format!("error: {}", printable_lines(&text));
+        let mut text = format!("{}: {}", heading("error", colour), printable_lines(&text));
         let mut cause = std::error::Error::source(self);
         while let Some(why) = cause {
             // Writing to a string can't fail.
@@ -204,7 +204,7 @@ impl Error {
             cause = why.source();
         }
         if let Some(hint) = self.hint() {
-            let _ = write!(text, "\nhint: {hint}");
+            let _ = write!(text, "\n{}: {hint}", heading("hint", colour));
         }
         text
     }

@@ -43,6 +43,17 @@ fn is_unsafe(c: char) -> bool {
             | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
+/// `error`, `warning` or `hint` before a message, in the colours that rustc and cargo have for them.
+pub fn heading(word: &str, colour: bool) -> String {
+    let code = match word {
+        _ if !colour => return word.to_owned(),
+        "error" => "1;91",
+        "warning" => "1;93",
+        _ => "1;96",
+    };
+    format!("\u{1b}[{code}m{word}\u{1b}[0m")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

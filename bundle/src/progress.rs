@@ -5,6 +5,7 @@ use std::fmt;
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use crate::message::Message;
+use crate::printable::heading;
 
 /// Receives messages and progress of a stage, from any thread.
 pub trait Progress: Sync {
@@ -109,20 +110,30 @@ fn line(text: &str) {
 
 /// Bars with rate and remaining time.
 #[derive(Debug, Default)]
-pub struct Bars(MultiProgress);
+pub struct Bars {
+    all: MultiProgress,
+    colour: bool,
+}
+
+impl Bars {
+    /// Bars on stderr; `colour` is for warnings between them.
+    pub fn new(colour: bool) -> Self {
+        Self { all: MultiProgress::default(), colour }
+    }
+}
 
 impl Progress for Bars {
     fn note(&self, text: &str) {
-        self.0.suspend(|| line(text));
+        self.all.suspend(|| line(text));
     }
     fn warn(&self, text: &str) {
-        self.0.suspend(|| line(&format!("warning: {text}")));
+        self.all.suspend(|| line(&format!("{}: {text}", heading("warning", self.colour))));
     }
     fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
-        let bar = self.0.add(ProgressBar::new(size.unwrap_or(0)));
+        let bar = self.all.add(ProgressBar::new(size.unwrap_or(0)));
         bar.set_style(style());
         bar.set_message(name.to_owned());
-        Box::new(BarTask { all: self.0.clone(), bar })
+        Box::new(BarTask { all: self.all.clone(), bar })
     }
 }
 
@@ -131,11 +142,9 @@ fn style() -> ProgressStyle {
     let template = "{msg:19!} [{wide_bar}] {decimal_bytes:>9}/{decimal_total_bytes:9} {rate:>9} {eta:>3}";
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("=> ").with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate is for people")]
-        let rate = state.per_sec().max(0.0) as u64;
-        let (divisor, unit) = if rate < 1_000_000 { (1_000, "kB/s") } else { (1_000_000, "MB/s") };
+        let rate = state.per_sec().max(0.0);
         // What can't be written to a terminal can't be read either.
-        let _ = write!(out, "{} {unit}", rate / divisor);
+        let _ = if rate < 1e6 { write!(out, "{:.0} kB/s", rate / 1e3) } else { write!(out, "{:.1} MB/s", rate / 1e6) };
     })
 }
 
@@ -149,6 +158,8 @@ impl Task for BarTask {
         self.bar.set_length(size);
     }
     fn begin_transfer(&self) {
+        // Without a tick, what was counted since the last one would be taken for fast.
+        self.bar.tick();
         self.bar.reset_eta();
     }
     fn advance(&self, bytes: u64) {

@@ -121,3 +121,16 @@ fn names_in_files_reach_no_terminal_as_control_characters() {
     let error = error(&run);
     assert_eq!(error["faults"][0]["message"], "\u{9b}2J\u{202e}x: not in the manifest");
 }
+
+#[test]
+fn errors_and_hints_are_coloured_when_asked_for_and_plain_otherwise() {
+    let workspace = Workspace::new();
+    let coloured = workspace.run(&["--color", "always", "verify", "nonesuch"]).exits(1).stderr;
+    assert!(
+        coloured.starts_with("\u{1b}[1;91merror\u{1b}[0m: ") && coloured.contains("\u{1b}[1;96mhint\u{1b}[0m: "),
+        "{coloured}"
+    );
+    for arguments in [&["verify", "nonesuch"][..], &["--color", "never", "verify", "nonesuch"]] {
+        assert!(!workspace.run(arguments).exits(1).stderr.contains('\u{1b}'));
+    }
+}

@@ -32,7 +32,7 @@ impl Console {
         let progress: Box<dyn Progress> = match (common.quiet, watched) {
             (quiet, _) if common.json => Box::new(JsonLines { quiet }),
             (true, _) => Box::new(Quiet),
-            (false, true) => Box::new(Bars::default()),
+            (false, true) => Box::new(Bars::new(colour)),
             (false, false) => Box::new(Plain),
         };
         Self { json: common.json, colour, progress }
