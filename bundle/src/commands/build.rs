@@ -70,8 +70,7 @@ pub(super) fn build(
     let before = Manifest::read(&out).ok();
     let manifest = crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;
     console.note(&format!(
-        "Built {}; next: `kube-bundle verify {}`, then carry to each machine what is its own",
-        out.display(),
+        "Built {0}; next: `kube-bundle verify {0}`, then carry to each machine what is its own, as {0}/README.txt says",
         out.display()
     ));
     if let Some(gone) = before.and_then(|before| formats_gone(&before, &manifest)) {

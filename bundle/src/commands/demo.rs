@@ -25,8 +25,9 @@ fn next(out: &Path, manifest: &crate::manifest::Manifest) -> String {
     let archive = manifest.artifacts.keys().next().map(|path| out.join(path).display().to_string()).unwrap_or_default();
     format!(
         "\nThe programs inside are stand-ins: this bundle starts no cluster. Next:\n  \
+         what an operator does: {0}/README.txt, or index.html in a browser\n  \
          list an archive:       kube-bundle inspect {archive}\n  \
-         verify the bundle:     kube-bundle verify {}\n  \
+         verify the bundle:     kube-bundle verify {0}\n  \
          build a real bundle:   kube-bundle init, edit cluster.toml, kube-bundle build",
         out.display()
     )
