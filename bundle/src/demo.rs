@@ -17,7 +17,7 @@ use crate::manifest::Manifest;
 use crate::progress::Progress;
 use crate::recipe::component::Kind;
 use crate::recipe::{Recipe, embedded};
-use crate::spec::{ClusterSpec, TEMPLATE};
+use crate::spec::{ClusterSpec, EXAMPLE_PREFIX, TEMPLATE};
 use crate::target::Mode;
 use crate::{BuildContext, Error, clock, out, pin, pki};
 
@@ -41,7 +41,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
         .collect();
     let recipe = recipe(&programs)?;
     // The template's own addresses are examples, which no build takes.
-    let text = TEMPLATE.replace("198.51.100.", "192.0.2.");
+    let text = TEMPLATE.replace(EXAMPLE_PREFIX, "192.0.2.");
     let parsed = ClusterSpec::parse("the embedded cluster.toml", &text, &recipe.role_catalog());
     let (spec, _) = parsed.map_err(Error::Spec)?;
     let served = mirror::Served::start(&programs);

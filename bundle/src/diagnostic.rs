@@ -98,7 +98,7 @@ pub struct Fault {
     pub severity: Severity,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
-    /// What is wrong.
+    /// The error or warning in a sentence.
     pub message: String,
     /// How to correct it.
     #[serde(skip_serializing_if = "Option::is_none")]

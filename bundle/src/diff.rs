@@ -24,7 +24,7 @@ use changes::Fields;
 /// One of the two bundles.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'s> {
-    /// Its directory.
+    /// Directory that `build` wrote.
     pub path: &'s Path,
     pub manifest: &'s Manifest,
 }
@@ -44,12 +44,12 @@ pub struct Differences {
     pub certificates: Changes,
     /// Files and units of machines that both bundles have, by name; left out are machines without a difference.
     pub machines: BTreeMap<String, MachineChanges>,
-    /// What packages bring to all machines.
+    /// Files of packages that all machines share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub all_machines: Option<MachineChanges>,
     /// Files of the output directories.
     pub outputs: Changes,
-    /// What could not be compared, and why.
+    /// A sentence for each machine or unit that could not be compared.
     pub not_compared: Vec<String>,
 }
 

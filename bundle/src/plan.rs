@@ -12,6 +12,7 @@ mod completeness;
 pub mod downloads;
 pub mod files;
 pub mod guide;
+pub mod output;
 mod packages;
 pub(crate) mod seeds;
 mod values;
@@ -31,6 +32,7 @@ use crate::spec::{ClusterSpec, Format, Node, Service};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
+pub use output::{Output, OutputKind};
 pub use packages::PackagePlan;
 pub use seeds::{Medium, SeedPlan};
 use values::{Holder, Templates, holds};
@@ -90,72 +92,11 @@ pub struct NodePlan {
     pub files: Vec<FilePlan>,
 }
 
-/// One artifact, or a directory of loose files.
-#[derive(Debug, Serialize)]
-pub struct Output {
-    /// Path in the output directory.
-    pub path: String,
-    /// Its kind.
-    #[serde(flatten)]
-    pub kind: OutputKind,
-}
-
-/// What an artifact is.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum OutputKind {
-    /// Loose files for people.
-    Operator,
-    /// An archive of one machine, with `install.sh`.
-    Archive {
-        /// For which machine.
-        node: NodeName,
-    },
-    /// A package.
-    Package(Box<PackagePlan>),
-    /// What a package manager reads to find the packages.
-    Index,
-    /// The checksum of another output, for sha256sum(1) beside it.
-    Checksum {
-        /// The path of the other output.
-        of: String,
-        /// For which machine.
-        node: NodeName,
-    },
-    /// What a machine's first boot reads.
-    Seed(Box<SeedPlan>),
-    /// What explains the bundle to people.
-    Guide { language: guide::Language, form: guide::Form },
-}
-
-impl OutputKind {
-    /// For which machine it is, unless it is for all.
-    pub fn node(&self) -> Option<&NodeName> {
-        match self {
-            Self::Archive { node } | Self::Checksum { node, .. } => Some(node),
-            Self::Package(package) => package.node.as_ref(),
-            Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index | Self::Guide { .. } => None,
-        }
-    }
-
-    /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
-    pub fn format(&self) -> Option<Format> {
-        match self {
-            Self::Operator | Self::Guide { .. } => None,
-            Self::Archive { .. } | Self::Checksum { .. } => Some(Format::Tarball),
-            Self::Package(_) | Self::Index => Some(Format::Deb),
-            Self::Seed(seed) => Some(seed.medium.format()),
-        }
-    }
-
-    /// When it is written: it may hold, or name the digests of, what an earlier stage has written.
-    fn stage(&self) -> u8 {
-        match self {
-            Self::Operator | Self::Archive { .. } | Self::Package(_) => 0,
-            Self::Checksum { .. } | Self::Index | Self::Seed(_) => 1,
-            Self::Guide { .. } => 2,
-        }
+impl NodePlan {
+    /// Its roles as people read them: `etcd, master`.
+    pub fn role_names(&self) -> String {
+        let names: Vec<_> = self.roles.iter().map(RoleName::as_str).collect();
+        names.join(", ")
     }
 }
 

@@ -47,6 +47,9 @@ pub use seed::{
 /// [`ClusterSpec::parse`] refuses.
 pub const TEMPLATE: &str = include_str!("spec/template.toml");
 
+/// What all addresses in [`TEMPLATE`] begin with. The other two networks for documentation may be used.
+pub const EXAMPLE_PREFIX: &str = "198.51.100.";
+
 /// TCP port of the API server on every master. It is the only one: the insecure port is off.
 pub const API_PORT: u16 = 6443;
 

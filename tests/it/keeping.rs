@@ -260,7 +260,7 @@ fn a_check_of_the_end_fails_before_the_end_and_names_what_ends_when() {
     let workspace = Workspace::small(1000);
     workspace.edit("cluster.toml", "[pki]", "[pki]\nca_validity = \"400d\"\nvalidity = \"20d\"");
     let check = |days: &str| workspace.run(&["pki", "status", "-q", "--check", days]);
-    check("30").exits(2).says(&["there are no certificates beside this cluster.toml"]);
+    check("30").exits(2).says(&["`pki/` beside this cluster.toml holds no certificates"]);
     workspace.build().success();
     let nothing = check("10").success();
     assert_eq!((nothing.stdout, nothing.stderr), (String::new(), String::new()), "cron would mail it");

@@ -84,18 +84,17 @@ fn build(head: &Head) -> Result<Vec<u8>> {
     let maps = [(root.display().to_string(), "/kube-bundle"), (cargo, "/cargo")];
     let for_rust: Vec<_> = maps.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
     let for_c: Vec<_> = maps.iter().map(|(from, to)| format!("-ffile-prefix-map={from}={to}")).collect();
-    let status = Command::new("cargo")
-        .args(["build", "--quiet", "--locked", "--release", "--package", "kube-bundle", "--target", TARGET])
-        .current_dir(&root)
-        .env("CARGO_TARGET_DIR", root.join("target"))
-        .env("CARGO_ENCODED_RUSTFLAGS", for_rust.join("\x1f"))
-        .env("CC_x86_64_unknown_linux_musl", "musl-gcc")
-        .env("CFLAGS_x86_64_unknown_linux_musl", for_c.join(" "))
-        .env("KUBE_BUNDLE_COMMIT", &head.commit)
-        .env("KUBE_BUNDLE_DATE", &head.day)
-        .status()
-        .context("could not run cargo")?;
-    ensure!(status.success(), "cargo failed; it needs `rustup target add {TARGET}` and `apt-get install musl-tools`");
+    let build = ["build", "--quiet", "--locked", "--release", "--package", "kube-bundle", "--target", TARGET];
+    let environment = [
+        ("CARGO_TARGET_DIR", &*root.join("target").display().to_string()),
+        ("CARGO_ENCODED_RUSTFLAGS", &for_rust.join("\x1f")),
+        ("CC_x86_64_unknown_linux_musl", "musl-gcc"),
+        ("CFLAGS_x86_64_unknown_linux_musl", &for_c.join(" ")),
+        ("KUBE_BUNDLE_COMMIT", &head.commit),
+        ("KUBE_BUNDLE_DATE", &head.day),
+    ];
+    crate::run_with("cargo", &build, &environment)
+        .context("a build needs `rustup target add x86_64-unknown-linux-musl` and `apt-get install musl-tools`")?;
     let path = root.join("target").join(TARGET).join("release/kube-bundle");
     fs::read(&path).with_context(|| format!("could not read `{}`", path.display()))
 }
@@ -104,7 +103,7 @@ fn archive(name: &str, program: &[u8]) -> Result<Tree> {
     let mut tree = Tree::default();
     let top: InstallPath = name.parse()?;
     tree.insert("kube-bundle".parse::<InstallPath>()?.below(&top), Entry::text(Mode::EXECUTABLE, program))?;
-    for from in ["README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"]
+    for from in ["README.md", "README.zh-CN.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"]
         .map(PathBuf::from)
         .into_iter()
         .chain(documents()?)

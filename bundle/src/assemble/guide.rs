@@ -181,10 +181,7 @@ fn machines(language: Language, nodes: &[NodePlan]) -> String {
         Language::English => ["machine", "address", "roles"],
         Language::Chinese => ["机器", "地址", "角色"],
     };
-    let row = |node: &NodePlan| {
-        let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
-        [node.name.to_string(), node.address.to_string(), roles.join(", ")]
-    };
+    let row = |node: &NodePlan| [node.name.to_string(), node.address.to_string(), node.role_names()];
     table(headers, &nodes.iter().map(row).collect::<Vec<_>>())
 }
 
@@ -213,7 +210,7 @@ fn authorities<'a>(from: Ingredients<'a>) -> Vec<Authority<'a>> {
     let of = |(id, info): (&'a str, &crate::pki::info::CertificateInfo)| Authority {
         id,
         expires: day(info.not_after),
-        fingerprint: grouped(&info.fingerprint().to_string().to_uppercase()),
+        fingerprint: grouped(&info.sha256.to_string().to_uppercase()),
     };
     authorities.map(of).collect()
 }

@@ -37,7 +37,7 @@ fn checked<T: FromStr<Err = BadValue>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|why: BadValue| why.sentence())
 }
 
-/// Which cluster.
+/// Options of commands that read a cluster.toml.
 #[derive(Debug, Args)]
 pub struct ClusterArgs {
     /// File that describes the cluster

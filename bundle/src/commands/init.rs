@@ -5,8 +5,8 @@ use std::path::Path;
 use super::Console;
 use super::cluster::default_recipe;
 use crate::cli::InitArgs;
-use crate::spec::ClusterSpec;
 use crate::spec::filled::Values;
+use crate::spec::{ClusterSpec, EXAMPLE_PREFIX};
 use crate::{Error, out};
 
 const WITH_EXAMPLES: &str = "Edit it, then run `kube-bundle plan` to see what a build would make, and `kube-bundle build`. \
@@ -32,7 +32,7 @@ fn checked(path: &Path, values: &Values, console: &Console) -> Result<String, Er
     let text = values.fill(&roles);
     let name = format!("{} (not written)", path.display());
     // Examples may stay in a file that is edited next, not in one that is built from.
-    let complete = if values.nodes.is_empty() { text.replace("198.51.100.", "192.0.2.") } else { text.clone() };
+    let complete = if values.nodes.is_empty() { text.replace(EXAMPLE_PREFIX, "192.0.2.") } else { text.clone() };
     let (_, warnings) = ClusterSpec::parse(&name, &complete, &roles).map_err(Error::Spec)?;
     console.warn(&warnings);
     Ok(text)

@@ -36,7 +36,7 @@ pub(super) fn status(args: &ClusterArgs, check: Option<u16>, console: &Console) 
 fn check_end(all: &[pki::Status], days: u16, console: &Console) -> Result<(), Error> {
     if all.is_empty() {
         // A job that looks into the wrong directory has to be noticed.
-        return Err(Error::Usage("there are no certificates beside this cluster.toml to check".to_owned()));
+        return Err(Error::Usage("`pki/` beside this cluster.toml holds no certificates".to_owned()));
     }
     if console.json() {
         console.result(&all, String::new)?;

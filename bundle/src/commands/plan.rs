@@ -47,7 +47,7 @@ fn text(plan: &Plan) -> String {
 
 const COLUMNS: [&str; 3] = ["MODE", "PATH", "FROM"];
 
-/// What somebody wants to know who reads no further.
+/// The machines, how much there is of everything, and how long certificates are valid.
 fn summary(plan: &Content, outputs: &[Output]) -> String {
     let mut text = format!(
         "Cluster {}: Kubernetes {} (recipe {}), at {}\n",
@@ -56,10 +56,7 @@ fn summary(plan: &Content, outputs: &[Output]) -> String {
     let nodes: Vec<_> = plan
         .nodes
         .iter()
-        .map(|node| {
-            let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
-            vec![format!("  {}", node.name), node.address.to_string(), roles.join(", ")]
-        })
+        .map(|node| vec![format!("  {}", node.name), node.address.to_string(), node.role_names()])
         .collect();
     text += &table(&["  NODE", "ADDRESS", "ROLES"], &nodes);
     let of_leaves: BTreeSet<_> =

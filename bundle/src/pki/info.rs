@@ -55,11 +55,6 @@ pub fn moment(time: OffsetDateTime) -> String {
 }
 
 impl CertificateInfo {
-    /// SHA-256 of the DER, as `openssl x509 -fingerprint -sha256` prints it.
-    pub(crate) fn fingerprint(&self) -> Sha256 {
-        Sha256::of(&self.der)
-    }
-
     /// Reads the first certificate of a PEM text.
     pub(crate) fn from_pem(pem: &str) -> Result<Self, String> {
         let (_, pem) =

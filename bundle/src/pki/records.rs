@@ -10,19 +10,16 @@ use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 impl Pki {
     /// Every certificate by its ID.
     pub fn records(&self, plan: &PkiPlan) -> BTreeMap<CertId, CertificateRecord> {
-        let all = self.certificates.iter().filter_map(|(id, credential)| Some((id, credential.info.as_ref()?)));
-        all.map(|(id, info)| (id.clone(), info.record(self.issuer(id, info, plan)))).collect()
+        self.infos().map(|(id, info)| (id.to_owned(), info.record(self.issuer(id, info, plan)))).collect()
     }
 
-    fn issuer(&self, id: &CertId, info: &CertificateInfo, plan: &PkiPlan) -> Option<CertId> {
+    fn issuer(&self, id: &str, info: &CertificateInfo, plan: &PkiPlan) -> Option<CertId> {
         match plan.certificates.get(id)? {
-            CertPlan::Authority { .. } => Some(id.clone()),
+            CertPlan::Authority { .. } => Some(id.to_owned()),
             // Issuing made sure of it.
             CertPlan::Leaf { issuer, .. } => Some(issuer.clone()),
             CertPlan::External { .. } => {
-                let mut all = self.certificates.iter();
-                let signed = |ca: &CertificateInfo| ca.is_ca && info.is_signed_by(ca);
-                all.find(|(_, ca)| ca.info.as_ref().is_some_and(signed)).map(|(id, _)| id.clone())
+                self.infos().find(|(_, ca)| ca.is_ca && info.is_signed_by(ca)).map(|(id, _)| id.to_owned())
             }
             CertPlan::KeyPair => None,
         }

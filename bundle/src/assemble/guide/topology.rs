@@ -77,12 +77,11 @@ fn machine(body: &mut String, node: &NodePlan, x: usize, y: usize) {
         "<rect x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{}\" rx=\"5\" fill=\"#fff\" stroke=\"#57606a\"/>",
         BOX.0, BOX.1
     );
-    let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
     let center = x + BOX.0 / 2;
     // A name may have 63 characters, and about 20 fit.
     text(body, center, y + 19, "600", &shortened(node.name.as_str()));
     text(body, center, y + 37, "400", &node.address.to_string());
-    text(body, center, y + 54, "400", &shortened(&roles.join(", ")));
+    text(body, center, y + 54, "400", &shortened(&node.role_names()));
 }
 
 fn shortened(name: &str) -> String {

@@ -1,21 +1,19 @@
 //! The file that `kube-bundle init` writes has example addresses. They belong to nobody (RFC 5737), so a file that still
 //! has one was not edited to its end.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::Range;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::diagnostic::Diagnostic;
+use crate::spec::EXAMPLE_PREFIX;
 use crate::spec::raw::FaultList;
-
-/// What all example addresses begin with. The other two networks for documentation may be used.
-const PREFIX: &str = "198.51.100.";
 
 /// Whether it is an example address.
 pub(super) fn is_one(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V4(address) if address.octets()[..3] == Ipv4Addr::new(198, 51, 100, 0).octets()[..3])
+    address.to_string().starts_with(EXAMPLE_PREFIX)
 }
 
 /// One error for all example addresses, whichever key they are the value of: they are one thing to do.
@@ -39,7 +37,7 @@ pub(super) fn none_is_left(document: &DeTable<'_>, faults: &FaultList) {
 
 fn collect<'v>(value: &'v Spanned<DeValue<'_>>, left: &mut Vec<(Range<usize>, &'v str)>) {
     match value.get_ref() {
-        DeValue::String(text) if text.contains(PREFIX) => left.push((value.span(), text)),
+        DeValue::String(text) if text.contains(EXAMPLE_PREFIX) => left.push((value.span(), text)),
         DeValue::Array(values) => values.iter().for_each(|value| collect(value, left)),
         DeValue::Table(table) => table.values().for_each(|value| collect(value, left)),
         _ => {}
