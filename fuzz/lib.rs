@@ -9,7 +9,7 @@ use kube_bundle::{inspect, verify};
 pub fn read_artifact(bytes: &[u8]) {
     let path = file(bytes);
     let contents = inspect::read(&path, &[]);
-    let report = verify::file(&path);
+    let report = verify::file(&path, None);
     // Whatever can't be listed can't be "as it was built" either.
     if contents.is_err() {
         assert!(report.is_err() || report.is_ok_and(|report| !report.faults.is_empty()));

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use arguments::{ClusterArgs, InitArgs, OutputArgs, SourceArgs};
 
+use crate::sign::KeyReference;
 use crate::spec::RecipeRef;
 
 /// Build offline bundles that turn bare machines into a Kubernetes control plane.
@@ -117,15 +118,38 @@ Examples:
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Verify a bundle, or one of its artifacts, against its checksums
-    #[command(after_long_help = "Example:\n  kube-bundle verify --deep out/roc")]
+    /// Verify a bundle, or one of its artifacts, against its checksums and signatures
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle verify --deep out/roc
+  kube-bundle verify out/roc --trust ./trust   # exit code 3 unless it is signed by a trusted key")]
     Verify {
         /// Directory of a bundle, or one of its archives, packages or images
         path: PathBuf,
         /// Also verify every file inside every artifact
         #[arg(long)]
         deep: bool,
+        /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
+        #[arg(long, value_name = "DIR")]
+        trust: Option<PathBuf>,
     },
+    /// Sign a bundle: its checksum list, and its index of packages
+    ///
+    /// Archives that were built without `--sign` stay without a signature inside, which `install.sh` would look for.
+    #[command(after_long_help = "\
+Example:
+  ssh-keygen -t ed25519 -f release-key
+  kube-bundle sign out/roc --key release-key")]
+    Sign {
+        /// Directory of a bundle
+        out: PathBuf,
+        /// An Ed25519 key: a file of ssh-keygen or openssl, or agent:SHA256:…; repeat the option for several
+        #[arg(long, value_name = "KEY", required = true)]
+        key: Vec<KeyReference>,
+    },
+    /// Choose whose signatures are trusted
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// List the files of a bundle or of one of its artifacts, without unpacking it
     Inspect {
         /// Directory of a bundle, or one of its archives, packages or images
@@ -209,6 +233,28 @@ pub enum PkiCommand {
         cluster: ClusterArgs,
         /// Certificates to renew, by their ID in `pki status`; `bootstrap-token` makes a new token
         id: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TrustCommand {
+    /// Write a directory of trusted keys, for `verify --trust`, install.sh, ssh-keygen, gpgv, apt and openssl
+    ///
+    /// It replaces a directory that it wrote before. Bring it to where bundles are verified, but not along with a bundle.
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle trust init ./trust --key release-key
+  kube-bundle trust init ./trust --key new-key --key old-key     # while a key is being replaced
+  kube-bundle trust init ./trust --key new-key --revoke old-key.pub")]
+    Init {
+        /// Directory to write
+        dir: PathBuf,
+        /// A private Ed25519 key, since certificates for gpgv and apt are signed by their own keys
+        #[arg(long, value_name = "KEY", required = true)]
+        key: Vec<KeyReference>,
+        /// A key whose signatures must be refused; its public half is enough
+        #[arg(long, value_name = "KEY")]
+        revoke: Vec<KeyReference>,
     },
 }
 

@@ -12,6 +12,7 @@ mod pki;
 mod plan;
 mod recipe;
 mod reference;
+mod sign;
 mod store;
 mod usage;
 mod verify;
@@ -21,7 +22,7 @@ pub use console::Console;
 pub use usage::refuse;
 
 use crate::Error;
-use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand};
+use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 use crate::error::ExitCode;
 
 /// Why a command failed, and the exit code that says so.
@@ -44,11 +45,13 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
         Command::Build { cluster, sources, output } => {
-            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image } = output;
+            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image, sign } = output;
             let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
-            build::build(&cluster, &sources, out.as_deref(), &instead, console)
+            build::build(&cluster, &sources, out.as_deref(), &instead, &sign, console)
         }
-        Command::Verify { path, deep } => verify::verify(&path, deep, console),
+        Command::Verify { path, deep, trust } => verify::verify(&path, deep, trust.as_deref(), console),
+        Command::Sign { out, key } => sign::sign(&out, &key, console),
+        Command::Trust(TrustCommand::Init { dir, key, revoke }) => sign::trust(&dir, &key, &revoke, console),
         Command::Inspect { path } => inspect::inspect(&path, console),
         Command::Diff { from, to } => {
             return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });

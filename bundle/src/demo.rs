@@ -71,6 +71,7 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
         out: to,
         jobs,
         date: None,
+        signers: &[],
     };
     crate::build(&spec, &recipe, &context, progress)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
 use crate::printable::{heading, printable, printable_lines};
-use crate::{assemble, fetch, out, pack, pki, plan, recipe};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, trust};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,10 @@ pub enum Error {
     Pack(#[from] pack::Error),
     #[error(transparent)]
     Out(#[from] out::Error),
+    #[error(transparent)]
+    Sign(#[from] sign::Error),
+    #[error(transparent)]
+    Trust(#[from] trust::Error),
     /// What `pki status --check` found.
     #[error("certificates end within {days} days:{}", .certificates.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Expiring {
@@ -116,6 +120,8 @@ impl Error {
             Self::Pki(error) => error.hint(),
             Self::Pack(error) => error.hint(),
             Self::Out(error) => error.hint(),
+            Self::Sign(error) => error.hint(),
+            Self::Trust(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
             }
@@ -158,6 +164,8 @@ impl Error {
             Self::Assemble(_) => "assemble",
             Self::Pack(_) => "pack",
             Self::Out(_) => "output",
+            Self::Sign(_) => "sign",
+            Self::Trust(_) => "trust",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotABundle { .. } => "not-a-bundle",

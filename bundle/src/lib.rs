@@ -37,9 +37,11 @@ pub mod recipe;
 pub mod regular;
 pub mod scripts;
 pub mod secret;
+pub mod sign;
 pub mod spec;
 pub mod target;
 pub mod tree;
+pub mod trust;
 pub mod verify;
 pub mod workers;
 
@@ -55,6 +57,7 @@ use pack::PackContext;
 use pki::revision;
 use progress::Progress;
 use recipe::Recipe;
+use sign::Signer;
 use spec::ClusterSpec;
 
 /// Where a build takes place, and with what.
@@ -72,10 +75,12 @@ pub struct BuildContext<'a> {
     pub jobs: usize,
     /// Modification time of packed files, instead of the recipe's.
     pub date: Option<time::OffsetDateTime>,
+    /// Whose signatures the bundle gets; nobody's, if there are none.
+    pub signers: &'a [Signer],
 }
 
 /// Builds a bundle: plans it, fetches and issues what it is made of, numbers it, writes its outputs one stage after the
-/// other, and records the number when everything was written.
+/// other, records the number when everything was written, and signs.
 ///
 /// # Errors
 /// Whatever stage fails; the output directory is as it was before.
@@ -99,7 +104,7 @@ pub fn build(
     let mut written = WrittenFiles::new();
     for stage in plan.stages() {
         let files = workers::each(at.jobs, stage, |output| {
-            let input = assemble::assemble(output, from, &written)?;
+            let input = sign::archive(assemble::assemble(output, from, &written)?, at.signers)?;
             Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
         });
         written.extend(files?.into_iter().flatten());
@@ -109,6 +114,8 @@ pub fn build(
     if let Some(revision) = revision {
         revision.record(&manifest, &at.pki)?;
     }
-    pack::finish(staging, &manifest)?;
+    pack::lists(&staging, &manifest)?;
+    sign::bundle(staging.directory(), at.signers)?;
+    staging.finish().map_err(pack::Error::from)?;
     Ok(manifest)
 }

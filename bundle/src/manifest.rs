@@ -23,10 +23,27 @@ use origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
 pub const MANIFEST: &str = "manifest.json";
 /// Name of the checksum list.
 pub const SUMS: &str = "SHA256SUMS";
+/// Name of the index that apt reads, and of the same with a signature in it.
+pub const RELEASE: &str = "deb/Release";
+pub const IN_RELEASE: &str = "deb/InRelease";
+/// How many keys can sign a bundle.
+pub const MOST_SIGNERS: usize = 9;
 /// Bytes of a manifest or checksum list that is read: what a thousand machines need, and some 210 MB of memory.
 pub const LARGEST_LIST: u64 = 32 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
+
+/// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
+pub fn signature_files() -> impl Iterator<Item = String> {
+    let further = (2..=MOST_SIGNERS).map(|number| format!(".{number}"));
+    let one = |further: String| ["sig", "ed25519"].map(|ending| format!("{SUMS}{further}.{ending}"));
+    std::iter::once(String::new()).chain(further).flat_map(one).chain([format!("{SUMS}.asc")])
+}
+
+/// Whether a file of a bundle is a signature. None is in the manifest or in the checksum list, which they are over.
+pub fn is_signature(name: &str) -> bool {
+    name == IN_RELEASE || signature_files().any(|file| file == name)
+}
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -219,10 +236,12 @@ impl Manifest {
         Self::parse(&text)
     }
 
-    /// Every file of a bundle by its manifest, the manifest included; `None` if there is none that reads.
+    /// Every file that a bundle can have by its manifest, the manifest and signatures included; `None` if there is no
+    /// manifest that reads.
     pub fn own_files(directory: &Path) -> Option<BTreeSet<String>> {
         let manifest = Self::read(directory).ok()?;
-        Some(manifest.files.into_keys().chain([MANIFEST, SUMS].map(str::to_owned)).collect())
+        let lists = [MANIFEST, SUMS].map(str::to_owned);
+        Some(manifest.files.into_keys().chain(lists).chain(signature_files()).chain([IN_RELEASE.to_owned()]).collect())
     }
 
     /// Reads the text of a manifest.

@@ -146,17 +146,17 @@ pub fn pack(path: &str, input: &ArtifactInput, context: &PackContext<'_>) -> Res
     Ok(vec![(path.to_owned(), written)])
 }
 
-/// Writes checksums and manifest, the manifest last, and puts the output directory in its place.
+/// Writes checksums and manifest, the manifest last.
 ///
 /// # Errors
-/// A file that can't be written, or an output directory that may not be replaced.
-pub fn finish(staging: Staging, manifest: &Manifest) -> Result<(), Error> {
+/// A file that can't be written.
+pub fn lists(staging: &Staging, manifest: &Manifest) -> Result<(), Error> {
     let text = manifest.to_json();
     for (name, text) in [(SUMS, manifest.sums(&text)), (MANIFEST, text)] {
         let path = staging.place(name, Mode::EXECUTABLE)?;
         out::write_atomically(&path, text.as_bytes(), Mode::PUBLIC).map_err(unwritten(path))?;
     }
-    Ok(staging.finish()?)
+    Ok(())
 }
 
 impl PackContext<'_> {

@@ -2,7 +2,7 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 19] = [
+const PARTS: [(&str, &str); 20] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
@@ -18,6 +18,7 @@ const PARTS: [(&str, &str); 19] = [
     ("install/report.sh", include_str!("assemble/install/report.sh")),
     ("install/connections.sh", include_str!("assemble/install/connections.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),
+    ("install/origin.sh", include_str!("assemble/install/origin.sh")),
     ("install/plan.sh", include_str!("assemble/install/plan.sh")),
     ("install/transaction.sh", include_str!("assemble/install/transaction.sh")),
     ("install/units.sh", include_str!("assemble/install/units.sh")),

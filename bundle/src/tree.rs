@@ -121,6 +121,11 @@ impl Tree {
         Ok(())
     }
 
+    /// The entry at `path`.
+    pub fn get(&self, path: &InstallPath) -> Option<&Entry> {
+        self.0.get(path)
+    }
+
     /// Entries by path; a directory comes before what lies in it.
     pub fn iter(&self) -> impl Iterator<Item = (&InstallPath, &Entry)> {
         self.0.iter()

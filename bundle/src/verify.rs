@@ -5,6 +5,7 @@
 
 mod expected;
 mod listing;
+mod origin;
 mod package;
 mod seed;
 mod tarball;
@@ -17,9 +18,12 @@ use std::path::Path;
 
 use crate::hash::Sha256;
 use crate::inspect::{self, Contents, Kind, LARGEST_CONTENT};
-use crate::manifest::{Artifact, FileRecord, LARGEST_LIST, MANIFEST, Manifest, SUMS};
+use crate::manifest::{
+    Artifact, FileRecord, IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, RELEASE, SUMS, is_signature, signature_files,
+};
 use crate::regular::{self, Links};
 use crate::target::Mode;
+use crate::trust::Trust;
 use listing::Listing;
 
 /// What was found right, and what wrong. Names in it are as they are in the file: whoever prints them escapes them.
@@ -33,6 +37,8 @@ pub struct Report {
     pub faults: Vec<String>,
     /// What is right and still not good.
     pub warnings: Vec<String>,
+    /// Fingerprints of the trusted keys that signed it; empty if nobody asked.
+    pub signed_by: Vec<String>,
     /// What is there and in no list, so that nothing is known about it.
     pub not_compared: Vec<String>,
 }
@@ -63,9 +69,9 @@ pub fn is_bundle(path: &Path) -> bool {
 }
 
 /// Compares an output directory with its manifest, or, if that is damaged, with `SHA256SUMS`. `deep` reads inside
-/// every artifact as well.
+/// every artifact as well. With `trust`, the list must be signed.
 #[expect(clippy::disallowed_methods, reason = "looks at the bundle that is verified")]
-pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
+pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<Report> {
     let mut report = Report::default();
     if !is_bundle(path) {
         // Whatever lies there may be large, and is not looked at.
@@ -98,6 +104,9 @@ pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
         _ => report.faults.extend(manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).cloned()),
     }
+    if let (Some(trust), Ok(sums)) = (trust, &lists[1]) {
+        signatures(&mut report, trust, path, sums);
+    }
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.files.contains(*name)) {
             inside(&mut report, name, &path.join(name), artifact);
@@ -106,9 +115,26 @@ pub fn directory(path: &Path, deep: bool) -> io::Result<Report> {
     Ok(report.sorted())
 }
 
+/// Checks the signatures of a bundle's checksum list, and of its index of packages.
+fn signatures(report: &mut Report, trust: &Trust, path: &Path, sums: &[u8]) {
+    let text = |name: &str| {
+        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    origin::check(
+        report,
+        trust,
+        sums,
+        &signature_files().filter_map(|name| Some((text(&name)?, name))).map(|(text, name)| (name, text)).collect(),
+    );
+    if let (Some(signed), Some(release)) = (text(IN_RELEASE), text(RELEASE)) {
+        origin::check_one(report, trust, IN_RELEASE, &signed, release.as_bytes());
+    }
+}
+
 /// What is there and in no list. Directories are in no list; theirs are those of the files.
 fn unknown(report: &mut Report, there: &Listing, known: &BTreeMap<String, Known>) {
-    let is_known = |name: &String| known.contains_key(name) || name == MANIFEST || name == SUMS;
+    let is_known = |name: &String| known.contains_key(name) || name == MANIFEST || name == SUMS || is_signature(name);
     for name in there.files.iter().filter(|name| !is_known(name)) {
         report.fault(format!("{name}: not in the manifest"));
     }
@@ -217,11 +243,14 @@ const KEPT: [&str; 9] = [
     seed::NETWORK_CONFIG,
 ];
 
-/// Checks one archive, package or image against the lists it carries. The error is that it can't be opened.
-pub fn file(path: &Path) -> io::Result<Report> {
+/// Checks one archive, package or image against the lists it carries. With `trust`, its list must be signed, and only
+/// archives have signatures of their own. The error is that it can't be opened.
+pub fn file(path: &Path, trust: Option<&Trust>) -> io::Result<Report> {
     let mut report = Report::default();
     let file = regular::open(path, Links::Follow)?;
-    let contents = match inspect::list(&file, &KEPT, LARGEST_CONTENT) {
+    let signatures: Vec<_> = signature_files().collect();
+    let keep: Vec<_> = KEPT.into_iter().chain(signatures.iter().map(String::as_str)).collect();
+    let contents = match inspect::list(&file, &keep, LARGEST_CONTENT) {
         Ok(contents) => contents,
         Err(why) if why.kind() == io::ErrorKind::Unsupported => return Err(why),
         Err(why) => {
@@ -233,7 +262,10 @@ pub fn file(path: &Path) -> io::Result<Report> {
         report.fault(format!("{path}: is not owned by root"));
     }
     match contents.kind {
-        Kind::Tarball => tarball::check(&mut report, &contents),
+        Kind::Tarball => tarball::check(&mut report, &contents, trust),
+        _ if trust.is_some() => report.fault(
+            "only archives have signatures of their own; `verify OUT --trust DIR` checks the whole bundle".to_owned(),
+        ),
         Kind::Deb => package::check(&mut report, &contents),
         Kind::Iso | Kind::Fat | Kind::Cpio => seed::check(&mut report, &contents),
     }

@@ -55,8 +55,14 @@ _kube__bundle() {
             kube__bundle,schema)
                 cmd="kube__bundle__subcmd__schema"
                 ;;
+            kube__bundle,sign)
+                cmd="kube__bundle__subcmd__sign"
+                ;;
             kube__bundle,store)
                 cmd="kube__bundle__subcmd__store"
+                ;;
+            kube__bundle,trust)
+                cmd="kube__bundle__subcmd__trust"
                 ;;
             kube__bundle,verify)
                 cmd="kube__bundle__subcmd__verify"
@@ -100,8 +106,14 @@ _kube__bundle() {
             kube__bundle__subcmd__help,schema)
                 cmd="kube__bundle__subcmd__help__subcmd__schema"
                 ;;
+            kube__bundle__subcmd__help,sign)
+                cmd="kube__bundle__subcmd__help__subcmd__sign"
+                ;;
             kube__bundle__subcmd__help,store)
                 cmd="kube__bundle__subcmd__help__subcmd__store"
+                ;;
+            kube__bundle__subcmd__help,trust)
+                cmd="kube__bundle__subcmd__help__subcmd__trust"
                 ;;
             kube__bundle__subcmd__help,verify)
                 cmd="kube__bundle__subcmd__help__subcmd__verify"
@@ -126,6 +138,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help__subcmd__store,prune)
                 cmd="kube__bundle__subcmd__help__subcmd__store__subcmd__prune"
+                ;;
+            kube__bundle__subcmd__help__subcmd__trust,init)
+                cmd="kube__bundle__subcmd__help__subcmd__trust__subcmd__init"
                 ;;
             kube__bundle__subcmd__pki,help)
                 cmd="kube__bundle__subcmd__pki__subcmd__help"
@@ -187,6 +202,18 @@ _kube__bundle() {
             kube__bundle__subcmd__store__subcmd__help,prune)
                 cmd="kube__bundle__subcmd__store__subcmd__help__subcmd__prune"
                 ;;
+            kube__bundle__subcmd__trust,help)
+                cmd="kube__bundle__subcmd__trust__subcmd__help"
+                ;;
+            kube__bundle__subcmd__trust,init)
+                cmd="kube__bundle__subcmd__trust__subcmd__init"
+                ;;
+            kube__bundle__subcmd__trust__subcmd__help,help)
+                cmd="kube__bundle__subcmd__trust__subcmd__help__subcmd__help"
+                ;;
+            kube__bundle__subcmd__trust__subcmd__help,init)
+                cmd="kube__bundle__subcmd__trust__subcmd__help__subcmd__init"
+                ;;
             *)
                 ;;
         esac
@@ -194,7 +221,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify inspect diff pki recipe store explain schema completions demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify sign trust inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -212,7 +239,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__build)
-            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --seed --seed-image --json --quiet --color --help"
+            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --seed --sign --seed-image --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -272,6 +299,10 @@ _kube__bundle() {
                     ;;
                 --seed)
                     COMPREPLY=($(compgen -W "whole split" -- "${cur}"))
+                    return 0
+                    ;;
+                --sign)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --seed-image)
@@ -420,7 +451,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify inspect diff pki recipe store explain schema completions demo help"
+            opts="init plan fetch build verify sign trust inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -699,6 +730,20 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__help__subcmd__sign)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__help__subcmd__store)
             opts="prune"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -714,6 +759,34 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help__subcmd__store__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__trust)
+            opts="init"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__trust__subcmd__init)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1161,6 +1234,28 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__sign)
+            opts="-q -h --key --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__store)
             opts="-q -h --json --quiet --color --help prune help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1243,13 +1338,103 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        kube__bundle__subcmd__verify)
-            opts="-q -h --deep --json --quiet --color --help"
+        kube__bundle__subcmd__trust)
+            opts="-q -h --json --quiet --color --help init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__trust__subcmd__help)
+            opts="init help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__trust__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__trust__subcmd__help__subcmd__init)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__trust__subcmd__init)
+            opts="-q -h --key --revoke --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --revoke)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__verify)
+            opts="-q -h --deep --trust --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0

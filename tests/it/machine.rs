@@ -221,12 +221,25 @@ impl Machine {
         child.wait_with_output().unwrap();
     }
 
+    /// Where its bundles are built.
+    pub(crate) fn workspace(&self) -> &Workspace {
+        &self.workspace
+    }
+
     /// Builds the bundle as `change` leaves it, and unpacks it as `/NAME` on the machine.
     pub(crate) fn carry(&self, name: &str, change: impl FnOnce(&Workspace)) {
         self.workspace.run(&["recipe", "export", "./recipe", name]).success();
         change(&self.workspace);
-        let recipe = format!("./{name}");
-        self.workspace.run(&["build", "--offline", "--from", "files", "--recipe", &recipe, "-q"]).success();
+        self.carry_built(name, &["--recipe", &format!("./{name}")]);
+    }
+
+    /// Builds the bundle, signs it with the key in the workspace, and unpacks it as `/NAME` on the machine.
+    pub(crate) fn carry_signed(&self, name: &str, key: &str) {
+        self.carry_built(name, &["--sign", key]);
+    }
+
+    fn carry_built(&self, name: &str, options: &[&str]) {
+        self.workspace.run(&[&["build", "--offline", "--from", "files", "-q"], options].concat()).success();
         fs::create_dir_all(self.path(name)).unwrap();
         let archive = self.workspace.path(Workspace::ARCHIVE).display().to_string();
         let target = self.path(name).display().to_string();

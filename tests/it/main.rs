@@ -50,5 +50,6 @@ mod slow;
 mod spec;
 mod status;
 mod tarball;
+mod trust;
 mod verify;
 mod workers;

@@ -8,8 +8,13 @@ use crate::harness::{Run, Workspace, files, has};
 use crate::packages::{NAMES, built};
 use crate::server::{Reply, Server};
 
-/// apt with directories of its own, which needs no root and touches nothing of this machine's.
 fn apt(workspace: &Workspace, source: &str, program: &str, arguments: &[&str]) -> Run {
+    apt_with(workspace, "trusted=yes", source, program, arguments)
+}
+
+/// apt with directories of its own, which needs no root and touches nothing of this machine's. `options` are those of
+/// sources.list(5).
+pub(crate) fn apt_with(workspace: &Workspace, options: &str, source: &str, program: &str, arguments: &[&str]) -> Run {
     let directories =
         ["state/lists/partial", "cache/archives/partial", "etc/preferences.d", "etc/apt.conf.d", "etc/trusted.gpg.d"];
     for directory in directories {
@@ -17,8 +22,8 @@ fn apt(workspace: &Workspace, source: &str, program: &str, arguments: &[&str]) -
     }
     workspace.write("apt/status", "");
     let root = workspace.path("apt").display().to_string();
-    workspace.write("apt/sources", format!("deb [trusted=yes] {source} ./\n"));
-    let options = [
+    workspace.write("apt/sources", format!("deb [{options}] {source} ./\n"));
+    let settings = [
         format!("Dir::State={root}/state"),
         format!("Dir::State::status={root}/status"),
         format!("Dir::Cache={root}/cache"),
@@ -31,7 +36,7 @@ fn apt(workspace: &Workspace, source: &str, program: &str, arguments: &[&str]) -
         "Acquire::Languages=none".to_owned(),
     ];
     let mut command = Command::new(program);
-    command.args(options.iter().flat_map(|option| ["-o", option])).args(arguments).env("LC_ALL", "C");
+    command.args(settings.iter().flat_map(|option| ["-o", option])).args(arguments).env("LC_ALL", "C");
     Run::from(command.current_dir(workspace.path("apt")).output().unwrap())
 }
 

@@ -161,7 +161,7 @@ impl Ground {
                 if name.contains("kube-bundle-") && !name.contains("kubectl") {
                     continue;
                 }
-                let report = verify::file(&path)?;
+                let report = verify::file(&path, None)?;
                 ensure!(report.faults.is_empty(), "{}: {:?}", path.display(), report.faults);
                 let (name, bytes) = (format!("{directory}/{name}"), fs::read(&path)?);
                 subjects.push(Subject { name, bytes, entries: contents.entries });
@@ -182,7 +182,7 @@ impl Ground {
             }
             fs::write(&path, &changed)?;
             let name = format!("case {case}, {}", subject.name);
-            let found = tally.attempt(&name, || (verify::file(&path), inspect::read(&path, &[])));
+            let found = tally.attempt(&name, || (verify::file(&path, None), inspect::read(&path, &[])));
             let figures = tally.accepted.entry(subject.name.clone()).or_default();
             figures[0] += 1;
             if let Some((Ok(report), listed)) = found
@@ -221,7 +221,7 @@ impl Ground {
             let Some(undo) = change(&mut random, &out, &path, &whole)? else { continue };
             let deep = case / 3 % 3 == 0;
             let label = format!("case {case}, {name}");
-            let found = tally.attempt(&label, || verify::directory(&out, deep));
+            let found = tally.attempt(&label, || verify::directory(&out, deep, None));
             let figures = tally
                 .accepted
                 .entry(["manifest.json", "SHA256SUMS", "any file"][(case % 3) as usize].to_owned())

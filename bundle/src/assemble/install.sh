@@ -25,6 +25,7 @@ here=$(dirname "$(readlink -f "$0")")
 action=install
 dry_run=false
 verbose=false
+trust=
 replace=false
 force=false
 start=true
@@ -40,6 +41,8 @@ Installs what this machine is to have of the cluster, from this directory.
                    needs answers; change nothing
   --verbose        with --check: list the files
   --dry-run        --check --verbose; with --uninstall or --purge: say what would be removed
+  --trust DIR      require a signature by a key in DIR, such as \`kube-bundle trust init\` writes;
+                   default: $known_keys, if it is there
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd
@@ -84,6 +87,8 @@ END
 
 #include install/checks.sh
 
+#include install/origin.sh
+
 #include install/connections.sh
 
 #include install/plan.sh
@@ -100,6 +105,8 @@ run_checks() {
     run_check "only root can change this bundle" check_source
     stop_at_new_faults
   fi
+  check_origin
+  stop_at_new_faults
   run_check "the files of this bundle are undamaged" verify_bundle
   stop_at_new_faults
   run_check "the clock, compared with the certificates" check_clock
@@ -172,6 +179,14 @@ while [ $# -gt 0 ]; do
       ;;
     esac
     wait=$1
+    ;;
+  --trust)
+    shift
+    trust=${1-}
+    [ -d "$trust" ] || {
+      printf 'error: --trust: %s is no directory\n' "$trust" >&2
+      exit 2
+    }
     ;;
   --uninstall) action=uninstall ;;
   --purge) action=purge ;;

@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::fetch::mirror::Mirror;
+use crate::sign::KeyReference;
 use crate::spec::filled::NodeArgument;
 use crate::spec::names::{ClusterName, Endpoint};
 use crate::spec::{BadValue, Cidr, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
@@ -88,6 +89,11 @@ pub struct OutputArgs {
     /// How seeds for the first boot are divided among images [default: as in cluster.toml, or whole]
     #[arg(long, value_name = "LAYOUT", value_parser = one_of::<SeedLayout>(SEED_LAYOUTS))]
     pub seed: Option<SeedLayout>,
+    /// Sign the bundle with this Ed25519 key; repeat the option for several
+    ///
+    /// The key is a file of ssh-keygen or openssl, or `agent:SHA256:…` for a key of ssh-agent, as `ssh-add -l` prints it.
+    #[arg(long, value_name = "KEY")]
+    pub sign: Vec<KeyReference>,
     /// File system of seed disks [default: as in cluster.toml, or iso]
     #[arg(long, value_name = "KIND", value_parser = one_of::<SeedImage>(SEED_IMAGES))]
     pub seed_image: Option<SeedImage>,

@@ -12,6 +12,7 @@ use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;
 use crate::progress::bytes;
+use crate::sign::KeyReference;
 use crate::{BuildContext, Error};
 
 /// What `fetch` prints for each component.
@@ -53,8 +54,11 @@ pub(super) fn build(
     from: &SourceArgs,
     out: Option<&Path>,
     instead: &Overrides<'_>,
+    keys: &[KeyReference],
     console: &Console,
 ) -> Result<(), Error> {
+    // Before any work: the key may be missing, or the agent.
+    let signers = super::sign::signers(keys)?;
     let cluster = Cluster::load(args, instead, console)?;
     let jobs = jobs(from.jobs);
     let out = out.map_or_else(|| Path::new("out").join(cluster.spec.name.as_str()), Path::to_owned);
@@ -66,6 +70,7 @@ pub(super) fn build(
         out: &out,
         jobs,
         date: cluster.date,
+        signers: &signers,
     };
     let before = Manifest::read(&out).ok();
     let manifest = crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;

@@ -10,8 +10,11 @@ use crate::{Error, demo as pipeline, verify};
 pub(super) fn demo(out: &Path, console: &Console) -> Result<(), Error> {
     console.note("A demonstration: three masters, with small stand-in programs instead of Kubernetes.");
     let manifest = pipeline::run(out, jobs(None), console.progress())?;
-    let found =
-        verify::directory(out, true).map_err(|source| Error::Io { verb: "read", path: out.to_owned(), source })?;
+    let found = verify::directory(out, true, None).map_err(|source| Error::Io {
+        verb: "read",
+        path: out.to_owned(),
+        source,
+    })?;
     if !found.faults.is_empty() {
         return Err(Error::Verification { path: out.to_owned(), faults: found.faults });
     }

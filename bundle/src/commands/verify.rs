@@ -8,16 +8,18 @@ use super::console::print;
 use crate::error::ExitCode;
 use crate::printable::printable;
 use crate::progress::bytes;
-use crate::{Error, verify as verifier};
+use crate::trust::Trust;
+use crate::{Error, clock, verify as verifier};
 
 #[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
-pub(super) fn verify(path: &Path, deep: bool, console: &Console) -> Result<(), Error> {
+pub(super) fn verify(path: &Path, deep: bool, trust: Option<&Path>, console: &Console) -> Result<(), Error> {
+    let trust = trust.map(|directory| Trust::read(directory, clock::now())).transpose()?;
     let command = Attempt { path, command: "verify", exit: ExitCode::Verification };
     let report = if path.is_dir() {
         command.expect_bundle()?;
-        verifier::directory(path, deep)
+        verifier::directory(path, deep, trust.as_ref())
     } else {
-        verifier::file(path)
+        verifier::file(path, trust.as_ref())
     };
     let report = report.map_err(|source| command.failed(source))?;
     report.warnings.iter().for_each(|warning| console.progress().warn(&printable(warning)));
@@ -42,5 +44,8 @@ fn result(path: &Path, report: &verifier::Report) -> String {
             printable(&names)
         );
     }
-    text + "origin not checked"
+    if report.signed_by.is_empty() {
+        return text + "origin not checked";
+    }
+    text + "signed by the trusted key " + &report.signed_by.join(", and by ")
 }

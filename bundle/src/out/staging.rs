@@ -99,6 +99,11 @@ impl Staging {
         Ok(Self { target, building, own, _lock: lock })
     }
 
+    /// The directory in the making.
+    pub fn directory(&self) -> &Path {
+        &self.building
+    }
+
     /// Where to write the file that will be `path` in the output. Its directories are made with `directory_mode`, so those
     /// for keys are 0700 before anything is in them.
     pub fn place(&self, path: &str, directory_mode: Mode) -> Result<PathBuf, Error> {

@@ -1,15 +1,16 @@
 //! A node's archive: one directory, in it `SHA256SUMS` over all files and `FILES` with the modes of what is installed.
 
 use super::expected::{Content, Entries, Expected, compare, records, sums};
-use super::{FILES, Report, kept};
+use super::{FILES, Report, kept, origin};
 use crate::inspect::Contents;
-use crate::manifest::SUMS;
+use crate::manifest::{SUMS, signature_files};
 use crate::target::Mode;
+use crate::trust::Trust;
 
 /// Where what is installed lies.
 const ROOT: &str = "root";
 
-pub(super) fn check(report: &mut Report, contents: &Contents) {
+pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Trust>) {
     // The one directory that has the lists; what lies beside it is in none of them.
     let mut tops = contents.kept.keys().filter_map(|path| path.strip_suffix(SUMS)?.strip_suffix('/'));
     let top = tops.find(|top| !top.contains('/')).unwrap_or_default();
@@ -17,6 +18,10 @@ pub(super) fn check(report: &mut Report, contents: &Contents) {
     let (Some(sums_text), Some(files_text)) = (list(SUMS), list(FILES)) else {
         return report.fault(format!("it has no {SUMS} and {FILES} in one directory: not a node's archive"));
     };
+    if let Some(trust) = trust {
+        let signatures = signature_files().filter_map(|name| Some((name.clone(), list(&name)?.to_owned())));
+        origin::check(report, trust, sums_text.as_bytes(), &signatures.collect());
+    }
     let digests = sums(report, SUMS, sums_text);
     let files = records(report, FILES, files_text);
     if !sums_text.ends_with('\n') || sums_text.contains('\r') {
@@ -28,6 +33,9 @@ pub(super) fn check(report: &mut Report, contents: &Contents) {
     expected.insert(top.to_owned(), Expected::directory(Some(Mode::PRIVATE)));
     expected.insert(format!("{top}/{ROOT}"), Expected::directory(Some(Mode::EXECUTABLE)));
     expected.insert(format!("{top}/{SUMS}"), Expected::file(Some(Mode::PUBLIC), None));
+    let signatures = signature_files().map(|name| format!("{top}/{name}"));
+    let signatures = signatures.filter(|path| contents.entries.contains_key(path));
+    expected.extend(signatures.map(|path| (path, Expected::file(Some(Mode::PUBLIC), None))));
     for (path, sha256) in &digests {
         let mode = if path.rsplit_once('.').is_some_and(|(_, ending)| ending == "sh") {
             Mode::EXECUTABLE

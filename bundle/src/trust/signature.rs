@@ -1,0 +1,113 @@
+//! Whether a file of signatures is right: read to its last byte, so that no byte of it can be changed unnoticed.
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha512};
+use time::OffsetDateTime;
+
+use super::Trust;
+use crate::pki::info::day;
+use crate::sign::{NAMESPACE, PublicKey, armor, wire::Reader};
+
+/// Why a signature does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is in none of the formats, or has been damaged.
+    Unreadable,
+    /// It is for something else than bundles.
+    OtherPurpose,
+    /// It is by a trusted key, and over other bytes.
+    Wrong(PublicKey),
+    Unknown(PublicKey),
+    Revoked(PublicKey),
+    Expired(PublicKey, OffsetDateTime),
+    NotYet(PublicKey, OffsetDateTime),
+    /// The text above it is not that of `deb/Release`.
+    OtherText,
+    /// It is by none of the trusted keys, or over other bytes: its format does not say which.
+    NoTrustedKey,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable => f.write_str("it is damaged, or not a signature by kube-bundle or ssh-keygen"),
+            Self::OtherPurpose => write!(f, "it was made for another purpose than `{NAMESPACE}`"),
+            Self::Wrong(key) => write!(f, "it is by the trusted key {key}, but over other bytes"),
+            Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
+            Self::Revoked(key) => write!(f, "it is by the key {key}, which is revoked"),
+            Self::Expired(key, end) => write!(f, "it is by the key {key}, which was trusted until {}", day(*end)),
+            Self::NotYet(key, begin) => write!(f, "it is by the key {key}, which is trusted from {} on", day(*begin)),
+            Self::OtherText => f.write_str("the text in it is another than that of the file it signs"),
+            Self::NoTrustedKey => f.write_str("it is by no trusted key, or over other bytes"),
+        }
+    }
+}
+
+impl Trust {
+    /// The key that signed `text`, by what a file of signatures holds; `name` says in which format.
+    ///
+    /// # Errors
+    /// Why the signature does not count.
+    pub fn signer(&self, name: &str, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
+        match name.rsplit('.').next() {
+            Some("sig") => self.sshsig(signature, text),
+            Some("ed25519") => self.raw(signature, text),
+            _ => self.openpgp(name, signature, text),
+        }
+    }
+
+    /// PROTOCOL.sshsig.
+    fn sshsig(&self, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
+        let blob = armor::decode("SSH SIGNATURE", signature).ok_or(Refusal::Unreadable)?;
+        if armor::encode("SSH SIGNATURE", &blob, 70) != signature {
+            return Err(Refusal::Unreadable);
+        }
+        let parts = SshSignature::parse(&blob).ok_or(Refusal::Unreadable)?;
+        if parts.namespace != NAMESPACE.as_bytes() {
+            return Err(Refusal::OtherPurpose);
+        }
+        let key = self.admit(parts.key)?;
+        let mut signed = b"SSHSIG".to_vec();
+        for part in [parts.namespace, b"", b"sha512", &Sha512::digest(text)] {
+            signed.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+            signed.extend(part);
+        }
+        if is_by(&key, &signed, parts.signature) { Ok(key) } else { Err(Refusal::Wrong(key)) }
+    }
+
+    fn raw(&self, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
+        let line = signature.strip_suffix('\n').ok_or(Refusal::Unreadable)?;
+        let bytes = STANDARD.decode(line).map_err(|_| Refusal::Unreadable)?;
+        self.admitted().find(|key| is_by(key, text, &bytes)).ok_or(Refusal::NoTrustedKey)
+    }
+}
+
+/// Whether Ed25519 says so (RFC 8032).
+pub(super) fn is_by(key: &PublicKey, message: &[u8], signature: &[u8]) -> bool {
+    UnparsedPublicKey::new(&ED25519, key.as_bytes()).verify(message, signature).is_ok()
+}
+
+struct SshSignature<'a> {
+    key: PublicKey,
+    namespace: &'a [u8],
+    signature: &'a [u8],
+}
+
+impl<'a> SshSignature<'a> {
+    /// `None` for other versions, algorithms and hashes.
+    fn parse(blob: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader(blob.strip_prefix(b"SSHSIG")?);
+        (reader.u32()? == 1).then_some(())?;
+        let key = PublicKey::from_ssh_blob(reader.string()?)?;
+        let namespace = reader.string()?;
+        (reader.string()? == b"" && reader.string()? == b"sha512").then_some(())?;
+        let mut inner = Reader(reader.string()?);
+        (inner.string()? == b"ssh-ed25519").then_some(())?;
+        let signature = inner.string()?;
+        (reader.0.is_empty() && inner.0.is_empty()).then_some(Self { key, namespace, signature })
+    }
+}

@@ -1,0 +1,53 @@
+//! Who vouches for a bundle: signatures of its checksum list by keys that the user trusts.
+
+use std::collections::BTreeMap;
+
+use super::Report;
+use crate::manifest::{SUMS, signature_files};
+use crate::sign::PublicKey;
+use crate::trust::{Refusal, Trust};
+
+/// Text of each file of signatures, by its name.
+pub(super) type Signatures = BTreeMap<String, String>;
+
+/// Checks all signatures of a checksum list. One by a trusted key is enough, since others may be by keys that somebody else
+/// trusts; but none may be damaged.
+pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures: &Signatures) {
+    let found = signature_files().filter_map(|name| Some((signatures.get(&name)?, name)));
+    let results: Vec<_> = found.map(|(text, name)| (trust.signer(&name, text, sums), name)).collect();
+    let mut keys: Vec<_> = results.iter().filter_map(|(result, _)| result.ok()).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    if results.is_empty() {
+        report.fault(format!("{SUMS}: it has no signature"));
+    }
+    for (why, name) in results.iter().filter_map(|(result, name)| Some((result.err()?, name))) {
+        if keys.is_empty() || !is_of_another(why, name, &results) {
+            report.fault(format!("{name}: {why}"));
+        } else {
+            report.warnings.push(format!("{name}: {why}"));
+        }
+    }
+    report.signed_by = keys.iter().map(ToString::to_string).collect();
+}
+
+/// Checks the signature of a text that stands in the same file as the text.
+pub(super) fn check_one(report: &mut Report, trust: &Trust, name: &str, signed: &str, text: &[u8]) {
+    if let Err(why) = trust.signer(name, signed, text) {
+        report.fault(format!("{name}: {why}"));
+    }
+}
+
+/// Whether a signature may be right, and by a key that others trust. One that does not say by which key it is, is that if
+/// the one beside it is.
+fn is_of_another(why: Refusal, name: &str, results: &[(Result<PublicKey, Refusal>, String)]) -> bool {
+    match why {
+        Refusal::Unknown(_) | Refusal::Revoked(_) | Refusal::Expired(..) | Refusal::NotYet(..) => true,
+        Refusal::Unreadable | Refusal::OtherPurpose | Refusal::OtherText | Refusal::Wrong(_) => false,
+        Refusal::NoTrustedKey => {
+            let beside = name.strip_suffix("ed25519").map(|stem| format!("{stem}sig"));
+            let beside = results.iter().find(|(_, name)| Some(name) == beside.as_ref());
+            matches!(beside, Some((Err(why), _)) if *why != Refusal::NoTrustedKey && is_of_another(*why, "", results))
+        }
+    }
+}

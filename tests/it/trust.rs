@@ -1,0 +1,361 @@
+//! A signed bundle is known for what it is by the programs that a machine has, and any other is refused.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use kube_bundle::sign::{KeyReference, Signer};
+
+use crate::harness::{Run, Workspace, has, tool};
+use crate::machine::Machine;
+use crate::repository::apt_with;
+
+/// A workspace with the keys `key` and `other`, and `trust/` with the first.
+fn workspace() -> Workspace {
+    let workspace = Workspace::small(3000);
+    for name in ["key", "other"] {
+        new_key(&workspace, name, "");
+    }
+    workspace.run(&["trust", "init", "trust", "--key", "key", "-q"]).success();
+    workspace
+}
+
+/// A key as ssh-keygen makes it.
+fn new_key(workspace: &Workspace, name: &str, passphrase: &str) {
+    let path = workspace.path(name).display().to_string();
+    tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", &path]);
+}
+
+/// A bundle in all formats, signed with `key`.
+fn signed() -> Workspace {
+    let workspace = workspace();
+    sign_build(&workspace, "key");
+    workspace
+}
+
+fn sign_build(workspace: &Workspace, key: &str) {
+    let build = ["build", "--offline", "--from", "files", "--format", "tarball,deb", "-q", "--sign", key];
+    workspace.run(&build).success();
+}
+
+fn ssh_verify(workspace: &Workspace, more: &[&str]) -> Run {
+    let arguments = ["-Y", "verify", "-n", "kube-bundle", "-I", "release", "-f", "trust/allowed_signers"];
+    let arguments = [&arguments, more, &["-s", "out/small/SHA256SUMS.sig"]].concat();
+    let sums = std::fs::File::open(workspace.path("out/small/SHA256SUMS")).unwrap();
+    let command = Command::new("ssh-keygen").args(arguments).current_dir(workspace.path("")).stdin(sums).output();
+    Run::from(command.unwrap())
+}
+
+fn run(workspace: &Workspace, program: &str, arguments: &[&str]) -> Run {
+    let output = Command::new(program).args(arguments).current_dir(workspace.path("")).stdin(Stdio::null()).output();
+    Run::from(output.unwrap())
+}
+
+/// What gpgv and sqv take: the certificate, the signature, and what is signed.
+const OPENPGP: [&str; 4] = ["--keyring", "./trust/apt.gpg", "out/small/SHA256SUMS.asc", "out/small/SHA256SUMS"];
+
+fn openssl_verify(workspace: &Workspace) -> Run {
+    run(workspace, "openssl", &["base64", "-d", "-in", "out/small/SHA256SUMS.ed25519", "-out", "raw"]).success();
+    let arguments = ["pkeyutl", "-verify", "-pubin", "-inkey", "trust/release.pem", "-rawin"];
+    run(workspace, "openssl", &[&arguments[..], &["-in", "out/small/SHA256SUMS", "-sigfile", "raw"]].concat())
+}
+
+#[test]
+fn every_program_that_a_machine_may_have_takes_a_signed_bundle_and_refuses_a_changed_one() {
+    if !["ssh-keygen", "gpgv", "sqv", "openssl"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = signed();
+    ssh_verify(&workspace, &[]).success();
+    run(&workspace, "gpgv", &OPENPGP).success();
+    run(&workspace, "sqv", &OPENPGP).success();
+    openssl_verify(&workspace).success();
+
+    workspace.edit("out/small/SHA256SUMS", "manifest.json", "manifest.jsom");
+    assert_ne!(ssh_verify(&workspace, &[]).code, Some(0));
+    assert_ne!(run(&workspace, "gpgv", &OPENPGP).code, Some(0));
+    assert_ne!(run(&workspace, "sqv", &OPENPGP).code, Some(0));
+    assert_ne!(openssl_verify(&workspace).code, Some(0));
+}
+
+#[test]
+fn no_program_takes_another_key_than_the_trusted_one() {
+    if !["ssh-keygen", "gpgv", "sqv", "openssl"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = signed();
+    workspace.run(&["trust", "init", "trust", "--key", "other", "-q"]).success();
+    assert_ne!(ssh_verify(&workspace, &[]).code, Some(0));
+    assert_ne!(run(&workspace, "gpgv", &OPENPGP).code, Some(0));
+    assert_ne!(run(&workspace, "sqv", &OPENPGP).code, Some(0));
+    assert_ne!(openssl_verify(&workspace).code, Some(0));
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is not trusted"]);
+}
+
+#[test]
+fn verify_with_trusted_keys_wants_a_signature_by_one_of_them() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let fingerprint = tool("ssh-keygen", &["-lf", &workspace.path("key").display().to_string()]);
+    let fingerprint = fingerprint.split(' ').nth(1).unwrap();
+    let verified = workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+    let last = format!("signed by the trusted key {fingerprint}");
+    assert_eq!(verified.stdout.lines().last(), Some(last.as_str()));
+    let archive = workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
+    assert_eq!(archive.stdout.lines().last(), Some(last.as_str()));
+    let without = workspace.run(&["verify", "out/small"]).success();
+    assert_eq!(without.stdout.lines().last(), Some("origin not checked"));
+
+    workspace.build().success();
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["SHA256SUMS: it has no signature"]);
+    workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).exits(3).says(&["it has no signature"]);
+    workspace.run(&["verify", "out/small", "--trust", "nothing"]).exits(1).says(&["kube-bundle trust init DIR"]);
+}
+
+#[test]
+fn a_bundle_can_be_signed_after_it_was_built_but_not_after_it_was_damaged() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = workspace();
+    workspace.run(&["build", "--offline", "--from", "files", "--format", "tarball,deb", "-q"]).success();
+    let before = workspace.text("out/small/SHA256SUMS");
+    workspace.run(&["sign", "out/small", "--key", "key"]).success();
+    assert_eq!(workspace.text("out/small/SHA256SUMS"), before);
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+    // The signatures are the build's own, so the next build may replace them.
+    workspace.build().success();
+    assert!(!workspace.path("out/small/SHA256SUMS.sig").exists());
+
+    workspace.edit("out/small/README.txt", "network", "Network");
+    workspace.run(&["sign", "out/small", "--key", "key"]).exits(3).says(&["README.txt: expected sha256"]);
+    assert!(!workspace.path("out/small/SHA256SUMS.sig").exists());
+}
+
+#[test]
+fn the_same_bundle_gets_the_same_signatures() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let first = crate::harness::files(&workspace.path("out/small"));
+    sign_build(&workspace, "key");
+    assert_eq!(crate::harness::files(&workspace.path("out/small")), first);
+    // And they are those that ssh-keygen makes.
+    let sums = workspace.path("out/small/SHA256SUMS").display().to_string();
+    let ours = std::fs::read(workspace.path("out/small/SHA256SUMS.sig")).unwrap();
+    std::fs::remove_file(workspace.path("out/small/SHA256SUMS.sig")).unwrap();
+    tool(
+        "ssh-keygen",
+        &["-q", "-Y", "sign", "-n", "kube-bundle", "-f", &workspace.path("key").display().to_string(), &sums],
+    );
+    assert_eq!(std::fs::read(workspace.path("out/small/SHA256SUMS.sig")).unwrap(), ours);
+}
+
+#[test]
+fn a_key_is_replaced_by_signing_with_both_and_then_revoking_the_old_one() {
+    if !["ssh-keygen", "gpgv", "sqv"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = workspace();
+    let build = ["build", "--offline", "--from", "files", "-q", "--sign", "other", "--sign", "key"];
+    workspace.run(&build).success();
+    // Whoever knows only one of the keys is content, whichever it is.
+    for key in ["key", "other"] {
+        workspace.run(&["trust", "init", "trust", "--key", key, "-q"]).success();
+        workspace.run(&["verify", "out/small", "--trust", "trust"]).success().says(&["which is not trusted"]);
+        workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
+        let status = run(&workspace, "gpgv", &[&["--status-fd", "1"], &OPENPGP[..]].concat());
+        assert!(status.stdout.contains("VALIDSIG") && !status.stdout.contains("BADSIG"), "{status:?}");
+        run(&workspace, "sqv", &OPENPGP).success();
+    }
+    workspace.run(&["trust", "init", "trust", "--key", "key", "--key", "other", "-q"]).success();
+    let both = workspace.run(&["verify", "out/small", "--trust", "trust"]).success().stdout;
+    assert_eq!(both.lines().last().unwrap().matches("SHA256:").count(), 2);
+
+    sign_build(&workspace, "other");
+    workspace.run(&["trust", "init", "trust", "--key", "key", "--revoke", "other.pub", "-q"]).success();
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is revoked"]);
+    // Even where the list of allowed keys still has it.
+    workspace.run(&["trust", "init", "both", "--key", "key", "--key", "other", "-q"]).success();
+    workspace.write("trust/allowed_signers", workspace.text("both/allowed_signers"));
+    ssh_verify(&workspace, &[]).success();
+    assert_ne!(ssh_verify(&workspace, &["-r", "trust/revoked_keys"]).code, Some(0));
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is revoked"]);
+    workspace.run(&["trust", "init", "trust", "--key", "key", "--revoke", "key.pub"]).exits(2);
+}
+
+#[test]
+fn a_key_is_trusted_only_for_bundles_and_only_in_its_time() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let list = workspace.text("trust/allowed_signers");
+    for (option, says) in [
+        ("namespaces=\"kube-bundle\",valid-before=\"20200101Z\"", "trusted until 2020-01-01"),
+        ("namespaces=\"kube-bundle\",valid-after=\"20990101Z\"", "trusted from 2099-01-01 on"),
+        ("namespaces=\"git\"", "which is not trusted"),
+    ] {
+        workspace.write("trust/allowed_signers", list.replace("namespaces=\"kube-bundle\"", option));
+        workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&[says]);
+        assert_ne!(ssh_verify(&workspace, &[]).code, Some(0), "{option}");
+    }
+    for option in ["namespaces=\"git,kube-bundle\",valid-before=\"20991231Z\"", "valid-after=\"20200101\""] {
+        workspace.write("trust/allowed_signers", list.replace("namespaces=\"kube-bundle\"", option));
+        workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+        ssh_verify(&workspace, &[]).success();
+    }
+    // A line that only ssh-keygen understands may forbid something.
+    workspace.write("trust/allowed_signers", list.replace("namespaces", "cert-authority,namespaces"));
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(1).says(&["line 1", "cert-authority"]);
+    // Signed for something else by the same key.
+    workspace.write("trust/allowed_signers", &list);
+    std::fs::remove_file(workspace.path("out/small/SHA256SUMS.sig")).unwrap();
+    let sums = workspace.path("out/small/SHA256SUMS").display().to_string();
+    tool("ssh-keygen", &["-q", "-Y", "sign", "-n", "file", "-f", &workspace.path("key").display().to_string(), &sums]);
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["another purpose"]);
+}
+
+#[test]
+fn apt_takes_the_repository_for_what_its_key_says() {
+    if !["ssh-keygen", "apt-get"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = signed();
+    let source = format!("file:{}", workspace.path("out/small/deb").display());
+    let update = |keyring: &str| {
+        let options = format!("signed-by={}", workspace.path(keyring).display());
+        let _ = std::fs::remove_dir_all(workspace.path("apt"));
+        apt_with(&workspace, &options, &source, "apt-get", &["update", "-o", "APT::Update::Error-Mode=any"])
+    };
+    let good = update("trust/apt.gpg").success();
+    assert!(!good.stdout.contains("Err:") && good.stderr.is_empty(), "{good:?}");
+    workspace.run(&["trust", "init", "wrong", "--key", "other", "-q"]).success();
+    assert_ne!(update("wrong/apt.gpg").code, Some(0));
+    workspace.edit("out/small/deb/InRelease", "Origin: kube-bundle", "Origin: kube-bundlf");
+    assert_ne!(update("trust/apt.gpg").code, Some(0));
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["deb/InRelease: the text in it"]);
+    std::fs::remove_file(workspace.path("out/small/deb/InRelease")).unwrap();
+    assert_ne!(update("trust/apt.gpg").code, Some(0), "Release alone has no signature");
+}
+
+#[test]
+fn keys_in_every_usual_file_sign_and_others_are_named() {
+    if !["ssh-keygen", "openssl"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = signed();
+    run(&workspace, "openssl", &["genpkey", "-algorithm", "ed25519", "-out", "pkcs8"]).success();
+    run(&workspace, "openssl", &["genpkey", "-algorithm", "rsa", "-out", "rsa"]).success();
+    new_key(&workspace, "closed", "a passphrase");
+    workspace.run(&["sign", "out/small", "--key", "pkcs8"]).success();
+    workspace.run(&["trust", "init", "trust", "--key", "pkcs8", "-q"]).success();
+    openssl_verify(&workspace).success();
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+    for (key, says) in [
+        ("rsa", "not an Ed25519 key"),
+        ("closed", "hint: `ssh-add FILE`"),
+        ("key.pub", "no private key"),
+        ("cluster.toml", "ssh-keygen -t ed25519"),
+        ("agent:SHA256:x", "SSH_AUTH_SOCK is not set"),
+    ] {
+        workspace.run(&["sign", "out/small", "--key", key]).exits(1).says(&[says]);
+    }
+    workspace.run(&["sign", "out/small", "--key", "agent:x"]).exits(2).says(&["ssh-add -l"]);
+}
+
+#[test]
+fn an_agent_signs_with_a_key_that_has_a_passphrase() {
+    if !["ssh-agent", "ssh-add"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = workspace();
+    new_key(&workspace, "closed", "a passphrase");
+    workspace.write("ask", "#!/bin/sh\necho a passphrase\n");
+    tool("chmod", &["+x", &workspace.path("ask").display().to_string()]);
+    let program = env!("CARGO_BIN_EXE_kube-bundle");
+    let script = format!(
+        "export SSH_ASKPASS=$PWD/ask SSH_ASKPASS_REQUIRE=force; ssh-add -q closed && key=agent:$(ssh-add -l | cut -d' ' -f2) &&
+        {program} build --offline --from files --format tarball,deb -q --sign $key &&
+        {program} trust init trust --key $key -q"
+    );
+    let mut command = Command::new("ssh-agent");
+    command.args(["sh", "-c", &script]).current_dir(workspace.path("")).env("XDG_CACHE_HOME", workspace.path("cache"));
+    Run::from(command.output().unwrap()).success();
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+    run(&workspace, "gpgv", &OPENPGP).success();
+}
+
+/// In one of 256 signatures a number begins with a zero, which OpenPGP leaves out.
+#[test]
+fn gpgv_takes_the_signature_of_any_text() {
+    if !["ssh-keygen", "gpgv"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let workspace = workspace();
+    let signer = [Signer::open(&KeyReference::File(workspace.path("key"))).unwrap()];
+    let mut short = 0;
+    for number in 0..400 {
+        let directory = format!("out/{number}");
+        workspace.write(&format!("{directory}/SHA256SUMS"), format!("text {number}\n"));
+        kube_bundle::sign::bundle(&workspace.path(&directory), &signer).unwrap();
+        let text = |name: &str| format!("{directory}/{name}");
+        run(&workspace, "gpgv", &["-q", "--keyring", "./trust/apt.gpg", &text("SHA256SUMS.asc"), &text("SHA256SUMS")])
+            .success();
+        short += usize::from(workspace.text(&text("SHA256SUMS.asc")).len() < 286);
+    }
+    assert!(short > 0, "no number began with a zero");
+}
+
+/// Copies the unpacked archive of the signed bundle and the trusted keys to a machine.
+fn machine() -> Option<Machine> {
+    let machine = Machine::new()?;
+    // ssh-keygen asks who runs it.
+    machine.write("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
+    for name in ["key", "other"] {
+        new_key(machine.workspace(), name, "");
+    }
+    machine.workspace().run(&["trust", "init", "trust", "--key", "key", "-q"]).success();
+    machine.carry_signed("one", "key");
+    copy(&machine.workspace().path("trust"), &machine.path("trust"));
+    Some(machine)
+}
+
+fn copy(from: &Path, to: &Path) {
+    tool("cp", &["-a", &from.display().to_string(), &to.display().to_string()]);
+}
+
+#[test]
+fn the_installer_wants_a_signature_where_keys_are_known() {
+    if !["ssh-keygen", "gpgv", "sqv", "openssl"].map(has).iter().all(|has| *has) {
+        return;
+    }
+    let Some(machine) = machine() else { return };
+    let without = machine.run("/one/install.sh --check").success();
+    assert!(without.stdout.contains("not checked  who signed this bundle"), "{}", without.stdout);
+    let check = machine.run("/one/install.sh --check --trust /trust").success();
+    assert!(check.stdout.contains("ok           a signature by a key in /trust"), "{}", check.stdout);
+    machine.run("mkdir -p /etc/kube-bundle && cp -a /trust /etc/kube-bundle/ && /one/install.sh").success();
+    // Each program alone, by what it reads.
+    for (program, file) in [("ssh-keygen", "allowed_signers"), ("gpgv", "apt.gpg"), ("openssl", "release.pem")] {
+        let alone =
+            format!("mkdir /{program} && cp /trust/{file} /{program}/ && /one/install.sh --check --trust /{program}");
+        let good = machine.run(&alone).success();
+        assert!(good.stdout.contains(&format!("ok           a signature by a key in /{program}")), "{}", good.stdout);
+    }
+    let before = machine.files();
+    // A changed file, with lists that agree; a signature that is missing; one by another key; keys from the same stick.
+    machine.run("echo >>/one/README.txt; sum=$(sha256sum </one/README.txt); sed -i \"s/^.*  README.txt/${sum%-}README.txt/\" /one/SHA256SUMS; cd /one && sha256sum -c --quiet SHA256SUMS").success();
+    for trust in ["/trust", "/ssh-keygen", "/gpgv", "/openssl"] {
+        machine.run(&format!("/one/install.sh --trust {trust}")).exits(1).says(&["has no signature by a key in"]);
+    }
+    machine.run("rm /one/SHA256SUMS.*; /one/install.sh").exits(1).says(&["has no signature by a key in"]);
+    machine.carry_signed("two", "other");
+    machine.run("/two/install.sh").exits(1).says(&["has no signature by a key in /etc/kube-bundle/trust"]);
+    machine.run("cp -a /trust /two/; /two/install.sh --trust /two/trust").exits(1).says(&["came with this bundle"]);
+    machine.run("mkdir /empty; /two/install.sh --trust /empty").exits(1).says(&["no program here verifies"]);
+    machine.run("/two/install.sh --trust /none").exits(2);
+    assert_eq!(machine.files(), before, "nothing was changed");
+}
