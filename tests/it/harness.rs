@@ -319,6 +319,12 @@ pub(crate) fn has(tool: &str) -> bool {
     found
 }
 
+/// Whether all of these tools are there; the absence of each is noted.
+#[track_caller]
+pub(crate) fn has_all(tools: &[&str]) -> bool {
+    tools.iter().filter(|tool| !has(tool)).count() == 0
+}
+
 /// Notes that the running test leaves something out, which fails it in CI.
 #[track_caller]
 pub(crate) fn left_out(reason: &str) {

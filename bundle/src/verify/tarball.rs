@@ -28,14 +28,7 @@ pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Tru
         report.fault(format!("{SUMS}: without an end of its last line"));
     }
 
-    let mut expected = Entries::new();
-    // Only its owner may look into the unpacked directory.
-    expected.insert(top.to_owned(), Expected::directory(Some(Mode::PRIVATE)));
-    expected.insert(format!("{top}/{ROOT}"), Expected::directory(Some(Mode::EXECUTABLE)));
-    expected.insert(format!("{top}/{SUMS}"), Expected::file(Some(Mode::PUBLIC), None));
-    let signatures = signature_files().map(|name| format!("{top}/{name}"));
-    let signatures = signatures.filter(|path| contents.entries.contains_key(path));
-    expected.extend(signatures.map(|path| (path, Expected::file(Some(Mode::PUBLIC), None))));
+    let mut expected = lists(top, contents);
     for (path, sha256) in &digests {
         let mode = if path.rsplit_once('.').is_some_and(|(_, ending)| ending == "sh") {
             Mode::EXECUTABLE
@@ -72,4 +65,17 @@ pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Tru
             *fault = short.to_owned();
         }
     }
+}
+
+/// What lies beside the files of the lists: directories, the list of checksums, and its signatures if there are any.
+fn lists(top: &str, contents: &Contents) -> Entries {
+    let mut expected = Entries::new();
+    // Only its owner may look into the unpacked directory.
+    expected.insert(top.to_owned(), Expected::directory(Some(Mode::PRIVATE)));
+    expected.insert(format!("{top}/{ROOT}"), Expected::directory(Some(Mode::EXECUTABLE)));
+    let signatures = signature_files().map(|name| format!("{top}/{name}"));
+    let signatures = signatures.filter(|path| contents.entries.contains_key(path));
+    let files = signatures.chain([format!("{top}/{SUMS}")]);
+    expected.extend(files.map(|path| (path, Expected::file(Some(Mode::PUBLIC), None))));
+    expected
 }

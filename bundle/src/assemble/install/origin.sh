@@ -7,7 +7,7 @@ known_keys=/etc/kube-bundle/trust
 check_origin() {
   [ -n "$trust" ] || [ ! -d "$known_keys" ] || trust=$known_keys
   if [ -z "$trust" ]; then
-    note_check "not checked" "who signed this bundle: there are no keys in $known_keys"
+    note_check "not checked" "who signed it: there are no keys in $known_keys"
     return
   fi
   run_check "a signature by a key in $trust" require_signature
@@ -58,7 +58,7 @@ signed_for_ssh_keygen() {
     [ -f "$signature" ] || continue
     who=$(ssh-keygen -Y find-principals -f "$trust/allowed_signers" -s "$signature") || continue
     # Each line of the list that has the key gives a line, with names separated by commas.
-    who=${who%%[!a-zA-Z0-9_.@-]*}
+    who=$(say "$who" | head -n 1 | cut -d , -f 1)
     if ssh-keygen -Y verify "$@" -I "$who" -s "$signature" <"$here/SHA256SUMS"; then return 0; fi
   done
   return 1
