@@ -30,6 +30,8 @@ pub struct Ingredients<'a> {
     pub blobs: &'a Blobs,
     /// Keys and certificates.
     pub pki: &'a Pki,
+    /// Who will sign the bundle, as lines of `allowed_signers`.
+    pub signers: &'a [String],
 }
 
 /// A plan that doesn't add up. Loading a recipe finds most of these earlier.
@@ -81,7 +83,7 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         }
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
-            seed::seed(seed, plan, node, from.pki.window(), written)?
+            seed::seed(seed, from, node, written)?
         }
     })
 }

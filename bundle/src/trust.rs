@@ -121,9 +121,10 @@ fn list<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, String>) -> Resul
 /// # Errors
 /// Files that can't be written, or a directory that holds anything else.
 pub fn write(directory: &Path, signers: &[Signer], revoked: &[PublicKey]) -> Result<Vec<PathBuf>, Error> {
-    let mut files = vec![(ALLOWED_SIGNERS.to_owned(), allowed(signers).into_bytes())];
+    let mut files =
+        vec![(ALLOWED_SIGNERS.to_owned(), lines(signers.iter().map(|signer| allowed_signer(signer.public()))))];
     if !revoked.is_empty() {
-        files.push((REVOKED_KEYS.to_owned(), lines(revoked.iter()).into_bytes()));
+        files.push((REVOKED_KEYS.to_owned(), lines(revoked.iter().map(PublicKey::ssh_line))));
     }
     files.push((KEYRING.to_owned(), sign::keyring(signers)?));
     files.extend(
@@ -144,13 +145,13 @@ fn pem_name(index: usize) -> String {
     if index == 0 { "release.pem".to_owned() } else { format!("release.{}.pem", index + 1) }
 }
 
-fn allowed(signers: &[Signer]) -> String {
-    let line = |signer: &Signer| format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}\n", signer.public().ssh_line());
-    signers.iter().map(line).collect()
+/// The line of `allowed_signers` that lets a key sign bundles, and nothing else.
+pub fn allowed_signer(key: &PublicKey) -> String {
+    format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}", key.ssh_line())
 }
 
-fn lines<'k>(keys: impl Iterator<Item = &'k PublicKey>) -> String {
-    keys.map(|key| key.ssh_line() + "\n").collect()
+fn lines(lines: impl Iterator<Item = String>) -> Vec<u8> {
+    lines.map(|line| line + "\n").collect::<String>().into_bytes()
 }
 
 /// Makes the directory, and removes what an earlier run wrote there, so that no key stays by mistake.

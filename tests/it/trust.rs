@@ -309,6 +309,24 @@ fn gpgv_takes_the_signature_of_any_text() {
     assert!(short > 0, "no number began with a zero");
 }
 
+#[test]
+fn a_machine_knows_from_its_first_boot_on_who_signs_its_bundles() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = workspace();
+    let long = "n".repeat(63);
+    workspace.edit("cluster.toml", "\"only\"", &format!("\"{long}\""));
+    let build = ["build", "--offline", "--from", "files", "--format", "nocloud", "-q"];
+    workspace.run(&[&build[..], &["--sign", "key"]].concat()).success();
+    let user_data = workspace.text(&format!("out/small/nodes/{long}/nocloud/user-data"));
+    let trusted = format!("  trusted='{}'\n", workspace.text("trust/allowed_signers").trim_end());
+    assert!(user_data.contains(&trusted), "{user_data}");
+    assert!(user_data.len() < 13 << 10, "clouds take 16 KiB, and this has {}", user_data.len());
+    workspace.run(&build).success();
+    assert!(workspace.text(&format!("out/small/nodes/{long}/nocloud/user-data")).contains("  trusted=''\n"));
+}
+
 /// Copies the unpacked archive of the signed bundle and the trusted keys to a machine.
 fn machine() -> Option<Machine> {
     let machine = Machine::new()?;

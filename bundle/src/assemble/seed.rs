@@ -3,16 +3,14 @@
 //! User data holds the digest of every file that it installs, and so does the instance's name: a changed payload is
 //! another instance, for which cloud-init does again what it does once.
 
-use time::OffsetDateTime;
-
-use super::Error;
 use super::guide;
 use super::installer::settings;
+use super::{Error, Ingredients};
 use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;
-use crate::plan::{Medium, NodePlan, Plan, SeedPlan};
+use crate::plan::{Medium, NodePlan, SeedPlan};
 use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -44,13 +42,14 @@ struct Host {
 /// The seed of a machine, or what several share. `written` are the outputs that it may carry, by their paths.
 pub(super) fn seed(
     of: &SeedPlan,
-    plan: &Plan,
+    from: Ingredients<'_>,
     node: Option<&NodePlan>,
-    window: (OffsetDateTime, OffsetDateTime),
     written: &WrittenFiles,
 ) -> Result<ArtifactInput, Error> {
+    let plan = from.plan;
     let host = node.map(|node| {
-        let mut settings: Vec<_> = settings(plan, node, window).into();
+        let mut settings: Vec<_> = settings(plan, node, from.pki.window()).into();
+        settings.push(("trusted", from.signers.join("\n")));
         settings.push(("mirror", of.mirror.as_ref().map(ToString::to_string).unwrap_or_default()));
         Host {
             name: node.name.to_string(),
@@ -147,10 +146,14 @@ impl Host {
         text += "bootcmd:\n- |\n  [ \"$(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null)\" != started ] ||\n    \
                  rm -f /var/lib/cloud/instance/sem/config_scripts_user\n";
         text += "runcmd:\n- |\n";
-        // Clouds take 16 KiB, so what only people read stays at home. cloud-init adds the first line.
+        // Clouds take 16 KiB, so what only people read stays at home, and a level of indentation is one blank. cloud-init adds the first line.
         let script = script(&self.settings, &body);
         let lines = script.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
-        lines.for_each(|line| text += &format!("  {line}\n"));
+        lines.for_each(|line| {
+            let code = line.trim_start();
+            let depth = (line.len() - code.len()) / 2;
+            text += &format!("  {:depth$}{code}\n", "");
+        });
         Ok(text)
     }
 
