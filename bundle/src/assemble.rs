@@ -8,6 +8,7 @@ mod installer;
 pub mod kubeconfig;
 mod manifests;
 mod packages;
+mod public;
 mod restarts;
 pub mod seed;
 
@@ -81,6 +82,7 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         OutputKind::Guide { language, form } => {
             ArtifactInput::File(Entry::text(Mode::PUBLIC, guide::bundle(*language, *form, from)?))
         }
+        OutputKind::PublicSums => ArtifactInput::File(Entry::text(Mode::PUBLIC, public::list(from, written)?)),
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
             seed::seed(seed, from, node, written)?

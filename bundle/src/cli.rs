@@ -132,6 +132,38 @@ Examples:
         /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
         #[arg(long, value_name = "DIR")]
         trust: Option<PathBuf>,
+        /// Require so many trusted keys: of those who signed the bundle, and of those who built it again
+        #[arg(long, value_name = "N", default_value_t = 1, requires = "trust", value_parser = clap::value_parser!(u8).range(1..))]
+        threshold: u8,
+    },
+    /// Build a cluster again, and compare what depends on no key with a bundle
+    ///
+    /// It takes the same `cluster.toml` and recipe, and not `pki/`: keys are made for it and thrown away. What is compared,
+    /// `public.SHA256SUMS` of the bundle lists. Exit code 3 if anything differs.
+    #[command(after_long_help = "Example:\n  kube-bundle rebuild out/roc -c cluster.toml")]
+    Rebuild {
+        /// Directory of a bundle
+        bundle: PathBuf,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
+    },
+    /// Build a cluster again as `rebuild` does, and sign that the result was the same
+    ///
+    /// The signature is a file in the bundle, and counts for whoever trusts the key as that of a rebuilder
+    /// (`trust init --rebuilder`).
+    #[command(after_long_help = "Example:\n  kube-bundle attest out/roc -c cluster.toml --key my-key")]
+    Attest {
+        /// Directory of a bundle
+        bundle: PathBuf,
+        /// An Ed25519 key: a file of ssh-keygen or openssl, or agent:SHA256:…
+        #[arg(long, value_name = "KEY")]
+        key: KeyReference,
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        #[command(flatten)]
+        sources: SourceArgs,
     },
     /// Sign a bundle: its checksum list, and its index of packages
     ///
@@ -252,6 +284,9 @@ Examples:
         /// A private Ed25519 key, since certificates for gpgv and apt are signed by their own keys
         #[arg(long, value_name = "KEY", required = true)]
         key: Vec<KeyReference>,
+        /// A key whose owner may say, by `attest`, that a bundle was built again; its public half is enough
+        #[arg(long, value_name = "KEY")]
+        rebuilder: Vec<KeyReference>,
         /// A key whose signatures must be refused; its public half is enough
         #[arg(long, value_name = "KEY")]
         revoke: Vec<KeyReference>,

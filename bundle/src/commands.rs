@@ -10,6 +10,7 @@ mod init;
 mod inspect;
 mod pki;
 mod plan;
+mod rebuild;
 mod recipe;
 mod reference;
 mod sign;
@@ -49,9 +50,17 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
             let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
             build::build(&cluster, &sources, out.as_deref(), &instead, &sign, console)
         }
-        Command::Verify { path, deep, trust } => verify::verify(&path, deep, trust.as_deref(), console),
+        Command::Verify { path, deep, trust, threshold } => {
+            verify::verify(&path, deep, trust.as_deref(), usize::from(threshold), console)
+        }
+        Command::Rebuild { bundle, cluster, sources } => rebuild::rebuild(&bundle, &cluster, &sources, console),
+        Command::Attest { bundle, key, cluster, sources } => {
+            rebuild::attest(&bundle, &key, &cluster, &sources, console)
+        }
         Command::Sign { out, key } => sign::sign(&out, &key, console),
-        Command::Trust(TrustCommand::Init { dir, key, revoke }) => sign::trust(&dir, &key, &revoke, console),
+        Command::Trust(TrustCommand::Init { dir, key, rebuilder, revoke }) => {
+            sign::trust(&dir, &key, &rebuilder, &revoke, console)
+        }
         Command::Inspect { path } => inspect::inspect(&path, console),
         Command::Diff { from, to } => {
             return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });

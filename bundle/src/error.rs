@@ -73,6 +73,14 @@ pub enum Error {
         /// One line for each error.
         faults: Vec<String>,
     },
+    /// A bundle that has other public files than the same `cluster.toml` and recipe give here.
+    #[error("`{}` is not what is built here:{}", path.display(), differences.iter().map(|line| format!("\n  {}", printable(line))).collect::<String>())]
+    NotReproduced {
+        /// The bundle's directory.
+        path: PathBuf,
+        /// One line for each file.
+        differences: Vec<String>,
+    },
     /// A path that is there and holds neither a bundle nor an artifact.
     #[error("`{}`: {why}", path.display())]
     NotABundle {
@@ -128,6 +136,9 @@ impl Error {
             Self::Expiring { .. } => {
                 Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
             }
+            Self::NotReproduced { .. } => Some(
+                "ask for the `cluster.toml` and the recipe that it was built from; `kube-bundle --version` is to be the same",
+            ),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
@@ -144,7 +155,9 @@ impl Error {
             | Self::Plan(_)
             | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
-            Self::Verification { .. } | Self::Pack(pack::Error::Damaged(_)) => ExitCode::Verification,
+            Self::Verification { .. } | Self::NotReproduced { .. } | Self::Pack(pack::Error::Damaged(_)) => {
+                ExitCode::Verification
+            }
             Self::NotABundle { exit, .. } => *exit,
             _ => ExitCode::Failed,
         }
@@ -168,6 +181,7 @@ impl Error {
             Self::Trust(_) => "trust",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
+            Self::NotReproduced { .. } => "not-reproduced",
             Self::NotABundle { .. } => "not-a-bundle",
             Self::NoSuchPath { .. } => "no-such-path",
         }
@@ -180,6 +194,10 @@ impl Error {
             Self::Verification { path, faults } => (
                 format!("verification of `{}` failed", path.display()),
                 faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            Self::NotReproduced { path, differences } => (
+                format!("`{}` is not what is built here", path.display()),
+                differences.iter().map(|line| Fault::nowhere(line)).collect(),
             ),
             Self::Expiring { days, certificates } => (
                 format!("certificates end within {days} days"),

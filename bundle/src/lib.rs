@@ -57,7 +57,7 @@ use pack::PackContext;
 use pki::revision;
 use progress::Progress;
 use recipe::Recipe;
-use sign::Signer;
+use sign::{Purpose, Signer};
 use spec::ClusterSpec;
 
 /// Where a build takes place, and with what.
@@ -96,9 +96,10 @@ pub fn build(
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
-    let signers: Vec<_> = at.signers.iter().map(|signer| trust::allowed_signer(signer.public())).collect();
+    let signers: Vec<_> =
+        at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
     let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki, signers: &signers };
-    let staging = Staging::begin(at.out, Manifest::own_files).map_err(pack::Error::from)?;
+    let staging = Staging::begin(at.out, Manifest::foreign_files).map_err(pack::Error::from)?;
     let cache = pack::compress(&assemble::compressed_blobs(from), &at.store, at.jobs, progress)?;
     let mtime = plan.content.timestamp.unix_timestamp();
     let context = PackContext { staging: &staging, cache: &cache, mtime, progress };

@@ -3,7 +3,7 @@
 
 pub mod origin;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
+pub use crate::plan::PUBLIC_SUMS;
 use crate::plan::downloads::{Content, Download};
 use crate::plan::{NodePlan, Plan};
 use crate::regular::{self, Links};
@@ -40,9 +41,23 @@ pub fn signature_files() -> impl Iterator<Item = String> {
     std::iter::once(String::new()).chain(further).flat_map(one).chain([format!("{SUMS}.asc")])
 }
 
+/// Name of the file in which whoever has a key says that they built a bundle again. Each has one of their own, so that
+/// they can be put together.
+pub fn attestation_file(key_blob: &[u8]) -> String {
+    let mut id = Sha256::of(key_blob).to_string();
+    id.truncate(16);
+    format!("{PUBLIC_SUMS}.{id}.sig")
+}
+
+/// Whether a file of a bundle is of that kind.
+pub fn is_attestation(name: &str) -> bool {
+    let id = name.strip_prefix(PUBLIC_SUMS).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".sig"));
+    id.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
 /// Whether a file of a bundle is a signature. None is in the manifest or in the checksum list, which they are over.
 pub fn is_signature(name: &str) -> bool {
-    name == IN_RELEASE || signature_files().any(|file| file == name)
+    name == IN_RELEASE || is_attestation(name) || signature_files().any(|file| file == name)
 }
 
 /// The content of `manifest.json`.
@@ -236,12 +251,13 @@ impl Manifest {
         Self::parse(&text)
     }
 
-    /// Every file that a bundle can have by its manifest, the manifest and signatures included; `None` if there is no
-    /// manifest that reads.
-    pub fn own_files(directory: &Path) -> Option<BTreeSet<String>> {
+    /// Those of `files` in a bundle's directory that neither its build nor a signer wrote; `None` if there is no manifest
+    /// that reads.
+    pub fn foreign_files(directory: &Path, files: &[String]) -> Option<Vec<String>> {
         let manifest = Self::read(directory).ok()?;
-        let lists = [MANIFEST, SUMS].map(str::to_owned);
-        Some(manifest.files.into_keys().chain(lists).chain(signature_files()).chain([IN_RELEASE.to_owned()]).collect())
+        let is_own =
+            |name: &str| manifest.files.contains_key(name) || [MANIFEST, SUMS].contains(&name) || is_signature(name);
+        Some(files.iter().filter(|name| !is_own(name)).cloned().collect())
     }
 
     /// Reads the text of a manifest.

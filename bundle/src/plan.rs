@@ -32,7 +32,7 @@ use crate::spec::{ClusterSpec, Format, Node, Service};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
-pub use output::{Output, OutputKind};
+pub use output::{Output, OutputKind, PUBLIC_SUMS};
 pub use packages::PackagePlan;
 pub use seeds::{Medium, SeedPlan};
 use values::{Holder, Templates, holds};
@@ -253,7 +253,8 @@ impl UnnumberedPlan<'_> {
         outputs.extend(packages.map(|package| numbered(package, &of_cluster, revision, manager)));
         let seeds = seeds::plan(spec, &outputs);
         let checksums: Vec<_> = outputs.iter().filter_map(checksum).collect();
-        outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain(guide::outputs()));
+        let public = Output { path: PUBLIC_SUMS.to_owned(), kind: OutputKind::PublicSums };
+        outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain([public]).chain(guide::outputs()));
         Plan { content, revision, outputs }
     }
 }

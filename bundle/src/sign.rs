@@ -15,7 +15,7 @@ pub(crate) mod wire;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::ArtifactInput;
-use crate::manifest::{IN_RELEASE, LARGEST_LIST, RELEASE, SUMS};
+use crate::manifest::{IN_RELEASE, LARGEST_LIST, PUBLIC_SUMS, RELEASE, SUMS, attestation_file};
 use crate::out;
 use crate::regular::{self, Links};
 use crate::target::{InstallPath, Mode};
@@ -23,8 +23,27 @@ use crate::tree::{Content, Entry, Tree};
 pub use public_key::PublicKey;
 pub use signer::{KeyReference, Signer, public_key};
 
-/// What a signature is for, so that one for another purpose by the same key is none of a bundle.
-pub const NAMESPACE: &str = "kube-bundle";
+/// What a signature is for; one for another purpose counts for nothing. `ssh-keygen -n` gets it as its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// "I made this bundle".
+    Bundle,
+    /// "I built it again, and the public files were the same".
+    Rebuilt,
+}
+
+impl Purpose {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Bundle, Self::Rebuilt];
+
+    /// The namespace.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bundle => "kube-bundle",
+            Self::Rebuilt => "kube-bundle-rebuilt",
+        }
+    }
+}
 
 /// Why something was not signed.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +79,7 @@ fn detached(text: &[u8], signers: &[Signer]) -> Result<Vec<(String, Vec<u8>)>, E
     let mut files = Vec::new();
     for (index, signer) in signers.iter().enumerate() {
         let further = if index == 0 { String::new() } else { format!(".{}", index + 1) };
-        files.push((format!("{SUMS}{further}.sig"), sshsig::sign(text, signer)?.into_bytes()));
+        files.push((format!("{SUMS}{further}.sig"), sshsig::sign(text, Purpose::Bundle, signer)?.into_bytes()));
         files.push((format!("{SUMS}{further}.ed25519"), raw(text, signer)?.into_bytes()));
     }
     if !signers.is_empty() {
@@ -128,6 +147,19 @@ pub fn bundle(directory: &Path, signers: &[Signer]) -> Result<Vec<String>, Error
         out::write_atomically(&path, bytes, Mode::PUBLIC).map_err(|source| Error::Write { path, source })?;
     }
     Ok(files.into_iter().map(|(name, _)| name).collect())
+}
+
+/// Writes down that a bundle was built again, and that its public files were the same.
+///
+/// # Errors
+/// As [`bundle`].
+pub fn attest(directory: &Path, signer: &Signer) -> Result<String, Error> {
+    let text = read(&directory.join(PUBLIC_SUMS))?;
+    let name = attestation_file(&signer.public().ssh_blob());
+    let path = directory.join(&name);
+    let signature = sshsig::sign(&text, Purpose::Rebuilt, signer)?;
+    out::write_atomically(&path, signature.as_bytes(), Mode::PUBLIC).map_err(|source| Error::Write { path, source })?;
+    Ok(name)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -19,7 +19,7 @@ use time::OffsetDateTime;
 
 use crate::out;
 use crate::regular::{self, Links};
-use crate::sign::{self, NAMESPACE, PublicKey, Signer};
+use crate::sign::{self, PublicKey, Purpose, Signer};
 use crate::target::Mode;
 use allowed_signers::AllowedSigner;
 pub use signature::Refusal;
@@ -84,13 +84,13 @@ impl Trust {
         Ok(Self { signers, revoked, now })
     }
 
-    /// Whether a key may sign, now.
-    fn admit(&self, key: PublicKey) -> Result<PublicKey, Refusal> {
+    /// Whether a key may sign that, now.
+    fn admit(&self, key: PublicKey, purpose: Purpose) -> Result<PublicKey, Refusal> {
         if self.revoked.contains(&key) {
             return Err(Refusal::Revoked(key));
         }
         let mut refusal = Refusal::Unknown(key);
-        for signer in self.signers.iter().filter(|signer| signer.key == key) {
+        for signer in self.signers.iter().filter(|signer| signer.key == key && signer.purposes.contains(&purpose)) {
             match (signer.valid_after, signer.valid_before) {
                 (Some(after), _) if self.now < after => refusal = Refusal::NotYet(key, after),
                 (_, Some(before)) if self.now > before => refusal = Refusal::Expired(key, before),
@@ -100,9 +100,9 @@ impl Trust {
         Err(refusal)
     }
 
-    /// Keys that may sign, for formats that don't say which key they are by.
+    /// Keys that may sign bundles, for formats that don't say which key they are by.
     fn admitted(&self) -> impl Iterator<Item = PublicKey> {
-        self.signers.iter().filter_map(|signer| self.admit(signer.key).ok())
+        self.signers.iter().filter_map(|signer| self.admit(signer.key, Purpose::Bundle).ok())
     }
 }
 
@@ -116,13 +116,20 @@ fn list<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, String>) -> Resul
 
 /// Writes a directory of trusted keys, in place of one that is there.
 ///
-/// `revoked` are keys whose signatures are refused, whatever else says that they are good.
+/// `rebuilders` may say that they built a bundle again, and sign none. `revoked` are keys whose signatures are refused,
+/// whatever else says that they are good.
 ///
 /// # Errors
 /// Files that can't be written, or a directory that holds anything else.
-pub fn write(directory: &Path, signers: &[Signer], revoked: &[PublicKey]) -> Result<Vec<PathBuf>, Error> {
-    let mut files =
-        vec![(ALLOWED_SIGNERS.to_owned(), lines(signers.iter().map(|signer| allowed_signer(signer.public()))))];
+pub fn write(
+    directory: &Path,
+    signers: &[Signer],
+    rebuilders: &[PublicKey],
+    revoked: &[PublicKey],
+) -> Result<Vec<PathBuf>, Error> {
+    let allowed = signers.iter().map(|signer| allowed_signer(signer.public(), Purpose::Bundle));
+    let allowed = allowed.chain(rebuilders.iter().map(|key| allowed_signer(key, Purpose::Rebuilt)));
+    let mut files = vec![(ALLOWED_SIGNERS.to_owned(), lines(allowed))];
     if !revoked.is_empty() {
         files.push((REVOKED_KEYS.to_owned(), lines(revoked.iter().map(PublicKey::ssh_line))));
     }
@@ -145,9 +152,9 @@ fn pem_name(index: usize) -> String {
     if index == 0 { "release.pem".to_owned() } else { format!("release.{}.pem", index + 1) }
 }
 
-/// The line of `allowed_signers` that lets a key sign bundles, and nothing else.
-pub fn allowed_signer(key: &PublicKey) -> String {
-    format!("{PRINCIPAL} namespaces=\"{NAMESPACE}\" {}", key.ssh_line())
+/// The line of `allowed_signers` that lets a key sign that, and nothing else.
+pub fn allowed_signer(key: &PublicKey, purpose: Purpose) -> String {
+    format!("{PRINCIPAL} namespaces=\"{}\" {}", purpose.as_str(), key.ssh_line())
 }
 
 fn lines(lines: impl Iterator<Item = String>) -> Vec<u8> {

@@ -7,6 +7,7 @@ mod expected;
 mod listing;
 mod origin;
 mod package;
+pub mod public;
 mod seed;
 mod tarball;
 
@@ -19,7 +20,8 @@ use std::path::Path;
 use crate::hash::Sha256;
 use crate::inspect::{self, Contents, Kind, LARGEST_CONTENT};
 use crate::manifest::{
-    Artifact, FileRecord, IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, RELEASE, SUMS, is_signature, signature_files,
+    Artifact, FileRecord, IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, PUBLIC_SUMS, RELEASE, SUMS, is_attestation,
+    is_signature, signature_files,
 };
 use crate::regular::{self, Links};
 use crate::target::Mode;
@@ -39,6 +41,8 @@ pub struct Report {
     pub warnings: Vec<String>,
     /// Fingerprints of the trusted keys that signed it; empty if nobody asked.
     pub signed_by: Vec<String>,
+    /// Fingerprints of the trusted keys whose owners built it again and got the same public files.
+    pub rebuilt_by: Vec<String>,
     /// What is there and in no list, so that nothing is known about it.
     pub not_compared: Vec<String>,
 }
@@ -104,8 +108,15 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
         _ => report.faults.extend(manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).cloned()),
     }
+    let text = |name: &str| {
+        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    if let (Ok(manifest), Some(public)) = (&manifest, text(PUBLIC_SUMS)) {
+        public::check(&mut report, manifest, &public);
+    }
     if let (Some(trust), Ok(sums)) = (trust, &lists[1]) {
-        signatures(&mut report, trust, path, sums);
+        signatures(&mut report, trust, sums, &there, text);
     }
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.files.contains(*name)) {
@@ -115,20 +126,17 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
     Ok(report.sorted())
 }
 
-/// Checks the signatures of a bundle's checksum list, and of its index of packages.
-fn signatures(report: &mut Report, trust: &Trust, path: &Path, sums: &[u8]) {
-    let text = |name: &str| {
-        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    origin::check(
-        report,
-        trust,
-        sums,
-        &signature_files().filter_map(|name| Some((text(&name)?, name))).map(|(text, name)| (name, text)).collect(),
-    );
+/// Checks the signatures of a bundle's checksum list, of its index of packages, and of its list of public files.
+fn signatures(report: &mut Report, trust: &Trust, sums: &[u8], there: &Listing, text: impl Fn(&str) -> Option<String>) {
+    let found = signature_files().filter_map(|name| text(&name).map(|signature| (name, signature)));
+    origin::check(report, trust, sums, &found.collect());
     if let (Some(signed), Some(release)) = (text(IN_RELEASE), text(RELEASE)) {
         origin::check_one(report, trust, IN_RELEASE, &signed, release.as_bytes());
+    }
+    if let Some(public) = text(PUBLIC_SUMS) {
+        let found = there.files.iter().filter(|name| is_attestation(name));
+        let found = found.filter_map(|name| text(name).map(|attestation| (name.clone(), attestation)));
+        origin::attested(report, trust, public.as_bytes(), &found.collect());
     }
 }
 

@@ -16,6 +16,9 @@ _kube__bundle() {
             ",$1")
                 cmd="kube__bundle"
                 ;;
+            kube__bundle,attest)
+                cmd="kube__bundle__subcmd__attest"
+                ;;
             kube__bundle,build)
                 cmd="kube__bundle__subcmd__build"
                 ;;
@@ -49,6 +52,9 @@ _kube__bundle() {
             kube__bundle,plan)
                 cmd="kube__bundle__subcmd__plan"
                 ;;
+            kube__bundle,rebuild)
+                cmd="kube__bundle__subcmd__rebuild"
+                ;;
             kube__bundle,recipe)
                 cmd="kube__bundle__subcmd__recipe"
                 ;;
@@ -66,6 +72,9 @@ _kube__bundle() {
                 ;;
             kube__bundle,verify)
                 cmd="kube__bundle__subcmd__verify"
+                ;;
+            kube__bundle__subcmd__help,attest)
+                cmd="kube__bundle__subcmd__help__subcmd__attest"
                 ;;
             kube__bundle__subcmd__help,build)
                 cmd="kube__bundle__subcmd__help__subcmd__build"
@@ -99,6 +108,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help,plan)
                 cmd="kube__bundle__subcmd__help__subcmd__plan"
+                ;;
+            kube__bundle__subcmd__help,rebuild)
+                cmd="kube__bundle__subcmd__help__subcmd__rebuild"
                 ;;
             kube__bundle__subcmd__help,recipe)
                 cmd="kube__bundle__subcmd__help__subcmd__recipe"
@@ -221,12 +233,66 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__attest)
+            opts="-c -j -q -h --key --cluster --recipe --from --offline --jobs --timeout --retries --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipe)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -451,8 +517,22 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__attest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -633,6 +713,20 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help__subcmd__plan)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__rebuild)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1038,6 +1132,56 @@ _kube__bundle() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        kube__bundle__subcmd__rebuild)
+            opts="-c -j -q -h --cluster --recipe --from --offline --jobs --timeout --retries --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --recipe)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jobs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -j)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         kube__bundle__subcmd__recipe)
             opts="-q -h --json --quiet --color --help list show export pin help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1399,13 +1543,17 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__trust__subcmd__init)
-            opts="-q -h --key --revoke --json --quiet --color --help"
+            opts="-q -h --key --rebuilder --revoke --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --rebuilder)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1425,13 +1573,17 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__verify)
-            opts="-q -h --deep --trust --json --quiet --color --help"
+            opts="-q -h --deep --trust --threshold --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --trust)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --threshold)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

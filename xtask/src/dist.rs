@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
     let program = build(&head)?;
     let dist = crate::root().join("target/dist");
     let _ = fs::remove_dir_all(&dist);
-    let staging = Staging::begin(&dist, |_| None)?;
+    let staging = Staging::begin(&dist, |_, _| None)?;
     let store = Store::open(crate::root().join("target/dist-store"))?;
     let cache = pack::compress(&[], &store, 1, &Quiet)?;
     let context = PackContext { staging: &staging, cache: &cache, mtime: head.date.unix_timestamp(), progress: &Quiet };

@@ -9,14 +9,17 @@ mod random;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
-use kube_bundle::manifest::Member;
-use kube_bundle::{inspect, verify};
+use kube_bundle::manifest::{Member, is_signature};
+use kube_bundle::sign::{KeyReference, Signer};
+use kube_bundle::trust::{self, Trust};
+use kube_bundle::{clock, inspect, verify};
 
 use crate::small::SmallCluster;
 use random::{Random, damage, damage_text};
@@ -25,9 +28,11 @@ use random::{Random, damage, damage_text};
 const SAMPLE: u64 = 100;
 /// At the end of `cluster.toml`: user data alone wants a mirror.
 const MIRROR: &str = "[output.mirror]\nurl = \"http://192.0.2.9/small/\"\n";
+/// The key that signs, in the directory of the cluster.
+const KEY: &str = "key";
 /// Directory, and how it is built.
 const BUILDS: [(&str, &[&str]); 4] = [
-    ("out", &["--format", "tarball,deb,nocloud,initrd,user-data"]),
+    ("out", &["--format", "tarball,deb,nocloud,initrd,user-data", "--sign", KEY]),
     ("zstd", &["--format", "deb", "--deb-compression", "zstd"]),
     ("xz", &["--format", "deb", "--deb-compression", "xz"]),
     ("vfat", &["--format", "nocloud,initrd", "--seed-image", "vfat", "--seed", "split"]),
@@ -129,6 +134,7 @@ struct Subject {
 struct Ground {
     work: tempfile::TempDir,
     program: PathBuf,
+    trust: Trust,
 }
 
 impl Ground {
@@ -140,14 +146,24 @@ impl Ground {
         let place = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
         let work = tempfile::Builder::new().prefix("kube-bundle-mutate-").tempdir_in(place)?;
         let cluster = SmallCluster::prepare(work.path(), &program, MIRROR, 3000)?;
+        let key = work.path().join(KEY);
+        crate::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key.display().to_string()])?;
+        let trusted = work.path().join("trust");
+        trust::write(&trusted, &[Signer::open(&KeyReference::File(key))?], &[], &[])?;
+        let trust = Trust::read(&trusted, clock::now())?;
         for (directory, more) in BUILDS {
             cluster.build(directory, more)?;
         }
-        Ok(Self { work, program })
+        Ok(Self { work, program, trust })
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.work.path().join(name)
+    }
+
+    /// Whose signature an artifact must have: archives alone have one.
+    fn trust_in(&self, name: &str) -> Option<&Trust> {
+        (name.starts_with("out/") && name.ends_with(".tar.gz")).then_some(&self.trust)
     }
 
     /// Every file of the builds that has a reader.
@@ -161,7 +177,7 @@ impl Ground {
                 if name.contains("kube-bundle-") && !name.contains("kubectl") {
                     continue;
                 }
-                let report = verify::file(&path, None)?;
+                let report = verify::file(&path, self.trust_in(&format!("{directory}/{name}")))?;
                 ensure!(report.faults.is_empty(), "{}: {:?}", path.display(), report.faults);
                 let (name, bytes) = (format!("{directory}/{name}"), fs::read(&path)?);
                 subjects.push(Subject { name, bytes, entries: contents.entries });
@@ -182,7 +198,8 @@ impl Ground {
             }
             fs::write(&path, &changed)?;
             let name = format!("case {case}, {}", subject.name);
-            let found = tally.attempt(&name, || (verify::file(&path, None), inspect::read(&path, &[])));
+            let trust = std::panic::AssertUnwindSafe(self.trust_in(&subject.name));
+            let found = tally.attempt(&name, || (verify::file(&path, *trust), inspect::read(&path, &[])));
             let figures = tally.accepted.entry(subject.name.clone()).or_default();
             figures[0] += 1;
             if let Some((Ok(report), listed)) = found
@@ -221,13 +238,20 @@ impl Ground {
             let Some(undo) = change(&mut random, &out, &path, &whole)? else { continue };
             let deep = case / 3 % 3 == 0;
             let label = format!("case {case}, {name}");
-            let found = tally.attempt(&label, || verify::directory(&out, deep, None));
+            // Who trusts a key sees every change. Checksums alone show all but those of signatures, which are in no list.
+            let trust = std::panic::AssertUnwindSafe(&self.trust);
+            let signed = tally.attempt(&label, || verify::directory(&out, deep, Some(*trust)));
+            let found = if is_clean(signed.as_ref()) || is_signature(&name) {
+                signed
+            } else {
+                tally.attempt(&label, || verify::directory(&out, deep, None))
+            };
             let figures = tally
                 .accepted
                 .entry(["manifest.json", "SHA256SUMS", "any file"][(case % 3) as usize].to_owned())
                 .or_default();
             figures[0] += 1;
-            if matches!(&found, Some(Ok(report)) if report.faults.is_empty()) {
+            if is_clean(found.as_ref()) {
                 figures[1] += 1;
                 tally.unnoticed.push(label.clone());
             }
@@ -248,6 +272,10 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+fn is_clean(found: Option<&io::Result<verify::Report>>) -> bool {
+    matches!(found, Some(Ok(report)) if report.faults.is_empty())
 }
 
 /// Changes a bundle in one place. Returns what is to be removed afterwards, besides the file itself; nothing if nothing is

@@ -26,6 +26,14 @@ use crate::tree::{Conflict, Content, Entry, Tree};
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
 
+/// Its name in an archive.
+pub(super) const INSTALLER: &str = "install.sh";
+
+/// The digest of the installer as it lies in archives.
+pub(super) fn sha256() -> Sha256 {
+    Sha256::of(expand_includes(INSTALL_SH).as_bytes())
+}
+
 /// Everything in the archive of a machine, whose files are `installed`. `output` is the archive's path.
 pub(super) fn wrap(
     installed: &Tree,
@@ -40,7 +48,7 @@ pub(super) fn wrap(
     let root = InstallPath::known("root").below(&top);
 
     let mut files = vec![
-        ("install.sh", Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
+        (INSTALLER, Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
         ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
         (guide::NAME, Mode::PUBLIC, readme),
     ];

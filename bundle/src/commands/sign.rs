@@ -44,17 +44,22 @@ pub(super) fn sign(out: &Path, keys: &[KeyReference], console: &Console) -> Resu
 pub(super) fn trust(
     directory: &Path,
     keys: &[KeyReference],
+    rebuilders: &[KeyReference],
     revoke: &[KeyReference],
     console: &Console,
 ) -> Result<(), Error> {
-    let revoked = revoke.iter().map(public_key).collect::<Result<Vec<_>, _>>()?;
+    let public = |keys: &[KeyReference]| keys.iter().map(public_key).collect::<Result<Vec<_>, _>>();
+    let (rebuilders, revoked) = (public(rebuilders)?, public(revoke)?);
     let signers = signers(keys)?;
     if let Some(both) = signers.iter().find(|signer| revoked.contains(signer.public())) {
         return Err(Error::Usage(format!("the key {} can't be both trusted and revoked", both.public())));
     }
-    let files = trusted::write(directory, &signers, &revoked)?;
+    let files = trusted::write(directory, &signers, &rebuilders, &revoked)?;
     for signer in &signers {
-        console.note(&format!("Trusted: the key {}", signer.public()));
+        console.note(&format!("Trusted to sign bundles: the key {}", signer.public()));
+    }
+    for key in &rebuilders {
+        console.note(&format!("Trusted to have built a bundle again: the key {key}"));
     }
     console.note(&format!(
         "Next: `kube-bundle verify OUT --trust {0}`; on machines, copy {0} to /etc/kube-bundle/trust, but not from where \

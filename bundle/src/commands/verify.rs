@@ -1,5 +1,6 @@
 //! `kube-bundle verify`
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Console;
@@ -12,7 +13,13 @@ use crate::trust::Trust;
 use crate::{Error, clock, verify as verifier};
 
 #[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
-pub(super) fn verify(path: &Path, deep: bool, trust: Option<&Path>, console: &Console) -> Result<(), Error> {
+pub(super) fn verify(
+    path: &Path,
+    deep: bool,
+    trust: Option<&Path>,
+    threshold: usize,
+    console: &Console,
+) -> Result<(), Error> {
     let trust = trust.map(|directory| Trust::read(directory, clock::now())).transpose()?;
     let command = Attempt { path, command: "verify", exit: ExitCode::Verification };
     let report = if path.is_dir() {
@@ -21,7 +28,10 @@ pub(super) fn verify(path: &Path, deep: bool, trust: Option<&Path>, console: &Co
     } else {
         verifier::file(path, trust.as_ref())
     };
-    let report = report.map_err(|source| command.failed(source))?;
+    let mut report = report.map_err(|source| command.failed(source))?;
+    if trust.is_some() && report.faults.is_empty() {
+        report.faults.extend(too_few(&report, threshold));
+    }
     report.warnings.iter().for_each(|warning| console.progress().warn(&printable(warning)));
     if console.json() {
         console.result(&report, String::new)?;
@@ -30,6 +40,13 @@ pub(super) fn verify(path: &Path, deep: bool, trust: Option<&Path>, console: &Co
         return Err(Error::Verification { path: path.to_owned(), faults: report.faults });
     }
     if console.json() { Ok(()) } else { print(&result(path, &report)) }
+}
+
+/// That fewer keys vouch for a bundle than the user wants. One that signed it and rebuilt it counts once.
+fn too_few(report: &verifier::Report, threshold: usize) -> Option<String> {
+    let keys: BTreeSet<_> = report.signed_by.iter().chain(&report.rebuilt_by).collect();
+    let counted = keys.len();
+    (counted < threshold).then(|| format!("{threshold} trusted keys must vouch for it, and {counted} do"))
 }
 
 /// What was found. Checksums say that nothing was damaged, and not who made them.
@@ -46,6 +63,9 @@ fn result(path: &Path, report: &verifier::Report) -> String {
     }
     if report.signed_by.is_empty() {
         return text + "origin not checked";
+    }
+    if !report.rebuilt_by.is_empty() {
+        text += &format!("built again, with the same result, by the key {}\n", report.rebuilt_by.join(", and by "));
     }
     text + "signed by the trusted key " + &report.signed_by.join(", and by ")
 }

@@ -10,7 +10,6 @@
 //! ```
 #![expect(clippy::disallowed_methods, reason = "this module replaces output directories")]
 
-use std::collections::BTreeSet;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -69,34 +68,34 @@ fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { verb, path, source }
 }
 
-/// Which files of a directory an earlier build wrote; `None` if no build wrote it.
-pub type Own = fn(&Path) -> Option<BTreeSet<String>>;
+/// Which of the files in a directory no build wrote; `None` if no build wrote the directory.
+pub type Foreign = fn(&Path, &[String]) -> Option<Vec<String>>;
 
 /// An output directory that is being built. Dropped before [`Staging::finish`], it leaves the old output as it was.
 #[derive(Debug)]
 pub struct Staging {
     target: PathBuf,
     building: PathBuf,
-    own: Own,
+    foreign: Foreign,
     _lock: File,
 }
 
 impl Staging {
     /// Makes an empty directory beside `target`, after checking that `target` may be replaced. If `target` is a symbolic
     /// link, the directory that it leads to is replaced.
-    pub fn begin(target: &Path, own: Own) -> Result<Self, Error> {
+    pub fn begin(target: &Path, foreign: Foreign) -> Result<Self, Error> {
         let target = resolve(target)?;
         let parent = parent_of(&target);
         make(parent, Mode::EXECUTABLE)?;
         let lock = lock(&beside(&target, "lock"), &target)?;
         recover(&target)?;
-        may_be_replaced(&target, own)?;
+        may_be_replaced(&target, foreign)?;
         let building = beside(&target, "building");
         remove(&building)?;
         DirBuilder::new().create(&building).map_err(failed("create", &building))?;
         // Whatever the umask: private files and directories inside have modes of their own.
         set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
-        Ok(Self { target, building, own, _lock: lock })
+        Ok(Self { target, building, foreign, _lock: lock })
     }
 
     /// The directory in the making.
@@ -118,7 +117,7 @@ impl Staging {
     /// the build began.
     pub fn finish(self) -> Result<(), Error> {
         let (building, target) = (&self.building, &self.target);
-        may_be_replaced(target, self.own)?;
+        may_be_replaced(target, self.foreign)?;
         if !target.exists() {
             std::fs::rename(building, target).map_err(failed("rename to", target))?;
         } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
@@ -196,7 +195,7 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// Only a complete bundle without other files is replaced, so that nothing a person put there is lost.
-fn may_be_replaced(target: &Path, own: Own) -> Result<(), Error> {
+fn may_be_replaced(target: &Path, foreign: Foreign) -> Result<(), Error> {
     let files = match list(target) {
         Ok(files) => files,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -205,7 +204,6 @@ fn may_be_replaced(target: &Path, own: Own) -> Result<(), Error> {
     if files.is_empty() {
         return Ok(());
     }
-    let Some(own) = own(target) else { return Err(Error::Foreign(target.to_owned())) };
-    let extra: Vec<_> = files.into_iter().filter(|file| !own.contains(file)).collect();
+    let Some(extra) = foreign(target, &files) else { return Err(Error::Foreign(target.to_owned())) };
     if extra.is_empty() { Ok(()) } else { Err(Error::Extra { path: target.to_owned(), files: extra }) }
 }

@@ -7,6 +7,9 @@ use super::{PackagePlan, SeedPlan};
 use crate::spec::Format;
 use crate::spec::names::NodeName;
 
+/// Name of the list of what depends on no key, so that anybody can build it again and compare.
+pub const PUBLIC_SUMS: &str = "public.SHA256SUMS";
+
 /// One artifact, or a directory of loose files.
 #[derive(Debug, Serialize)]
 pub struct Output {
@@ -41,6 +44,8 @@ pub enum OutputKind {
     },
     /// What a machine's first boot reads.
     Seed(Box<SeedPlan>),
+    /// The list of what depends on no key.
+    PublicSums,
     /// What explains the bundle to people.
     Guide { language: Language, form: Form },
 }
@@ -52,14 +57,14 @@ impl OutputKind {
             Self::Archive { node } | Self::Checksum { node, .. } => Some(node),
             Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index | Self::Guide { .. } => None,
+            Self::Operator | Self::Index | Self::PublicSums | Self::Guide { .. } => None,
         }
     }
 
     /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
     pub fn format(&self) -> Option<Format> {
         match self {
-            Self::Operator | Self::Guide { .. } => None,
+            Self::Operator | Self::PublicSums | Self::Guide { .. } => None,
             Self::Archive { .. } | Self::Checksum { .. } => Some(Format::Tarball),
             Self::Package(_) | Self::Index => Some(Format::Deb),
             Self::Seed(seed) => Some(seed.medium.format()),
@@ -71,7 +76,7 @@ impl OutputKind {
         match self {
             Self::Operator | Self::Archive { .. } | Self::Package(_) => 0,
             Self::Checksum { .. } | Self::Index | Self::Seed(_) => 1,
-            Self::Guide { .. } => 2,
+            Self::PublicSums | Self::Guide { .. } => 2,
         }
     }
 }

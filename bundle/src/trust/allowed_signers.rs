@@ -2,17 +2,18 @@
 
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
-use crate::sign::{NAMESPACE, PublicKey};
+use crate::sign::{PublicKey, Purpose};
 
-/// A key that is allowed to sign bundles.
+/// A key that is allowed to sign, and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AllowedSigner {
     pub(super) key: PublicKey,
+    pub(super) purposes: Vec<Purpose>,
     pub(super) valid_after: Option<OffsetDateTime>,
     pub(super) valid_before: Option<OffsetDateTime>,
 }
 
-/// The Ed25519 keys that may sign bundles; others in the list are for other purposes or programs.
+/// The Ed25519 keys that may sign something of a bundle; others in the list are for other purposes or programs.
 ///
 /// # Errors
 /// The first line that can't be understood, since it may be the one that forbids a key.
@@ -34,23 +35,25 @@ fn signer(line: &str) -> Result<Option<AllowedSigner>, String> {
     let (_principals, rest) = line.split_once(char::is_whitespace).ok_or("expected a name, options and a key")?;
     let rest = rest.trim_start();
     let (options, key) = if is_algorithm(rest) { ("", rest) } else { split_options(rest)? };
-    let (mut valid_after, mut valid_before, mut is_for_bundles) = (None, None, true);
+    let (mut valid_after, mut valid_before, mut purposes) = (None, None, Purpose::ALL.to_vec());
     for option in options_of(options) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
-            "namespaces" => is_for_bundles = value.split(',').any(|pattern| pattern == NAMESPACE || pattern == "*"),
+            "namespaces" => {
+                purposes.retain(|purpose| value.split(',').any(|name| name == purpose.as_str() || name == "*"));
+            }
             "valid-after" => valid_after = Some(instant(value)?),
             "valid-before" => valid_before = Some(instant(value)?),
             "cert-authority" => return Err("`cert-authority` is read by ssh-keygen alone".to_owned()),
             _ => return Err(format!("unknown option `{name}`")),
         }
     }
-    if !is_for_bundles || !key.starts_with("ssh-ed25519 ") {
+    if purposes.is_empty() || !key.starts_with("ssh-ed25519 ") {
         return Ok(None);
     }
     let key = PublicKey::from_ssh_line(key).ok_or("the key can't be read")?;
-    Ok(Some(AllowedSigner { key, valid_after, valid_before }))
+    Ok(Some(AllowedSigner { key, purposes, valid_after, valid_before }))
 }
 
 fn is_algorithm(text: &str) -> bool {

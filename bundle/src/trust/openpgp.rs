@@ -5,7 +5,7 @@ use super::Trust;
 use super::signature::{Refusal, is_by};
 use crate::manifest::IN_RELEASE;
 use crate::sign::openpgp::{ARMOR_BEGIN, Kind, Unsigned, armored, canonical, clear_text, fingerprint};
-use crate::sign::{PublicKey, armor};
+use crate::sign::{PublicKey, Purpose, armor};
 
 /// Where the fingerprint of the key stands in a signature packet's body, and where the two numbers begin.
 const FINGERPRINT: std::ops::Range<usize> = 15..35;
@@ -48,7 +48,7 @@ impl Trust {
         let body = packet.get(2..).ok_or(Refusal::Unreadable)?;
         let whose = body.get(FINGERPRINT).ok_or(Refusal::Unreadable)?;
         let key = self.signers.iter().map(|signer| signer.key).find(|key| fingerprint(key) == whose);
-        let key = self.admit(key.ok_or(Refusal::NoTrustedKey)?)?;
+        let key = self.admit(key.ok_or(Refusal::NoTrustedKey)?, Purpose::Bundle)?;
         let signature = numbers(body.get(NUMBERS..).unwrap_or_default()).ok_or(Refusal::Unreadable)?;
         let expected = Unsigned::new(text, kind, &key);
         let is_right = is_by(&key, &expected.digest, &signature) && expected.packet(&signature) == packet;

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use super::Trust;
 use crate::pki::info::day;
-use crate::sign::{NAMESPACE, PublicKey, armor, wire::Reader};
+use crate::sign::{PublicKey, Purpose, armor, wire::Reader};
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreadable => f.write_str("it is damaged, or not a signature by kube-bundle or ssh-keygen"),
-            Self::OtherPurpose => write!(f, "it was made for another purpose than `{NAMESPACE}`"),
+            Self::OtherPurpose => f.write_str("it was made for another purpose"),
             Self::Wrong(key) => write!(f, "it is by the trusted key {key}, but over other bytes"),
             Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
             Self::Revoked(key) => write!(f, "it is by the key {key}, which is revoked"),
@@ -54,23 +54,31 @@ impl Trust {
     /// Why the signature does not count.
     pub fn signer(&self, name: &str, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
         match name.rsplit('.').next() {
-            Some("sig") => self.sshsig(signature, text),
+            Some("sig") => self.sshsig(signature, text, Purpose::Bundle),
             Some("ed25519") => self.raw(signature, text),
             _ => self.openpgp(name, signature, text),
         }
     }
 
+    /// The key of whoever says that they built a bundle again, whose list of public files is `text`.
+    ///
+    /// # Errors
+    /// Why that does not count.
+    pub fn rebuilder(&self, attestation: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
+        self.sshsig(attestation, text, Purpose::Rebuilt)
+    }
+
     /// PROTOCOL.sshsig.
-    fn sshsig(&self, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
+    fn sshsig(&self, signature: &str, text: &[u8], purpose: Purpose) -> Result<PublicKey, Refusal> {
         let blob = armor::decode("SSH SIGNATURE", signature).ok_or(Refusal::Unreadable)?;
         if armor::encode("SSH SIGNATURE", &blob, 70) != signature {
             return Err(Refusal::Unreadable);
         }
         let parts = SshSignature::parse(&blob).ok_or(Refusal::Unreadable)?;
-        if parts.namespace != NAMESPACE.as_bytes() {
+        if parts.namespace != purpose.as_str().as_bytes() {
             return Err(Refusal::OtherPurpose);
         }
-        let key = self.admit(parts.key)?;
+        let key = self.admit(parts.key, purpose)?;
         let mut signed = b"SSHSIG".to_vec();
         for part in [parts.namespace, b"", b"sha512", &Sha512::digest(text)] {
             signed.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());

@@ -38,6 +38,17 @@ pub(super) fn check_one(report: &mut Report, trust: &Trust, name: &str, signed: 
     }
 }
 
+/// Checks what others say who built the bundle again. Keys that are not trusted say nothing.
+pub(super) fn attested(report: &mut Report, trust: &Trust, public: &[u8], attestations: &Signatures) {
+    for (name, attestation) in attestations {
+        match trust.rebuilder(attestation, public) {
+            Ok(key) => report.rebuilt_by.push(key.to_string()),
+            Err(why) if is_of_another(why, name, &[]) => report.warnings.push(format!("{name}: {why}")),
+            Err(why) => report.fault(format!("{name}: {why}")),
+        }
+    }
+}
+
 /// Whether a signature may be right, and by a key that others trust. One that does not say by which key it is, is that if
 /// the one beside it is.
 fn is_of_another(why: Refusal, name: &str, results: &[(Result<PublicKey, Refusal>, String)]) -> bool {
