@@ -27,7 +27,7 @@ use anyhow::{Context, Result, bail};
 
 use environment::Environment;
 use options::Options;
-use scenarios::{CLOUD_PREFIX, ETCD_STACKED, SCENARIOS, Scenario, WHOLE_CLUSTER};
+use scenarios::{CLOUD_PREFIX, ETCD_STACKED, FORGED, SCENARIOS, Scenario, WHOLE_CLUSTER};
 
 pub(crate) use files::find as find_file;
 pub(crate) use shell::stdout_of;
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     if std::env::var_os(INSIDE).is_some() {
         return run_inside(&options);
     }
-    let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || [ETCD_STACKED, WHOLE_CLUSTER].contains(&name);
+    let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || [ETCD_STACKED, FORGED, WHOLE_CLUSTER].contains(&name);
     let cloud = options.scenarios.iter().any(|scenario| boots(scenario.name));
     roots::install_missing_tools(cloud)?;
     crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;

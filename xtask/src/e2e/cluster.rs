@@ -107,6 +107,11 @@ impl Cluster {
         fs::remove_dir_all(self.directory).context("could not remove the engineer's directory")
     }
 
+    /// The engineer's directory.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The kube-bundle program that builds.
     pub(super) fn program(&self) -> &Path {
         &self.program

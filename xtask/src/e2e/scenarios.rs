@@ -8,6 +8,7 @@ mod deb_failures;
 mod etcd;
 mod etcd_days;
 mod etcd_interrupted;
+mod forged;
 mod live;
 mod tarball;
 mod upgrade;
@@ -42,6 +43,7 @@ pub(super) const CLOUD_PREFIX: &str = "boot-";
 
 /// Some machines of these scenarios boot with cloud-init as well.
 pub(super) const ETCD_STACKED: &str = "etcd-stacked";
+pub(super) const FORGED: &str = "forged";
 pub(super) const WHOLE_CLUSTER: &str = "whole-cluster";
 
 /// The scenario that needs `--previous`.
@@ -143,6 +145,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "etcd-interrupted",
         about: "kube-etcd's commands killed twenty times each: the next run completes them, or refuses",
         run: etcd_interrupted::commands,
+    },
+    Scenario {
+        name: FORGED,
+        about: "a bundle by another key, with every list right: refused by verify, install.sh, apt and a first boot",
+        run: forged::forged,
     },
     Scenario {
         name: UPGRADE_FROM_RELEASE,

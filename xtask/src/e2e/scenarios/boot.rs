@@ -46,7 +46,7 @@ pub(super) fn node(bundle: &Bundle) -> PathBuf {
 }
 
 /// Writes a seed to the root of a machine: the files of cloud-init, and the payload (a pattern below the bundle).
-fn write_seed(machine: &Machine, bundle: &Bundle, payload: &str) -> Result<()> {
+pub(super) fn write_seed(machine: &Machine, bundle: &Bundle, payload: &str) -> Result<()> {
     let seed = machine.path(SEED);
     let _ = fs::remove_dir_all(&seed);
     fs::create_dir_all(&seed).context("could not make the seed's directory")?;
@@ -67,7 +67,7 @@ fn log(machine: &Machine) -> Result<String> {
 }
 
 /// Fails if a package or a file of the bundle is there.
-fn ensure_untouched(machine: &Machine) -> Result<()> {
+pub(super) fn ensure_untouched(machine: &Machine) -> Result<()> {
     machine.sh("! dpkg -l | grep -E 'kube-bundle|roc-'")?;
     machine.sh("! ls -d /usr/bin/kube* /usr/local/bin/kube* /etc/kubernetes /var/lib/kubernetes /var/lib/kube-bundle 2>/dev/null").map(drop)
 }
@@ -78,7 +78,7 @@ pub(super) fn ensure_installed(machine: &Machine) -> Result<()> {
 }
 
 /// Fails unless the first boot failed and its log has every one of `lines`.
-fn ensure_refused(machine: &Machine, lines: &[&str]) -> Result<()> {
+pub(super) fn ensure_refused(machine: &Machine, lines: &[&str]) -> Result<()> {
     ensure!(wait_for_stamp(machine)? == "failed", "{}", log(machine)?);
     ensure_logged(&log(machine)?, lines)
 }
