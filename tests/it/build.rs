@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::harness::{Run, Workspace, files};
+use crate::harness::{Run, Workspace, files, has, tool};
 
 #[test]
 fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
@@ -39,6 +39,62 @@ fn the_same_input_gives_the_same_bytes_whatever_the_machine() {
         // Modes are compared too.
         assert_eq!(directories, crate::harness::directories(&workspace.path("again")), "umask {umask}");
         assert_eq!(one, files(&workspace.path("again")), "umask {umask}, {zone}, {lang}, {jobs} threads");
+    }
+}
+
+/// Copies what a build is made of, with `theirs` as another user's if this one may do that, and returns the command that
+/// builds there.
+fn elsewhere(workspace: &Workspace, place: &str) -> std::process::Command {
+    let there = workspace.path(place);
+    std::fs::create_dir_all(&there).unwrap();
+    for name in ["cluster.toml", "recipe", "files", "pki", "key"] {
+        let (from, to) = (workspace.path(name).display().to_string(), there.display().to_string());
+        tool("cp", &["-a", &from, &to]);
+    }
+    let program = env!("CARGO_BIN_EXE_kube-bundle");
+    if tool("id", &["-u"]).trim() != "0" {
+        return std::process::Command::new(program);
+    }
+    // Another user can't enter the workspace, nor where the program lies.
+    tool("cp", &[program, &there.join("program").display().to_string()]);
+    tool("chown", &["-R", "nobody", &workspace.path("elsewhere").display().to_string()]);
+    tool("chmod", &["755", &workspace.path("").display().to_string()]);
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", "nobody", "--clear-groups"]).arg(there.join("program"));
+    command
+}
+
+#[test]
+fn somebody_else_gets_the_same_bytes_elsewhere_signatures_included() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = Workspace::small(20_000);
+    tool(
+        "ssh-keygen",
+        &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &workspace.path("key").display().to_string()],
+    );
+    let build = ["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb,nocloud", "--sign", "key"];
+    workspace.run(&[&build[..], &["-o", "one"]].concat()).success();
+    let place = "elsewhere/in a directory/with a long name";
+    let mut command = elsewhere(&workspace, place);
+    // With a cache of its own, so that nothing is taken from the first build.
+    command
+        .args(build)
+        .args(["-o", "two"])
+        .current_dir(workspace.path(place))
+        .env("XDG_CACHE_HOME", "")
+        .env("HOME", workspace.path(place));
+    Run::from(command.output().unwrap()).success();
+    let (one, two) = (workspace.path("one"), workspace.path(place).join("two"));
+    if files(&one) != files(&two) {
+        // Only where something is wrong; it says what in an archive differs.
+        let [one, two] = [one, two].map(|path| path.display().to_string());
+        let report = std::process::Command::new("diffoscope").args([&one, &two]).output();
+        panic!(
+            "{}",
+            report.map_or_else(|why| why.to_string(), |report| String::from_utf8_lossy(&report.stdout).into_owned())
+        );
     }
 }
 
