@@ -19,7 +19,7 @@ use crate::e2e::units::wait_units_active;
 /// Where the first boot records how it ended.
 const STAMP: &str = "/var/lib/cloud/instance/kube-bundle";
 /// Where cloud-init looks for a seed in the root.
-const SEED: &str = "var/lib/cloud/seed/nocloud";
+pub(super) const SEED: &str = "var/lib/cloud/seed/nocloud";
 
 /// A machine with cloud-init, not booted yet.
 pub(super) fn machine(context: &ScenarioContext, bundle: &Bundle, name: &str) -> Result<Machine> {

@@ -106,7 +106,11 @@ fn apt(machine: &Machine, good: &Bundle, forged: &Bundle) -> Result<()> {
 /// User data comes another way than what it installs, so its digests and its keys count.
 fn first_boot(context: &ScenarioContext, good: &Bundle, forged: &Bundle) -> Result<()> {
     let mut machine = boot::machine(context, good, "forged")?;
-    boot::write_seed(&machine, good, &format!("{}/deb/*.deb", forged.out.display()))?;
+    boot::write_seed(&machine, good, "deb/*.deb")?;
+    let name = good.package("roc-master-1")?;
+    let name = name.file_name().context("a package has a name")?;
+    let place = machine.path(boot::SEED).join(name);
+    std::fs::copy(forged.package("roc-master-1")?, place).context("could not exchange a package")?;
     machine.boot()?;
     boot::ensure_refused(&machine, &["expected sha256", "This machine was not set up."])?;
     boot::ensure_untouched(&machine)?;
