@@ -53,6 +53,14 @@ pub enum Error {
     Pack(#[from] pack::Error),
     #[error(transparent)]
     Out(#[from] out::Error),
+    /// Images that `images pin` did not find, or could not read.
+    #[error("could not pin images in `{}`:{}", cluster.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    PinImages {
+        /// The file that names them.
+        cluster: PathBuf,
+        /// Every fault.
+        faults: Vec<String>,
+    },
     /// What `pki status --check` found.
     #[error("certificates end within {days} days:{}", .certificates.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Expiring {
@@ -122,6 +130,9 @@ impl Error {
             Self::Expiring { .. } => {
                 Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
             }
+            Self::PinImages { .. } => Some(
+                "name what pods need, such as `extra = [\"registry.example/name:1.0\"]`, and what holds it with `--from DIR|FILE`",
+            ),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
@@ -158,6 +169,7 @@ impl Error {
             Self::Assemble(_) => "assemble",
             Self::Pack(_) => "pack",
             Self::Out(_) => "output",
+            Self::PinImages { .. } => "images",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotABundle { .. } => "not-a-bundle",

@@ -40,6 +40,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "inspect" -d
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "diff" -d 'Compare two bundles: machines, versions, flags of units, certificates, files'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "pki" -d 'Show and renew keys and certificates'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "recipe" -d 'Show, copy and edit recipes: Kubernetes releases as data'
+complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "images" -d 'Pin container images that you hold'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "store" -d 'Clean up the store: the cache of downloads and compressed programs that all builds share'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "explain" -d 'Explain a key of cluster.toml: what it means, what it takes, its default'
 complete -c kube-bundle -n "__fish_kube_bundle_needs_command" -f -a "schema" -d 'Print a JSON Schema of cluster.toml, for editors that check and complete TOML'
@@ -67,7 +68,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s q -l qu
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand plan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s c -l cluster -d 'File that describes the cluster' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l from -d 'Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l from -d 'Try this directory, image archive or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s j -l jobs -d 'Number of parallel jobs [default: number of processors; at least 4 for downloads]' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l timeout -d 'Idle timeout: give up on a connection after this many seconds without data' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -l retries -d 'Number of retries after a server error or a broken connection' -r
@@ -80,7 +81,7 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s q -l q
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand fetch" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s c -l cluster -d 'File that describes the cluster' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l recipe -d 'Use this recipe instead of the one in cluster.toml: the name of an embedded one, or ./DIR' -r
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l from -d 'Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l from -d 'Try this directory, image archive or mirror first: files by name, or in the directory layout of upstream; may be repeated' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -s j -l jobs -d 'Number of parallel jobs [default: number of processors; at least 4 for downloads]' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l timeout -d 'Idle timeout: give up on a connection after this many seconds without data' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l retries -d 'Number of retries after a server error or a broken connection' -r
@@ -183,7 +184,7 @@ never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l from -d 'Directory that holds the binaries' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l from -d 'Directory that holds the binaries, and images as for `images pin`' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from pin" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -195,6 +196,24 @@ complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fi
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "export" -d 'Write an editable copy of a recipe'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Compute digests and sizes of your own binaries, and write them into recipe.toml'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand recipe; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -s q -l quiet -d 'Print only results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -f -a "pin" -d 'Write the digests of images that you hold into `[images] extra` of cluster.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and not __fish_seen_subcommand_from pin help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -s c -l cluster -d 'File that describes the cluster' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -l from -d 'Directory that holds archives or is an OCI image layout, or one archive' -r -F
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
+always\t'Always'
+never\t'Never'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -s q -l quiet -d 'Print only results, warnings and errors'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from help" -f -a "pin" -d 'Write the digests of images that you hold into `[images] extra` of cluster.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand images; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand store; and not __fish_seen_subcommand_from prune help" -l color -d 'When to use colours' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` is set'
 always\t'Always'
 never\t'Never'"
@@ -237,25 +256,27 @@ never\t'Never'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -l json -d 'Print results as JSON on stdout; notes, warnings and errors as JSON on stderr, one object on each line'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s q -l quiet -d 'Print only results, warnings and errors'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "init" -d 'Write a commented cluster.toml: with example addresses to replace, or with your machines'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "build" -d 'Build the bundle'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "verify" -d 'Verify a bundle, or one of its artifacts, against its checksums'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "inspect" -d 'List the files of a bundle or of one of its artifacts, without unpacking it'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "diff" -d 'Compare two bundles: machines, versions, flags of units, certificates, files'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "pki" -d 'Show and renew keys and certificates'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "recipe" -d 'Show, copy and edit recipes: Kubernetes releases as data'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "store" -d 'Clean up the store: the cache of downloads and compressed programs that all builds share'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "explain" -d 'Explain a key of cluster.toml: what it means, what it takes, its default'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "schema" -d 'Print a JSON Schema of cluster.toml, for editors that check and complete TOML'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "completions" -d 'Print what completes kube-bundle\'s commands and options in a shell'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "demo" -d 'Run the whole pipeline with stand-in programs, without network or files'
-complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe store explain schema completions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "init" -d 'Write a commented cluster.toml: with example addresses to replace, or with your machines'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "plan" -d 'Show what a build would make: machines, files, certificates, downloads'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "fetch" -d 'Download everything that a build needs into the store, where all builds find it'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "build" -d 'Build the bundle'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "verify" -d 'Verify a bundle, or one of its artifacts, against its checksums'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "inspect" -d 'List the files of a bundle or of one of its artifacts, without unpacking it'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "diff" -d 'Compare two bundles: machines, versions, flags of units, certificates, files'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "pki" -d 'Show and renew keys and certificates'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "recipe" -d 'Show, copy and edit recipes: Kubernetes releases as data'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "images" -d 'Pin container images that you hold'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "store" -d 'Clean up the store: the cache of downloads and compressed programs that all builds share'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "explain" -d 'Explain a key of cluster.toml: what it means, what it takes, its default'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "schema" -d 'Print a JSON Schema of cluster.toml, for editors that check and complete TOML'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "completions" -d 'Print what completes kube-bundle\'s commands and options in a shell'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "demo" -d 'Run the whole pipeline with stand-in programs, without network or files'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and not __fish_seen_subcommand_from init plan fetch build verify inspect diff pki recipe images store explain schema completions demo help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "status" -d 'Show all certificates: who signed them, and when they expire'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from pki" -f -a "renew" -d 'Reissue certificates, and keep their keys; without an ID, all except CAs'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "list" -d 'List the embedded recipes'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "show" -d 'Show a recipe: components, pinned digests and who published them, files'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "export" -d 'Write an editable copy of a recipe'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from recipe" -f -a "pin" -d 'Compute digests and sizes of your own binaries, and write them into recipe.toml'
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from images" -f -a "pin" -d 'Write the digests of images that you hold into `[images] extra` of cluster.toml'
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand help; and __fish_seen_subcommand_from store" -f -a "prune" -d 'Remove compressed programs that no build has used lately; a later build makes them again'

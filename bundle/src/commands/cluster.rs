@@ -116,7 +116,7 @@ fn name_of(directory: &Path) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "reads the file the user named")]
-fn read(path: &Path) -> Result<String, Error> {
+pub(super) fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
         ErrorKind::IsADirectory => {
             let inside = path.join("cluster.toml");
@@ -158,11 +158,13 @@ pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
         return Err(Error::Usage("`--offline` never touches the network, and `--from` names a URL".to_owned()));
     }
     let absent = args.from.iter().find_map(|mirror| match mirror {
-        Mirror::Directory(directory) if !directory.is_dir() => Some(directory.display()),
+        Mirror::Directory(path) if !path.is_dir() && !path.is_file() => Some(path.display()),
         _ => None,
     });
     if let Some(directory) = absent {
-        return Err(Error::Usage(format!("`--from {directory}` is no directory, and no http:// or https:// URL")));
+        return Err(Error::Usage(format!(
+            "`--from {directory}` is no directory or image archive, and no http:// or https:// URL"
+        )));
     }
     Ok(Sources {
         mirrors: args.from.clone(),
