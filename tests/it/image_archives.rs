@@ -296,10 +296,13 @@ fn images_that_are_not_there_or_are_there_twice_are_named() {
     workspace.write("held/a.tar", Saved::new().archive());
     pin(&workspace).success().says(&["as before: registry.example/none:1"]);
     assert_eq!(pinned(&workspace).len(), 1);
+    workspace.edit("cluster.toml", "none:1", &format!("none:1@sha256:{}", "0".repeat(64)));
+    build(&workspace).exits(1).says(&["nor by its name in `held`", "for images, `kube-bundle images pin`"]);
     let other = Saved::of(vec![Saved::new().layers[1].clone()], "amd64");
     workspace.write("held/b.tar", other.archive());
     pin(&workspace).exits(1).says(&["is one image in `held/a.tar`, and another in `held/b.tar`"]);
     let workspace = user("\"registry.example/none:1\"");
+    pin(&workspace).exits(2).says(&["`--from held` is no directory or image archive"]);
     workspace.write("held/a.tar", Saved::new().archive());
     workspace.write("held/b.tar", Saved { tags: "", ..other }.archive());
     pin(&workspace).exits(1).says(&[

@@ -150,15 +150,20 @@ pub(super) fn jobs(asked: Option<u16>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from)
 }
 
-/// Where files come from, as the arguments say.
+/// Whether there is a directory or a file to read from.
 #[expect(clippy::disallowed_methods, reason = "a command looks at the directories that it is given")]
+pub(super) fn is_source(path: &Path) -> bool {
+    path.is_dir() || path.is_file()
+}
+
+/// Where files come from, as the arguments say.
 pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
     use crate::fetch::mirror::Mirror;
     if args.offline && args.from.iter().any(|mirror| matches!(mirror, Mirror::Url(_))) {
         return Err(Error::Usage("`--offline` never touches the network, and `--from` names a URL".to_owned()));
     }
     let absent = args.from.iter().find_map(|mirror| match mirror {
-        Mirror::Directory(path) if !path.is_dir() && !path.is_file() => Some(path.display()),
+        Mirror::Directory(path) if !is_source(path) => Some(path.display()),
         _ => None,
     });
     if let Some(directory) = absent {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Console;
-use super::cluster::read;
+use super::cluster::{is_source, read};
 use super::console::table;
 use crate::fetch::image_archive::{HeldImage, images_in};
 use crate::pin::images::{Edited, PinnedImage, edit};
@@ -11,6 +11,9 @@ use crate::{Error, out};
 
 pub(super) fn pin(cluster: &Path, from: &Path, console: &Console) -> Result<(), Error> {
     let failed = |faults| Error::PinImages { cluster: cluster.to_owned(), faults };
+    if !is_source(from) {
+        return Err(Error::Usage(format!("`--from {}` is no directory or image archive", from.display())));
+    }
     let text = read(cluster)?;
     let (held, unreadable) = images_in(from);
     let Edited { text: edited, pinned, missing } = edit(&text, &held).map_err(failed)?;

@@ -82,9 +82,9 @@ impl Pieces {
         if !self.index.is_stored {
             return to.copy(&self.file, self.packed, copied);
         }
-        let mut at = 0;
+        let (mut at, mut content) = (0, Vec::new());
         for record in self.records() {
-            let mut content = vec![0; usize::try_from(record.plain).map_err(io::Error::other)?];
+            content.resize(usize::try_from(record.plain).map_err(io::Error::other)?, 0);
             self.file.read_exact_at(&mut content, at)?;
             let (packed, made) = codec::stored(self.how, &content)?;
             if made != *record {
