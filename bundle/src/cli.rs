@@ -210,6 +210,9 @@ Example:
     /// Show, copy and edit recipes: Kubernetes releases as data
     #[command(subcommand)]
     Recipe(RecipeCommand),
+    /// Pin container images that you hold
+    #[command(subcommand)]
+    Images(ImagesCommand),
     /// Clean up the store: the cache of downloads and compressed programs that all builds share
     #[command(subcommand)]
     Store(StoreCommand),
@@ -294,6 +297,28 @@ Examples:
 }
 
 #[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Write the digests of images that you hold into `[images] extra` of cluster.toml
+    ///
+    /// Names in `[images] extra` may be without a digest before. Images are found by name in archives of `docker save`,
+    /// and in OCI image layouts, as archives or directories. An archive without manifests gets the one that containerd
+    /// makes when it imports the archive.
+    #[command(after_long_help = "\
+Example:
+  docker save registry.example/shop/web:1.4 -o images/web.tar
+  kube-bundle images pin --from ./images
+  kube-bundle build --from ./images")]
+    Pin {
+        /// File that describes the cluster
+        #[arg(short, long, value_name = "FILE", default_value = "cluster.toml")]
+        cluster: PathBuf,
+        /// Directory that holds archives or is an OCI image layout, or one archive
+        #[arg(long, value_name = "DIR|FILE")]
+        from: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Remove compressed programs that no build has used lately; a later build makes them again
     Prune {
@@ -331,7 +356,7 @@ Example:
     Pin {
         /// Directory of the recipe
         dir: PathBuf,
-        /// Directory that holds the binaries
+        /// Directory that holds the binaries, and images as for `images pin`
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },

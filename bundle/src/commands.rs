@@ -6,6 +6,7 @@ mod cluster;
 mod console;
 mod demo;
 mod diff;
+mod images;
 mod init;
 mod inspect;
 mod pki;
@@ -23,7 +24,7 @@ pub use console::Console;
 pub use usage::refuse;
 
 use crate::Error;
-use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
+use crate::cli::{Cli, Command, ImagesCommand, OutputArgs, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 use crate::error::ExitCode;
 
 /// Why a command failed, and the exit code that says so.
@@ -71,6 +72,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Recipe(RecipeCommand::Show { recipe }) => recipe::show(&recipe, console),
         Command::Recipe(RecipeCommand::Export { recipe, dir }) => recipe::export(&recipe, &dir, console),
         Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
+        Command::Images(ImagesCommand::Pin { cluster, from }) => images::pin(&cluster, &from, console),
         Command::Store(StoreCommand::Prune { days }) => store::prune(days, console),
         Command::Explain { key } => reference::explain(&key),
         Command::Schema => reference::schema(),

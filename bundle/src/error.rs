@@ -57,6 +57,14 @@ pub enum Error {
     Sign(#[from] sign::Error),
     #[error(transparent)]
     Trust(#[from] trust::Error),
+    /// Images that `images pin` did not find, or could not read.
+    #[error("could not pin images in `{}`:{}", cluster.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
+    PinImages {
+        /// The file that names them.
+        cluster: PathBuf,
+        /// Every fault.
+        faults: Vec<String>,
+    },
     /// What `pki status --check` found.
     #[error("certificates end within {days} days:{}", .certificates.iter().map(|line| format!("\n  {line}")).collect::<String>())]
     Expiring {
@@ -139,6 +147,9 @@ impl Error {
             Self::NotReproduced { .. } => Some(
                 "ask for the `cluster.toml` and the recipe that it was built from; `kube-bundle --version` is to be the same",
             ),
+            Self::PinImages { .. } => Some(
+                "name what pods need, such as `extra = [\"registry.example/name:1.0\"]`, and what holds it with `--from DIR|FILE`",
+            ),
             Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
@@ -179,6 +190,7 @@ impl Error {
             Self::Out(_) => "output",
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
+            Self::PinImages { .. } => "images",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotReproduced { .. } => "not-reproduced",

@@ -11,11 +11,14 @@ mod error;
 mod extract;
 mod http;
 pub mod image;
+pub mod image_archive;
+mod image_format;
 pub mod mirror;
 mod part;
 mod policy;
 mod resume;
 pub mod store;
+mod tar_file;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -32,7 +35,7 @@ use crate::workers;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
 pub use image::Image;
-use mirror::{Mirror, Place};
+use mirror::{Mirror, Mirrors, Place};
 pub use policy::Policy;
 pub use store::{Blob, Damaged, Store};
 
@@ -77,6 +80,8 @@ pub fn fetch(
     sources: &Sources,
     progress: &dyn Progress,
 ) -> Result<Blobs, Error> {
+    let client = http::Client::lazy(sources.policy.clone());
+    let fetcher = Fetcher { store, sources, mirrors: Mirrors::new(&sources.mirrors), client, progress };
     let mut blobs = Blobs::default();
     let mut missing = Vec::new();
     let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
@@ -89,7 +94,7 @@ pub fn fetch(
     if sources.offline {
         let absent = |download: &&&Download| {
             let stored = matches!(&download.content, Content::Image(_)) && store.has(&download.pin);
-            !stored && sources.mirrors.iter().all(|mirror| mirror.local(download).is_none())
+            !stored && fetcher.mirrors.places(download, true).is_empty()
         };
         let unreachable: Vec<_> = missing.iter().filter(absent).map(|download| describe(download)).collect();
         if !unreachable.is_empty() {
@@ -97,7 +102,7 @@ pub fn fetch(
             return Err(Error::Offline { missing: unreachable, searched: directories.map(Path::to_owned).collect() });
         }
     }
-    blobs.extend(fetch_all(&missing, store, sources, progress)?);
+    blobs.extend(fetch_all(&missing, &fetcher)?);
     Ok(blobs)
 }
 
@@ -110,21 +115,16 @@ fn describe(download: &Download) -> String {
 struct Fetcher<'a> {
     store: &'a Store,
     sources: &'a Sources,
+    mirrors: Mirrors<'a>,
     client: http::Client,
     progress: &'a dyn Progress,
 }
 
 /// Fetches on several threads. After one file failed, the others are still fetched.
-fn fetch_all(
-    downloads: &[&Download],
-    store: &Store,
-    sources: &Sources,
-    progress: &dyn Progress,
-) -> Result<Blobs, Error> {
-    let fetcher = Fetcher { store, sources, client: http::Client::lazy(sources.policy.clone()), progress };
-    let outcomes = workers::each(sources.jobs, downloads, |download| match &download.content {
-        Content::Image(content) => image::fetch(download, content, &fetcher),
-        Content::Binary(_) | Content::Archive(_) => fetch_one(download, &fetcher),
+fn fetch_all(downloads: &[&Download], fetcher: &Fetcher<'_>) -> Result<Blobs, Error> {
+    let outcomes = workers::each(fetcher.sources.jobs, downloads, |download| match &download.content {
+        Content::Image(content) => image::fetch(download, content, fetcher),
+        Content::Binary(_) | Content::Archive(_) => fetch_one(download, fetcher),
     })?;
     let (mut blobs, mut failed) = (Blobs::default(), Vec::new());
     for outcome in outcomes {
@@ -138,7 +138,7 @@ fn fetch_all(
 
 /// One file. The inner error is about this file and lists all places tried; the outer one ends the whole fetch.
 fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs, FailedDownload>, Error> {
-    let Fetcher { store, sources, client, progress } = fetcher;
+    let Fetcher { store, sources, mirrors, client, progress } = fetcher;
     let title = download.title();
     let _lock =
         store.lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {title}")))?;
@@ -147,7 +147,7 @@ fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs,
         return Ok(Ok(found));
     }
     let mut tried = Vec::new();
-    for place in mirror::places(download, &sources.mirrors, sources.offline) {
+    for place in mirrors.places(download, sources.offline) {
         let task = progress.task(&title, download.size);
         let obtained = obtain(download, &place, store, client, task.as_ref());
         drop(task);
@@ -231,6 +231,12 @@ fn obtain(
             task.expect(length);
             receive(download, &mut Body::new(file, download, task), store, Destination::Temporary)
         }
+        Place::Archived(file) => {
+            let (reader, length) = file.open()?;
+            task.expect(length);
+            receive(download, &mut Body::new(reader, download, task), store, Destination::Temporary)
+        }
+        Place::Unreadable(_, why) => Err(Fault::Wrong(why.clone())),
         Place::Url(url) => {
             let resumed = match stream(download, url, store, client, task) {
                 Err((Fault::Wrong(_), true)) => stream(download, url, store, client, task),

@@ -29,6 +29,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8], mode: Mode) -> io::Result<()>
     complete(file, path, mode)
 }
 
+/// Replaces the content of a file in one step. Its mode stays, and so does a link that leads to it.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = path.canonicalize()?;
+    let mut file = begin(&path)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(path.metadata()?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|failed| failed.error)?;
+    sync_parent(&path)
+}
+
 /// A temporary file in the directory of `path`, readable by its owner only (0600), which [`complete`] renames to `path`.
 pub fn begin(path: &Path) -> io::Result<NamedTempFile> {
     let parent = parent_of(path);
@@ -123,6 +134,10 @@ impl Write for AtomicFileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.hasher.update(&bytes[..count]);
+        if count >= CHUNK {
+            let end = self.hasher.length();
+            start_writeback(self.file.get_ref().as_file(), end - count as u64, count as u64);
+        }
         Ok(count)
     }
 

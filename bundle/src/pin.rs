@@ -1,12 +1,15 @@
-//! `recipe pin`: digests of binaries that the user built or holds, written into `recipe.toml`.
+//! `recipe pin`: digests of binaries and images that the user built or holds, written into `recipe.toml`.
 //!
 //! The file is edited, not written anew: comments and order are the user's.
+
+pub mod images;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use toml_edit::{DocumentMut, value};
 
+use crate::fetch::image_archive::{HeldImage, images_in};
 use crate::fetch::mirror;
 use crate::hash::Sha256;
 use crate::out;
@@ -43,13 +46,15 @@ pub struct Outcome {
 pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
     let recipe = load(&directory.display().to_string(), directory)?;
     let (mut pinned, mut missing, mut faults) = (Vec::new(), Vec::new(), Vec::new());
+    let (held, unreadable) = images_in(from);
     for (name, component) in &recipe.release.components {
         if let (Kind::Image, Some(image)) = (component.kind, &component.image) {
-            match mirror::image_in_layout(from, &image.to_string()) {
-                Some((sha256, size)) => {
-                    pinned.push(Pinned { component: name.clone(), file: from.join(mirror::INDEX), sha256, size });
-                }
-                None => missing.push(name.clone()),
+            let named = held.iter().find(|held| held.name.as_ref() == Some(image));
+            if let Some(HeldImage { from: file, sha256, size, .. }) = named.cloned() {
+                pinned.push(Pinned { component: name.clone(), file, sha256, size });
+            } else {
+                missing.push(name.clone());
+                faults.extend(unreadable.iter().cloned());
             }
             continue;
         }

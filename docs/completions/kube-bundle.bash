@@ -40,6 +40,9 @@ _kube__bundle() {
             kube__bundle,help)
                 cmd="kube__bundle__subcmd__help"
                 ;;
+            kube__bundle,images)
+                cmd="kube__bundle__subcmd__images"
+                ;;
             kube__bundle,init)
                 cmd="kube__bundle__subcmd__init"
                 ;;
@@ -97,6 +100,9 @@ _kube__bundle() {
             kube__bundle__subcmd__help,help)
                 cmd="kube__bundle__subcmd__help__subcmd__help"
                 ;;
+            kube__bundle__subcmd__help,images)
+                cmd="kube__bundle__subcmd__help__subcmd__images"
+                ;;
             kube__bundle__subcmd__help,init)
                 cmd="kube__bundle__subcmd__help__subcmd__init"
                 ;;
@@ -130,6 +136,9 @@ _kube__bundle() {
             kube__bundle__subcmd__help,verify)
                 cmd="kube__bundle__subcmd__help__subcmd__verify"
                 ;;
+            kube__bundle__subcmd__help__subcmd__images,pin)
+                cmd="kube__bundle__subcmd__help__subcmd__images__subcmd__pin"
+                ;;
             kube__bundle__subcmd__help__subcmd__pki,renew)
                 cmd="kube__bundle__subcmd__help__subcmd__pki__subcmd__renew"
                 ;;
@@ -153,6 +162,18 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help__subcmd__trust,init)
                 cmd="kube__bundle__subcmd__help__subcmd__trust__subcmd__init"
+                ;;
+            kube__bundle__subcmd__images,help)
+                cmd="kube__bundle__subcmd__images__subcmd__help"
+                ;;
+            kube__bundle__subcmd__images,pin)
+                cmd="kube__bundle__subcmd__images__subcmd__pin"
+                ;;
+            kube__bundle__subcmd__images__subcmd__help,help)
+                cmd="kube__bundle__subcmd__images__subcmd__help__subcmd__help"
+                ;;
+            kube__bundle__subcmd__images__subcmd__help,pin)
+                cmd="kube__bundle__subcmd__images__subcmd__help__subcmd__pin"
                 ;;
             kube__bundle__subcmd__pki,help)
                 cmd="kube__bundle__subcmd__pki__subcmd__help"
@@ -233,7 +254,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify rebuild attest sign trust inspect diff pki recipe images store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -517,7 +538,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="init plan fetch build verify rebuild attest sign trust inspect diff pki recipe images store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -631,6 +652,34 @@ _kube__bundle() {
         kube__bundle__subcmd__help__subcmd__help)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__images)
+            opts="pin"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__images__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -901,6 +950,96 @@ _kube__bundle() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__images)
+            opts="-q -h --json --quiet --color --help pin help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__images__subcmd__help)
+            opts="pin help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__images__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__images__subcmd__help__subcmd__pin)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__images__subcmd__pin)
+            opts="-c -q -h --cluster --from --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --cluster)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -c)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -97,8 +97,10 @@ impl Workspace {
         let sha256 = Sha256::of(manifest.as_bytes());
         let name = "k8s.gcr.io/pause:3.1";
         let annotations = format!("{{\"org.opencontainers.image.ref.name\":\"{name}\"}}");
-        let entry =
-            format!("{{\"digest\":\"sha256:{sha256}\",\"size\":{},\"annotations\":{annotations}}}", manifest.len());
+        let entry = format!(
+            "{{\"mediaType\":\"x\",\"digest\":\"sha256:{sha256}\",\"size\":{},\"annotations\":{annotations}}}",
+            manifest.len()
+        );
         self.write("files/index.json", format!("{{\"schemaVersion\":2,\"manifests\":[{entry}]}}"));
         format!("[components.pause]\nkind = \"image\"\nimage = \"{name}\"\nsha256 = \"{sha256}\"\n")
     }

@@ -26,6 +26,7 @@ mod given;
 mod guide;
 mod hostile;
 mod house;
+mod image_archives;
 mod images;
 mod init;
 mod install;

@@ -53,8 +53,8 @@ pub struct ClusterArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Download options")]
 pub struct SourceArgs {
-    /// Try this directory or mirror first: files by name, or in the directory layout of upstream; may be repeated
-    #[arg(long, value_name = "DIR|URL")]
+    /// Try this directory, image archive or mirror first: files by name, or in the directory layout of upstream; may be repeated
+    #[arg(long, value_name = "DIR|FILE|URL")]
     pub from: Vec<Mirror>,
     /// Never access the network
     #[arg(long)]

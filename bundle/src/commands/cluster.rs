@@ -116,7 +116,7 @@ fn name_of(directory: &Path) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "reads the file the user named")]
-fn read(path: &Path) -> Result<String, Error> {
+pub(super) fn read(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|source| match source.kind() {
         ErrorKind::IsADirectory => {
             let inside = path.join("cluster.toml");
@@ -150,19 +150,26 @@ pub(super) fn jobs(asked: Option<u16>) -> usize {
     asked.map_or_else(|| std::thread::available_parallelism().map_or(2, usize::from), usize::from)
 }
 
-/// Where files come from, as the arguments say.
+/// Whether there is a directory or a file to read from.
 #[expect(clippy::disallowed_methods, reason = "a command looks at the directories that it is given")]
+pub(super) fn is_source(path: &Path) -> bool {
+    path.is_dir() || path.is_file()
+}
+
+/// Where files come from, as the arguments say.
 pub(super) fn sources(args: &SourceArgs) -> Result<Sources, Error> {
     use crate::fetch::mirror::Mirror;
     if args.offline && args.from.iter().any(|mirror| matches!(mirror, Mirror::Url(_))) {
         return Err(Error::Usage("`--offline` never touches the network, and `--from` names a URL".to_owned()));
     }
     let absent = args.from.iter().find_map(|mirror| match mirror {
-        Mirror::Directory(directory) if !directory.is_dir() => Some(directory.display()),
+        Mirror::Directory(path) if !is_source(path) => Some(path.display()),
         _ => None,
     });
     if let Some(directory) = absent {
-        return Err(Error::Usage(format!("`--from {directory}` is no directory, and no http:// or https:// URL")));
+        return Err(Error::Usage(format!(
+            "`--from {directory}` is no directory or image archive, and no http:// or https:// URL"
+        )));
     }
     Ok(Sources {
         mirrors: args.from.clone(),

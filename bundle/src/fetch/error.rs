@@ -80,7 +80,7 @@ impl Error {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Offline { searched, .. } if !searched.is_empty() => Some(
-                "for programs of your own, whatever they are called: `kube-bundle recipe export`, then `recipe pin` with `--from DIR`",
+                "for programs of your own, whatever they are called: `kube-bundle recipe export`, then `recipe pin` with `--from DIR`; for images, `kube-bundle images pin`",
             ),
             Self::Failed { failed } if without_network(failed).is_some() => Some(
                 "name another source with `--from DIR|URL`, or a proxy with HTTPS_PROXY; `--offline` builds from the store alone",

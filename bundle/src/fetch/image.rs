@@ -2,26 +2,20 @@
 //!
 //! The protocol of registries is that of the OCI distribution specification: `REPOSITORY/manifests/DIGEST` and
 //! `REPOSITORY/blobs/DIGEST`. A directory or web server with an OCI image layout has the same files as
-//! `blobs/sha256/HEX`. Nothing is trusted but digests: that of the manifest is pinned, and it names the others.
+//! `blobs/sha256/HEX`, and `image_archive` finds them in archives. Nothing is trusted but digests: that of the manifest is pinned, and it names the others.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read, Seek};
 
 use flate2::read::MultiGzDecoder;
-use serde::Deserialize;
 
+use super::image_format::{Descriptor, LONGEST, Manifest, diff_ids, for_platform};
 use super::{Blob, Blobs, Error, FailedDownload, Fault, Fetcher, admit, extract};
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
 use crate::plan::downloads::{Content, ImageContent, Member};
 use crate::recipe::component::Kind;
-
-/// The platform that images are for, by the names of Go.
-const OS: &str = "linux";
-const ARCHITECTURE: &str = "amd64";
-
-/// Limit in bytes for a manifest, by the OCI distribution specification, and for a configuration.
-const LONGEST: u64 = 4 << 20;
 
 /// A verified image for linux/amd64.
 #[derive(Debug, Clone)]
@@ -32,46 +26,6 @@ pub struct Image {
     pub manifest: Blob,
     /// Configuration and layers, in this order, each once.
     pub content: Vec<Blob>,
-}
-
-/// A manifest, or a list of them for several platforms (OCI image specification; Docker's schema 2 has the same fields).
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Manifest {
-    schema_version: u32,
-    media_type: Option<String>,
-    manifests: Option<Vec<Descriptor>>,
-    config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Descriptor {
-    media_type: String,
-    digest: String,
-    size: u64,
-    platform: Option<Platform>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Platform {
-    os: String,
-    architecture: String,
-    variant: Option<String>,
-}
-
-/// The part of a configuration that is checked.
-#[derive(Debug, Deserialize)]
-struct Config {
-    os: String,
-    architecture: String,
-    rootfs: RootFs,
-}
-
-#[derive(Debug, Deserialize)]
-struct RootFs {
-    diff_ids: Vec<String>,
 }
 
 /// Why an image could not be had.
@@ -111,7 +65,7 @@ fn resolve(download: &Download, content: &ImageContent, fetcher: &Fetcher<'_>) -
     let mut manifest = parse(&manifest_blob).map_err(wrong)?;
     if let Some(platforms) = &manifest.manifests {
         let chosen = for_platform(platforms).map_err(wrong)?;
-        let sha256 = sha256_of(chosen).map_err(wrong)?;
+        let sha256 = chosen.sha256().map_err(wrong)?;
         manifest_blob = part(download, "manifests", sha256, Some(chosen.size), named("manifest"), fetcher)?;
         manifest = parse(&manifest_blob).map_err(wrong)?;
     }
@@ -119,11 +73,11 @@ fn resolve(download: &Download, content: &ImageContent, fetcher: &Fetcher<'_>) -
         return Err(wrong("the manifest names no configuration and no layers".to_owned()));
     };
     let get = |descriptor: &Descriptor, what: &str| {
-        let sha256 = sha256_of(descriptor).map_err(wrong)?;
+        let sha256 = descriptor.sha256().map_err(wrong)?;
         part(download, "blobs", sha256, Some(descriptor.size), named(what), fetcher)
     };
     let mut files = vec![get(config, "configuration")?];
-    check_config(&files[0], layers.len()).map_err(wrong)?;
+    read(&files[0]).and_then(|config| diff_ids(&config, layers.len())).map_err(wrong)?;
     for (index, layer) in layers.iter().enumerate() {
         let layer = get(layer, &format!("layer {} of {}", index + 1, layers.len()))?;
         if !files.iter().any(|known| known.sha256() == layer.sha256()) {
@@ -180,55 +134,7 @@ fn read(blob: &Blob) -> Result<Vec<u8>, String> {
 }
 
 fn parse(blob: &Blob) -> Result<Manifest, String> {
-    let manifest: Manifest =
-        serde_json::from_slice(&read(blob)?).map_err(|why| format!("not the manifest of an image: {why}"))?;
-    if manifest.schema_version == 2 {
-        Ok(manifest)
-    } else {
-        Err(format!("expected a manifest of schema version 2, got {}", manifest.schema_version))
-    }
-}
-
-/// The manifest for our platform in a list.
-fn for_platform(platforms: &[Descriptor]) -> Result<&Descriptor, String> {
-    let is_ours = |platform: &Platform| platform.os == OS && platform.architecture == ARCHITECTURE;
-    if let [only] = platforms
-        && only.platform.is_none()
-    {
-        // Its configuration says what it is for.
-        return Ok(only);
-    }
-    let ours = platforms.iter().filter(|descriptor| descriptor.platform.as_ref().is_some_and(is_ours));
-    // A variant of a platform is for newer processors.
-    let found = ours.min_by_key(|descriptor| descriptor.platform.as_ref().and_then(|it| it.variant.clone()));
-    found.ok_or_else(|| {
-        let has = platforms.iter().filter_map(|descriptor| descriptor.platform.as_ref());
-        let has: Vec<_> = has.map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect();
-        format!("expected an image for {OS}/{ARCHITECTURE}, got one for {}", has.join(", "))
-    })
-}
-
-fn sha256_of(descriptor: &Descriptor) -> Result<Sha256, String> {
-    let digest = descriptor.digest.strip_prefix("sha256:").and_then(|digest| digest.parse().ok());
-    digest.ok_or_else(|| format!("expected a SHA-256 digest of {}, got `{}`", descriptor.media_type, descriptor.digest))
-}
-
-fn check_config(blob: &Blob, layers: usize) -> Result<(), String> {
-    let config: Config =
-        serde_json::from_slice(&read(blob)?).map_err(|why| format!("not the configuration of an image: {why}"))?;
-    if (config.os.as_str(), config.architecture.as_str()) != (OS, ARCHITECTURE) {
-        return Err(format!(
-            "expected an image for {OS}/{ARCHITECTURE}, got one for {}/{}",
-            config.os, config.architecture
-        ));
-    }
-    if config.rootfs.diff_ids.len() != layers {
-        return Err(format!(
-            "the configuration has {} layers, and the manifest {layers}",
-            config.rootfs.diff_ids.len()
-        ));
-    }
-    Ok(())
+    Manifest::parse(&read(blob)?)
 }
 
 /// Takes components out of the layers; a later layer's file covers an earlier one's.
@@ -243,8 +149,8 @@ fn members(layers: &[Blob], wanted: &[Member], fetcher: &Fetcher<'_>) -> Result<
         if sha256 != layer.sha256() {
             return Err(disk(layer, layer.damaged()));
         }
-        let file = open()?;
-        let extracted = extract::members(MultiGzDecoder::new(file), wanted, fetcher.store);
+        let plain = uncompressed(open()?).map_err(|source| disk(layer, source))?;
+        let extracted = extract::members(plain, wanted, fetcher.store);
         let extracted = extracted.map_err(|why| why.downcast().unwrap_or_else(|why| Fault::Wrong(why.to_string())))?;
         for (path, (file, sha256)) in extracted {
             for member in wanted.iter().filter(|member| member.path == path) {
@@ -258,6 +164,14 @@ fn members(layers: &[Blob], wanted: &[Member], fetcher: &Fetcher<'_>) -> Result<
     }
     let paths: Vec<_> = missing.iter().map(|member| format!("`{}`", member.path)).collect();
     Err(Fault::Wrong(format!("no layer of the image has {}", paths.join(", "))))
+}
+
+/// The content of a layer, which archives of docker hold without compression.
+fn uncompressed(mut layer: File) -> io::Result<Box<dyn Read>> {
+    let mut head = Vec::new();
+    (&mut layer).take(2).read_to_end(&mut head)?;
+    layer.rewind()?;
+    Ok(if head == [0x1f, 0x8b] { Box::new(MultiGzDecoder::new(layer)) } else { Box::new(layer) })
 }
 
 fn disk(blob: &Blob, source: std::io::Error) -> Fault {

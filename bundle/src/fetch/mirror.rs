@@ -1,19 +1,22 @@
 //! Where a file may be: mirrors first, in the order given, then the recipe's own URLs.
 //!
-//! A mirror holds files flat, by name, or laid out as upstream serves them.
+//! A mirror holds files flat, by name, or laid out as upstream serves them. A directory may be an OCI image layout, and hold
+//! image archives.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::OnceLock;
 
+use super::image_archive::{ArchivedFile, ImageArchive, archives_in};
 use super::store;
-use crate::hash::Sha256;
+use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
 
 /// A directory or URL given with `--from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mirror {
-    /// A directory.
+    /// A directory, or one image archive.
     Directory(PathBuf),
     /// A web server, `http://` or `https://`: the digest decides, not the transport.
     Url(String),
@@ -37,14 +40,54 @@ impl Mirror {
             Self::Url(_) => None,
         }
     }
+}
 
-    /// The file in a directory, if it is there.
-    pub(super) fn local(&self, download: &Download) -> Option<PathBuf> {
-        match self {
-            Self::Directory(directory) => find_local(directory, &download.file, &download.urls),
-            Self::Url(_) => None,
-        }
+/// The mirrors of a run. Image archives in directories are listed once, when the first file of an image is looked for.
+pub(super) struct Mirrors<'a>(Vec<(&'a Mirror, OnceLock<Vec<Listed>>)>);
+
+/// An archive, and what it holds or why it can't be read.
+type Listed = (PathBuf, Result<ImageArchive, String>);
+
+impl<'a> Mirrors<'a> {
+    pub(super) fn new(mirrors: &'a [Mirror]) -> Self {
+        Self(mirrors.iter().map(|mirror| (mirror, OnceLock::new())).collect())
     }
+
+    /// Every place that may have the file, in the order of trying.
+    pub(super) fn places(&self, download: &Download, offline: bool) -> Vec<Place> {
+        let (mut places, mut unreadable) = (Vec::new(), Vec::new());
+        for (mirror, listed) in &self.0 {
+            match mirror {
+                Mirror::Directory(directory) => {
+                    places.extend(find_local(directory, &download.file, &download.urls).map(Place::File));
+                    let Some(sha256) = of_image(download) else { continue };
+                    for (path, archive) in listed.get_or_init(|| archives_in(directory)) {
+                        match archive {
+                            Ok(archive) => places.extend(archive.file(sha256).cloned().map(Place::Archived)),
+                            Err(why) => unreadable.push(Place::Unreadable(path.clone(), why.clone())),
+                        }
+                    }
+                }
+                Mirror::Url(base) => {
+                    places.extend(upstream_paths(&download.urls).map(|path| Place::Url(format!("{base}/{path}"))));
+                    places.push(Place::Url(format!("{base}/{}", download.file)));
+                }
+            }
+        }
+        places.extend(download.urls.iter().cloned().map(Place::Url));
+        if offline {
+            places.retain(|place| !matches!(place, Place::Url(_)));
+        }
+        // Whether they would have it, nobody knows, so they are spoken of only if no other place has it.
+        places.extend(unreadable);
+        places
+    }
+}
+
+/// The digest of a file that is part of an image.
+fn of_image(download: &Download) -> Option<Sha256> {
+    let Pin::Sha256(sha256) = download.pin else { return None };
+    (download.file == Download::file_in_layout(sha256)).then_some(sha256)
 }
 
 /// One place to try.
@@ -52,12 +95,16 @@ impl Mirror {
 pub(super) enum Place {
     File(PathBuf),
     Url(String),
+    Archived(ArchivedFile),
+    /// An archive of images, and why nothing can be read from it.
+    Unreadable(PathBuf, String),
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) | Self::Unreadable(path, _) => path.display().fmt(f),
+            Self::Archived(file) => file.archive.display().fmt(f),
             Self::Url(url) => f.write_str(&without_password(url)),
         }
     }
@@ -76,25 +123,6 @@ pub(crate) fn without_password(url: &str) -> String {
     }
 }
 
-/// Every place that may have the file, in the order of trying.
-pub(super) fn places(download: &Download, mirrors: &[Mirror], offline: bool) -> Vec<Place> {
-    let mut places = Vec::new();
-    for mirror in mirrors {
-        match mirror {
-            Mirror::Directory(_) => places.extend(mirror.local(download).map(Place::File)),
-            Mirror::Url(base) => {
-                places.extend(upstream_paths(&download.urls).map(|path| Place::Url(format!("{base}/{path}"))));
-                places.push(Place::Url(format!("{base}/{}", download.file)));
-            }
-        }
-    }
-    places.extend(download.urls.iter().cloned().map(Place::Url));
-    if offline {
-        places.retain(|place| matches!(place, Place::File(_)));
-    }
-    places
-}
-
 /// The path of each URL below its host.
 fn upstream_paths(urls: &[String]) -> impl Iterator<Item = &str> {
     urls.iter().filter_map(|url| url.split_once("://")?.1.split_once('/').map(|(_, path)| path))
@@ -104,24 +132,6 @@ fn upstream_paths(urls: &[String]) -> impl Iterator<Item = &str> {
 #[expect(clippy::disallowed_methods, reason = "this module looks for files in mirror directories")]
 pub fn find_local(directory: &Path, file: &str, urls: &[String]) -> Option<PathBuf> {
     [file].into_iter().chain(upstream_paths(urls)).map(|path| directory.join(path)).find(|path| path.is_file())
-}
-
-/// The index of an OCI image layout.
-pub const INDEX: &str = "index.json";
-
-/// Digest and length in bytes of the manifest that a directory with an OCI image layout has under this name; `None` if it
-/// has none, or is no layout.
-#[expect(clippy::disallowed_methods, reason = "this module looks for files in mirror directories")]
-pub fn image_in_layout(directory: &Path, name: &str) -> Option<(Sha256, u64)> {
-    let text = std::fs::read(directory.join(INDEX)).ok()?;
-    let index: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    let has_name = |manifest: &&serde_json::Value| {
-        let annotations = manifest["annotations"].as_object();
-        annotations.is_some_and(|all| all.values().any(|value| value.as_str() == Some(name)))
-    };
-    let manifest = index["manifests"].as_array()?.iter().find(has_name)?;
-    let sha256 = manifest["digest"].as_str()?.strip_prefix("sha256:")?.parse().ok()?;
-    Some((sha256, manifest["size"].as_u64()?))
 }
 
 /// Digest and length in bytes of a local program. It is an error if it is not one for x86-64.

@@ -62,13 +62,14 @@ pub fn block(how: Compression) -> usize {
     }
 }
 
-/// Whether content that begins like this is compressed already: layers of images are. Compressing it again would cost much
-/// and save nothing.
-pub fn is_compressed(head: &[u8]) -> bool {
-    [&b"\x1f\x8b"[..], b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0"].iter().any(|magic| head.starts_with(magic))
+/// Whether content that begins like this is carried as it is. What is compressed already is, as layers of images are:
+/// compressing it again would cost much and save nothing. xz has no short way to say that, and compresses.
+pub fn is_stored(how: Compression, head: &[u8]) -> bool {
+    let is_compressed = [&b"\x1f\x8b"[..], b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0"].iter().any(|it| head.starts_with(it));
+    is_compressed && how != Compression::Xz
 }
 
-/// Puts `content`, at most [`block`] bytes, into one piece as it is. xz has no short way to say that, and compresses.
+/// Puts `content`, at most [`block`] bytes, into one piece as it is, unless it is for xz.
 pub fn stored(how: Compression, content: &[u8]) -> io::Result<(Vec<u8>, Record)> {
     let (packed, check) = match how {
         Compression::Gzip => (deflate_stored(content), u64::from(crc32fast::hash(content))),

@@ -6,11 +6,14 @@
 //!                             of the index in 8 bytes, little endian; the SHA-256 of everything before it
 //! ```
 //!
+//! Of a blob that is carried as it is, only the index is kept: its pieces are the blob's own bytes between short headers.
+//!
 //! A file is used only if its SHA-256 is right. Deleting one costs the time to compress the blob again, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -24,7 +27,7 @@ use super::codec::{self, Record};
 use super::prune::{CACHE_LIMIT, prune};
 use crate::fetch::{Blob, Store};
 use crate::hash::{Hasher, Md5, Sha256};
-use crate::out;
+use crate::out::{self, AtomicFileWriter};
 use crate::progress::{Progress, Task};
 use crate::spec::Compression;
 use crate::target::Mode;
@@ -33,8 +36,10 @@ use crate::workers;
 /// The compressed bytes of a blob, checked. Only this module makes one.
 #[derive(Debug, Clone)]
 pub struct Pieces {
-    /// Stays open, so that what was checked can be read even if somebody removes the file.
+    /// The cached file, or the blob if it is carried as it is. Stays open, so that what was checked can be read even if
+    /// somebody removes the file.
     file: Arc<File>,
+    how: Compression,
     packed: u64,
     index: Arc<Index>,
 }
@@ -45,9 +50,18 @@ struct Index {
     /// Of the content; packages list it.
     md5: Md5,
     records: Vec<Record>,
+    /// Whether the pieces are not here, since the blob has their content.
+    #[serde(default)]
+    is_stored: bool,
 }
 
 impl Pieces {
+    /// `file` has the pieces, or is the blob.
+    fn new(file: File, how: Compression, index: Index) -> Self {
+        let packed = index.records.iter().map(|record| record.packed).sum();
+        Self { file: Arc::new(file), how, packed, index: Arc::new(index) }
+    }
+
     /// MD5 of the content.
     pub fn md5(&self) -> Md5 {
         self.index.md5
@@ -63,9 +77,24 @@ impl Pieces {
         self.packed
     }
 
-    /// The cached file; its first [`Pieces::size`] bytes are the pieces.
-    pub fn file(&self) -> &File {
-        &self.file
+    /// Appends them to an output, and calls `copied` with the number of bytes after each part.
+    pub fn append_to(&self, to: &mut AtomicFileWriter, copied: impl Fn(u64)) -> io::Result<()> {
+        if !self.index.is_stored {
+            return to.copy(&self.file, self.packed, copied);
+        }
+        let (mut at, mut content) = (0, Vec::new());
+        for record in self.records() {
+            content.resize(usize::try_from(record.plain).map_err(io::Error::other)?, 0);
+            self.file.read_exact_at(&mut content, at)?;
+            let (packed, made) = codec::stored(self.how, &content)?;
+            if made != *record {
+                return Err(io::Error::other("a file of the store changed while it was packed"));
+            }
+            to.write_all(&packed)?;
+            at += record.plain;
+            copied(record.packed);
+        }
+        Ok(())
     }
 }
 
@@ -94,7 +123,7 @@ pub fn ensure_compressed(
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
     let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
-    let found = workers::each(threads, &wanted, |one| read(&place(one), one.0.size(), progress))?;
+    let found = workers::each(threads, &wanted, |one| read(&place(one), &one.0, one.1, progress))?;
 
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
     let jobs = missing.map(|(one, _)| CompressionJob::new(&one.0, one.1, place(one), store.temporary()?));
@@ -124,7 +153,6 @@ fn run(jobs: &[CompressionJob], threads: usize, progress: &dyn Progress) -> io::
 struct CompressionJob {
     blob: Blob,
     how: Compression,
-    /// Whether it is compressed already, and carried as it is.
     is_stored: bool,
     place: PathBuf,
     /// `None` once it is finished.
@@ -154,9 +182,7 @@ impl CompressionJob {
             records: Vec::new(),
             early: BTreeMap::new(),
         };
-        let mut head = Vec::new();
-        blob.open()?.take(8).read_to_end(&mut head)?;
-        let is_stored = codec::is_compressed(&head);
+        let is_stored = is_stored(blob, how)?;
         Ok(Self { blob: blob.clone(), how, is_stored, place, writer: Mutex::new(Some(writer)) })
     }
 
@@ -168,8 +194,11 @@ impl CompressionJob {
         let content = self.content(block).map_err(|why| {
             io::Error::new(why.kind(), format!("could not read `{}`: {why}", self.blob.path().display()))
         })?;
-        let make = if self.is_stored { codec::stored } else { codec::piece };
-        let (packed, record) = make(self.how, &content)?;
+        let (packed, record) = if self.is_stored {
+            (Vec::new(), codec::stored(self.how, &content)?.1)
+        } else {
+            codec::piece(self.how, &content)?
+        };
         task.advance(content.len() as u64);
         match &mut *self.writer() {
             Some(writer) => writer.take(block, content, packed, record),
@@ -194,7 +223,7 @@ impl CompressionJob {
     fn finish(&self) -> io::Result<(Name, Pieces)> {
         let mut writer = self.writer().take().ok_or_else(|| io::Error::other("a blob was finished twice"))?;
         let md5 = Md5::from(std::mem::take(&mut writer.md5));
-        let index = Index { md5, records: std::mem::take(&mut writer.records) };
+        let index = Index { md5, records: std::mem::take(&mut writer.records), is_stored: self.is_stored };
         let text = serde_json::to_vec(&index)?;
         writer.write(&text)?;
         writer.write(&(text.len() as u64).to_le_bytes())?;
@@ -205,11 +234,9 @@ impl CompressionJob {
         file.write_all(sha256.finish().0.as_bytes())?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
         out::make_parent(&self.place)?;
-        let open = file.reopen()?;
+        let open = if self.is_stored { self.blob.open()? } else { file.reopen()? };
         out::complete(file, &self.place, Mode::PUBLIC)?;
-        let packed = index.records.iter().map(|record| record.packed).sum();
-        let pieces = Pieces { file: Arc::new(open), packed, index: Arc::new(index) };
-        Ok(((self.blob.sha256(), codec::name(self.how)), pieces))
+        Ok(((self.blob.sha256(), codec::name(self.how)), Pieces::new(open, self.how, index)))
     }
 }
 
@@ -236,9 +263,16 @@ const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
 /// Bytes behind the index: its length, and the digest of the file.
 const END: u64 = 32 + 8;
 
-/// Looks up a cached file of a blob of `plain` bytes. For a damaged one there is a warning, and the answer is `None`.
+/// Whether a blob is compressed already, and carried as it is.
+fn is_stored(blob: &Blob, how: Compression) -> io::Result<bool> {
+    let mut head = Vec::new();
+    blob.open()?.take(8).read_to_end(&mut head)?;
+    Ok(codec::is_stored(how, &head))
+}
+
+/// Looks up the cached file of a blob. For a damaged one there is a warning, and the answer is `None`.
 #[expect(clippy::disallowed_methods, reason = "the cache reads its own files")]
-fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<Pieces>> {
+fn read(path: &Path, blob: &Blob, how: Compression, progress: &dyn Progress) -> io::Result<Option<Pieces>> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -248,15 +282,21 @@ fn read(path: &Path, plain: u64, progress: &dyn Progress) -> io::Result<Option<P
     let now = Timestamps { last_access: NOW, last_modification: NOW };
     let _ = rustix::fs::futimens(&file, &now);
     // One that can't be read is treated like a damaged one.
-    let pieces = parse(&file, plain).unwrap_or_default();
-    let pieces = pieces.map(|(packed, index)| Pieces { file: Arc::new(file), packed, index: Arc::new(index) });
-    if pieces.is_none() {
+    let Some(index) = parse(&file, blob.size()).unwrap_or_default() else {
         progress.warn(&format!("`{}` is damaged, and is made again", path.display()));
+        return Ok(None);
+    };
+    if !index.is_stored {
+        return Ok(Some(Pieces::new(file, how, index)));
     }
-    Ok(pieces)
+    let file = blob.open()?;
+    if Sha256::of_reader(&file)? != (blob.sha256(), blob.size()) {
+        return Err(blob.damaged());
+    }
+    Ok(Some(Pieces::new(file, how, index)))
 }
 
-fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Index)>> {
+fn parse(mut file: &File, plain: u64) -> io::Result<Option<Index>> {
     let length = file.metadata()?.len();
     let Some(body) = length.checked_sub(32) else { return Ok(None) };
     let (sha256, _) = Sha256::of_reader((&mut file).take(body))?;
@@ -278,6 +318,7 @@ fn parse(mut file: &File, plain: u64) -> io::Result<Option<(u64, Index)>> {
     file.take(size).read_to_end(&mut text)?;
     let Ok(index) = serde_json::from_slice::<Index>(&text) else { return Ok(None) };
     let sum = |of: fn(&Record) -> u64| index.records.iter().map(of).fold(0u64, u64::saturating_add);
-    let fits = sum(|record| record.plain) == plain && sum(|record| record.packed) == packed;
-    Ok(fits.then_some((packed, index)))
+    let kept = if index.is_stored { 0 } else { sum(|record| record.packed) };
+    let fits = sum(|record| record.plain) == plain && kept == packed;
+    Ok(fits.then_some(index))
 }

@@ -88,7 +88,7 @@ pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Tas
                 task.advance(blob.size());
             }
             // These were hashed when they were written or opened by this process.
-            Segment::Pieces(pieces) => to.copy(pieces.file(), pieces.size(), |count| task.advance(count))?,
+            Segment::Pieces(pieces) => pieces.append_to(to, |count| task.advance(count))?,
             Segment::WrittenFile(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
         }
     }

@@ -67,7 +67,7 @@ impl FromStr for ImageReference {
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, digest) = text
             .split_once('@')
-            .ok_or("expected the digest of the manifest behind the name, such as `registry/name:tag@sha256:59eec8…`")?;
+            .ok_or("expected the digest of the manifest behind the name, such as `registry/name:tag@sha256:59eec8…`; of an image that you hold, `kube-bundle images pin` writes it")?;
         let digest = digest.strip_prefix("sha256:").ok_or("expected a digest that begins with `sha256:`")?;
         Ok(Self { name: name.parse()?, digest: digest.parse().map_err(|why| format!("the digest is invalid: {why}"))? })
     }

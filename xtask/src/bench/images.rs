@@ -54,7 +54,9 @@ fn prepare(layout: &Path) -> Result<String> {
     let large = write_image(layout, (1..=LAYERS).map(|seed| random(seed, LAYER)))?;
     let pause = write_image(layout, std::iter::once(random(0, 1000)))?;
     let name = json!({ "org.opencontainers.image.ref.name": "k8s.gcr.io/pause:3.1" });
-    let manifest = json!({ "digest": format!("sha256:{pause}"), "size": 0, "annotations": name });
+    let digest = format!("sha256:{pause}");
+    let media_type = "application/vnd.oci.image.manifest.v1+json";
+    let manifest = json!({ "mediaType": media_type, "digest": digest, "size": 0, "annotations": name });
     fs::write(layout.join("index.json"), json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string())
         .context("could not write the index of images")?;
     let node = |role: &str, number: u32, address: u32| {

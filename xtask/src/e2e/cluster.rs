@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use kube_bundle::fetch::mirror;
 
 use super::bundle::Bundle;
 use super::environment::ScenarioContext;
@@ -78,10 +77,9 @@ impl Cluster {
 
     /// Names the image for tests in `[images]`.
     fn name_an_image(&self) -> Result<()> {
-        let (digest, _) =
-            mirror::image_in_layout(&self.binaries, images::APP).context("there is no image for tests")?;
-        let table = format!("[images]\nextra = [\"{}@sha256:{digest}\"]\n[[nodes]]\nname = \"master-1\"", images::APP);
-        self.edit("cluster.toml", "[[nodes]]\nname = \"master-1\"", &table)
+        let table = format!("[images]\nextra = [\"{}\"]\n[[nodes]]\nname = \"master-1\"", images::APP);
+        self.edit("cluster.toml", "[[nodes]]\nname = \"master-1\"", &table)?;
+        self.run_kube_bundle(&["images", "pin", "--from", &self.binaries.display().to_string()])
     }
 
     fn write(

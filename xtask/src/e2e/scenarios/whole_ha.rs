@@ -22,6 +22,8 @@ const GRACE: u64 = 40;
 enum Gone {
     /// It gets packets and answers none: a firewall, a kernel that hangs.
     Silent,
+    /// Its API server is stopped, so its kernel refuses connections at once.
+    Refusing,
     /// It is off.
     Off,
 }
@@ -37,7 +39,7 @@ pub(super) fn high_availability(context: &ScenarioContext) -> Result<()> {
     on_all(&machines, |machine| install(&bundle, machine))?;
     Running { bundle: &bundle, master: &machines[0] }.wait_ready(2, 60)?;
     Running { bundle: &bundle, master: &machines[0] }.start_app(2)?;
-    for gone in [Gone::Silent, Gone::Off] {
+    for gone in [Gone::Silent, Gone::Refusing, Gone::Off] {
         for index in 0..3 {
             lose_master(&bundle, &mut machines, index, gone)?;
         }
@@ -54,6 +56,7 @@ fn lose_master(bundle: &Bundle, machines: &mut [Machine], index: usize, gone: Go
     let name = machines[index].name.clone();
     match gone {
         Gone::Silent => drop(machines[index].sh(SILENCE)?),
+        Gone::Refusing => drop(machines[index].sh("systemctl stop kube-apiserver")?),
         Gone::Off => machines[index].power_off()?,
     }
     let running = Running { bundle, master: &machines[(index + 1) % 3] };
@@ -75,6 +78,7 @@ fn lose_master(bundle: &Bundle, machines: &mut [Machine], index: usize, gone: Go
     running.wait_for("a new pod", 40, &phase, |said| said.contains("Succeeded"))?;
     match gone {
         Gone::Silent => drop(machines[index].sh(END_OF_SILENCE)?),
+        Gone::Refusing => drop(machines[index].sh("systemctl start kube-apiserver")?),
         Gone::Off => machines[index].boot()?,
     }
     bundle.wait_healthy(&machines[index])?;
