@@ -46,6 +46,7 @@ mod roles;
 mod secrets;
 mod seeds;
 mod sharing;
+mod sheet;
 mod slow;
 mod spec;
 mod status;
