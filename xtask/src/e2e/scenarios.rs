@@ -9,6 +9,7 @@ mod etcd;
 mod etcd_days;
 mod etcd_interrupted;
 mod live;
+mod static_binary;
 mod tarball;
 mod upgrade;
 mod vms;
@@ -43,6 +44,9 @@ pub(super) const CLOUD_PREFIX: &str = "boot-";
 /// Some machines of these scenarios boot with cloud-init as well.
 pub(super) const ETCD_STACKED: &str = "etcd-stacked";
 pub(super) const WHOLE_CLUSTER: &str = "whole-cluster";
+
+/// The scenario that needs the program of `cargo xtask dist`.
+pub(super) const STATIC_BINARY: &str = "static-binary";
 
 /// The scenario that needs `--previous`.
 pub(super) const UPGRADE_FROM_RELEASE: &str = "upgrade-from-release";
@@ -198,5 +202,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "boot-refusals",
         about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
         run: vms::refusals,
+    },
+    Scenario {
+        name: STATIC_BINARY,
+        about: "the program of `cargo xtask dist` in an empty root and on three releases of Debian: builds, and finds a mirror",
+        run: static_binary::everywhere,
     },
 ];
