@@ -39,6 +39,7 @@ mod packages;
 mod pieces;
 mod plan;
 mod recipes;
+mod recording;
 mod registry;
 mod repository;
 mod restarts;

@@ -1,4 +1,4 @@
-//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `recording`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
 
 mod bench;
 mod ci;
@@ -7,6 +7,7 @@ mod docs;
 mod e2e;
 mod fuzz;
 mod mutate;
+mod recording;
 mod skips;
 mod small;
 
@@ -20,6 +21,7 @@ usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a chang
        cargo xtask skips           show that tests whose tool is missing are listed here, and fail in CI
        cargo xtask docs            write man pages and completions
        cargo xtask docs --check    fail if they are not current
+       cargo xtask recording       run commands, and write docs/recording.svg, the picture of a terminal in README.md
        cargo xtask dist            build a static program, an archive and a package of it, in target/dist
        cargo xtask dist --twice    build it here and in another directory, and compare all bytes
        cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--previous PROGRAM] [--suite NAME]
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ["bench", ref rest @ ..] => bench::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["mutate", ref rest @ ..] => mutate::run(rest),
+        ["recording"] => recording::run(),
         ["skips"] => skips::run(),
         _ => {
             eprint!("{USAGE}");
