@@ -63,6 +63,7 @@ impl Place {
         let cargo_home =
             std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| std::env::var_os("HOME").map(home));
         let cargo_home = cargo_home.context("neither CARGO_HOME nor HOME is set")?;
+        let cargo_home = fs::canonicalize(cargo_home).context("could not find the directory of cargo")?;
         Ok(Self { sources, cargo_home, environment: &[], umask: "022" })
     }
 
@@ -72,10 +73,17 @@ impl Place {
         let directory = self.sources.join("target/built-elsewhere");
         let _ = fs::remove_dir_all(&directory);
         let cargo_home = directory.join("home/cargo");
-        fs::create_dir_all(&cargo_home).context("could not make the other directory")?;
-        // The same downloads under another path.
-        for entry in fs::read_dir(&self.cargo_home).context("could not list the directory of cargo")?.flatten() {
-            symlink(entry.path(), cargo_home.join(entry.file_name())).context("could not link what cargo has")?;
+        fs::create_dir_all(cargo_home.join("registry")).context("could not make the other directory")?;
+        // The same downloads, which cargo unpacks there anew. They are copied, since a compiler is told where links lead.
+        for kind in ["index", "cache"] {
+            let (from, to) = (self.cargo_home.join("registry").join(kind), cargo_home.join("registry"));
+            crate::run("cp", &["-a", &from.display().to_string(), &to.display().to_string()])?;
+        }
+        for settings in ["config.toml", "config"] {
+            let from = self.cargo_home.join(settings);
+            if from.exists() {
+                symlink(from, cargo_home.join(settings)).context("could not link the settings of cargo")?;
+            }
         }
         let sources = directory.join("sources");
         let [from, to] = [&self.sources, &sources].map(|path| path.display().to_string());
