@@ -27,6 +27,8 @@ pub(crate) use program::{Head, Place};
 
 use program::TARGET;
 
+const MAN: &str = "docs/man";
+const COMPLETIONS: &str = "docs/completions";
 const SUMS: &str = "SHA256SUMS";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -102,19 +104,23 @@ fn archive(place: &Place, program: &[u8]) -> Result<Tree> {
     let top: InstallPath = archive_name().parse()?;
     tree.insert("kube-bundle".parse::<InstallPath>()?.below(&top), Entry::text(Mode::EXECUTABLE, program))?;
     let texts = ["README.md", "README.zh-CN.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"].map(PathBuf::from);
-    for from in texts.into_iter().chain(documents(place)?) {
+    // What README links to, since whoever unpacks this may have no network.
+    for from in texts.into_iter().chain(files_in(place, &["docs", "examples", MAN, COMPLETIONS])?) {
         let path: InstallPath = from.display().to_string().parse()?;
         tree.insert(path.below(&top), Entry::text(Mode::PUBLIC, place.read(&from)?))?;
     }
     Ok(tree)
 }
 
-/// Man pages and completions, below the root directory.
-fn documents(place: &Place) -> Result<Vec<PathBuf>> {
+/// Files of these directories, without those below, by their paths in the repository.
+fn files_in(place: &Place, directories: &[&str]) -> Result<Vec<PathBuf>> {
     let mut all = Vec::new();
-    for directory in ["docs/man", "docs/completions"] {
-        for entry in fs::read_dir(place.sources.join(directory)).context("could not list documents")? {
-            all.push(Path::new(directory).join(entry?.file_name()));
+    for directory in directories {
+        for entry in fs::read_dir(place.sources.join(directory)).with_context(|| format!("no `{directory}`"))? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                all.push(Path::new(directory).join(entry.file_name()));
+            }
         }
     }
     all.sort();
@@ -124,7 +130,7 @@ fn documents(place: &Place) -> Result<Vec<PathBuf>> {
 fn package(place: &Place, program: &[u8], head: &Head) -> Result<debian::DebianPackage> {
     let mut tree = Tree::default();
     tree.insert("usr/bin/kube-bundle".parse()?, Entry::text(Mode::EXECUTABLE, program))?;
-    for from in documents(place)? {
+    for from in files_in(place, &[MAN, COMPLETIONS])? {
         let text = place.read(&from)?;
         let name = from.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let (path, text) = match name.as_str() {
