@@ -27,7 +27,8 @@ const RECIPE: &str = "v1.16.0";
 /// Builds the demonstration bundle into `to`, with new keys each time: nothing but the bundle is kept.
 pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, Error> {
     let failed = |source| Error::Io { verb: "make", path: "a temporary directory".into(), source };
-    let scratch = tempfile::tempdir().map_err(failed)?;
+    // An empty container has no directory for temporary files.
+    let scratch = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(".")).map_err(failed)?;
     let programs: Vec<_> = embedded::load(RECIPE)?
         .release
         .components

@@ -44,6 +44,15 @@ fn the_demo_runs_where_not_even_loopback_is_up() {
 }
 
 #[test]
+fn the_demo_needs_no_directory_for_temporary_files() {
+    let workspace = Workspace::new();
+    let output = workspace.command(&["demo", "-q"]).env("TMPDIR", workspace.path("none")).output().unwrap();
+    Run::from(output).success();
+    let left = std::fs::read_dir(workspace.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), ["out"]);
+}
+
+#[test]
 fn a_stand_in_runs_and_says_that_it_is_none() {
     let workspace = Workspace::new();
     workspace.run(&["demo", "-q"]).success();

@@ -313,8 +313,7 @@ pub(crate) fn files(root: &Path) -> BTreeMap<String, (u32, Vec<u8>)> {
 /// Whether a tool is there. In CI every tool must be; elsewhere its absence is noted and the check left out.
 #[track_caller]
 pub(crate) fn has(tool: &str) -> bool {
-    let found =
-        std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|directory| directory.join(tool).is_file());
+    let found = is_installed(tool);
     if !found {
         left_out(&format!("`{tool}` is not installed"));
     }
@@ -325,6 +324,11 @@ pub(crate) fn has(tool: &str) -> bool {
 #[track_caller]
 pub(crate) fn has_all(tools: &[&str]) -> bool {
     tools.iter().filter(|tool| !has(tool)).count() == 0
+}
+
+/// The same, for a tool that another can take the place of: its absence is not noted.
+pub(crate) fn is_installed(tool: &str) -> bool {
+    std::env::split_paths(&std::env::var_os("PATH").unwrap()).any(|directory| directory.join(tool).is_file())
 }
 
 /// Notes that the running test leaves something out, which fails it in CI.

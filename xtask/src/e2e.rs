@@ -13,6 +13,7 @@ mod files;
 mod images;
 mod load;
 mod machine;
+mod name_server;
 mod options;
 mod pods;
 mod roots;
@@ -27,7 +28,7 @@ use anyhow::{Context, Result, bail};
 
 use environment::Environment;
 use options::Options;
-use scenarios::{CLOUD_PREFIX, ETCD_STACKED, FORGED, SCENARIOS, Scenario, WHOLE_CLUSTER};
+use scenarios::{CLOUD_PREFIX, ETCD_STACKED, FORGED, SCENARIOS, STATIC_BINARY, Scenario, WHOLE_CLUSTER};
 
 pub(crate) use files::find as find_file;
 pub(crate) use shell::stdout_of;
@@ -57,6 +58,11 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     }
     if options.scenarios.iter().any(|scenario| scenario.runs_pods()) && options.binaries.is_some() {
         roots::build_pod_root(&options.suite)?;
+    }
+    if options.scenarios.iter().any(|scenario| scenario.name == STATIC_BINARY) {
+        let here = crate::dist::Place::here()?;
+        here.build(&crate::dist::Head::read(&here.sources)?)?;
+        roots::BARE_SUITES.into_iter().try_for_each(roots::build_bare_root)?;
     }
     enter_namespaces(arguments)
 }

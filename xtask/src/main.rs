@@ -1,4 +1,4 @@
-//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `recording`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
 
 mod bench;
 mod ci;
@@ -7,6 +7,7 @@ mod docs;
 mod e2e;
 mod fuzz;
 mod mutate;
+mod recording;
 mod skips;
 mod small;
 
@@ -20,7 +21,9 @@ usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a chang
        cargo xtask skips           show that tests whose tool is missing are listed here, and fail in CI
        cargo xtask docs            write man pages and completions
        cargo xtask docs --check    fail if they are not current
+       cargo xtask recording       run commands, and write docs/recording.svg, the picture of a terminal in README.md
        cargo xtask dist            build a static program, an archive and a package of it, in target/dist
+       cargo xtask dist --twice    build it here and in another directory, and compare all bytes
        cargo xtask e2e [SCENARIO]... [--without SCENARIO]... [--binaries DIR] [--previous PROGRAM] [--suite NAME]
                                    install on systemd machines, as root
        cargo xtask e2e --list      print the scenarios
@@ -43,12 +46,14 @@ fn main() -> ExitCode {
         ["ci"] => ci::run(false),
         ["ci", "--slow"] => ci::run(true),
         ["dist"] => dist::run(),
+        ["dist", "--twice"] => dist::run_twice(),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
         ["e2e", ref rest @ ..] => e2e::run(rest),
         ["bench", ref rest @ ..] => bench::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["mutate", ref rest @ ..] => mutate::run(rest),
+        ["recording"] => recording::run(),
         ["skips"] => skips::run(),
         _ => {
             eprint!("{USAGE}");
@@ -75,12 +80,17 @@ fn run(program: &str, arguments: &[&str]) -> Result<()> {
 }
 
 /// The same, with these in its environment.
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "xtask runs programs, and prints which")]
 fn run_with(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    run_in(&root(), program, arguments, environment)
+}
+
+/// The same in another directory.
+#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "xtask runs programs, and prints which")]
+fn run_in(directory: &Path, program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
     let shown: String = environment.iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
     eprintln!("$ {shown}{program} {}", arguments.join(" "));
     let mut command = Command::new(program);
-    command.args(arguments).envs(environment.iter().copied()).current_dir(root());
+    command.args(arguments).envs(environment.iter().copied()).current_dir(directory);
     let status = command.status().with_context(|| format!("could not run `{program}`"))?;
     if !status.success() {
         bail!("`{program} {}` ended with {status}", arguments.join(" "));

@@ -39,6 +39,7 @@ struct Values<'a> {
     expiry: String,
     authorities: Vec<Authority<'a>>,
     nodes: Vec<Machine<'a>>,
+    shared_packages: Vec<Shared<'a>>,
     /// Media that are the same for all machines.
     shared_seeds: Vec<&'a str>,
     steps: Vec<Step>,
@@ -67,8 +68,16 @@ struct Machine<'a> {
     name: &'a str,
     address: String,
     archive: Option<&'a str>,
-    packages: Vec<&'a str>,
+    /// Its own one.
+    package: Option<&'a str>,
     seeds: Vec<&'a str>,
+}
+
+/// Packages of programs and images, which are the same for all machines of a line.
+#[derive(Serialize)]
+struct Shared<'a> {
+    machines: String,
+    packages: Vec<&'a str>,
 }
 
 /// Machines that can be installed at the same time.
@@ -134,6 +143,7 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
         expiry: expiry(language, from),
         authorities: authorities(from),
         nodes: content.nodes.iter().map(|node| files_of(node, plan)).collect(),
+        shared_packages: shared_packages(plan),
         shared_seeds: paths(plan, |kind| matches!(kind, OutputKind::Seed(seed) if seed.node.is_none())),
         steps: steps(&content.nodes),
         ways: WAYS.iter().filter(|(_, wanted)| has(*wanted)).map(|(way, _)| *way).collect(),
@@ -147,14 +157,29 @@ fn paths(plan: &Plan, wanted: impl Fn(&OutputKind) -> bool) -> Vec<&str> {
 
 fn files_of<'a>(node: &'a NodePlan, plan: &'a Plan) -> Machine<'a> {
     let is_own = |kind: &OutputKind| kind.node() == Some(&node.name);
-    let packages = seeds::payload(Payload::Deb, &node.name, &plan.outputs);
     Machine {
         name: node.name.as_str(),
         address: node.address.to_string(),
         archive: paths(plan, |kind| matches!(kind, OutputKind::Archive { .. }) && is_own(kind)).first().copied(),
-        packages: packages.into_iter().map(|output| output.path.as_str()).collect(),
+        package: paths(plan, |kind| matches!(kind, OutputKind::Package(_)) && is_own(kind)).first().copied(),
         seeds: paths(plan, |kind| matches!(kind, OutputKind::Seed(_)) && is_own(kind)),
     }
+}
+
+/// Machines with the same ones are in one line, in the order of `cluster.toml`.
+fn shared_packages(plan: &Plan) -> Vec<Shared<'_>> {
+    let mut lines: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+    for node in &plan.content.nodes {
+        let payload = seeds::payload(Payload::Deb, &node.name, &plan.outputs);
+        let shared = payload.into_iter().filter(|output| output.kind.node().is_none());
+        let packages: Vec<_> = shared.map(|output| output.path.as_str()).collect();
+        match lines.iter_mut().find(|(_, others)| *others == packages) {
+            Some((machines, _)) => machines.push(node.name.as_str()),
+            None => lines.push((vec![node.name.as_str()], packages)),
+        }
+    }
+    let lines = lines.into_iter().filter(|(_, packages)| !packages.is_empty());
+    lines.map(|(machines, packages)| Shared { machines: machines.join(", "), packages }).collect()
 }
 
 /// Members of etcd first, then API servers, then the rest, as each needs what comes before.

@@ -38,10 +38,17 @@ fn changelog(about: &Package, date: OffsetDateTime) -> String {
 fn overrides(tree: &Tree, about: &Package) -> String {
     let program = tree.files().any(|(_, entry)| matches!(entry.content, Content::Blob(_)));
     let secret = tree.files().any(|(_, entry)| matches!(entry.content, Content::Secret(_)));
+    let position_independent =
+        tree.files().any(|(_, entry)| matches!(&entry.content, Content::Bytes(bytes) if bytes.starts_with(b"\x7fELF")));
     let private = tree.iter().any(|(_, entry)| entry.mode == Mode::PRIVATE);
     let reasons = [
         (about.version.revision() == 1, "no Debian bug asked for this package", "initial-upload-closes-no-bugs"),
         (program, "Kubernetes is released as static Go programs", "statically-linked-binary"),
+        (
+            position_independent,
+            "a static program that is loaded at any address is no library",
+            "shared-library-lacks-prerequisites",
+        ),
         (program || secret, "--help of each command says what it does", "no-manual-page"),
         (secret, "keys are for root alone", "non-standard-file-perm"),
         (private, "and only root may enter their directory", "non-standard-dir-perm"),

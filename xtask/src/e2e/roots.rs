@@ -18,15 +18,12 @@ const TOOLS: &[(&str, &str)] = &[
     ("openssl", "openssl"),
     ("etcdctl", "etcd-client"),
     ("tar", "tar"),
+    ("python3", "python3"),
 ];
 
 /// Commands that the `boot-` scenarios need besides.
-const CLOUD_TOOLS: &[(&str, &str)] = &[
-    ("qemu-system-x86_64", "qemu-system-x86"),
-    ("mke2fs", "e2fsprogs"),
-    ("debugfs", "e2fsprogs"),
-    ("python3", "python3"),
-];
+const CLOUD_TOOLS: &[(&str, &str)] =
+    &[("qemu-system-x86_64", "qemu-system-x86"), ("mke2fs", "e2fsprogs"), ("debugfs", "e2fsprogs")];
 
 /// The packages of a container, besides the essential ones.
 const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,libnss-myhostname";
@@ -37,6 +34,9 @@ const POD_PACKAGES: &str = "conntrack,iptables,kmod,curl,iputils-ping";
 /// The packages of a machine that boots with cloud-init: a kernel too, and the tools for both kinds of initramfs.
 const CLOUD_PACKAGES: &str = "systemd,systemd-sysv,dbus,udev,iproute2,procps,kmod,e2fsprogs,libnss-myhostname,\
                               cloud-init,linux-image-cloud-amd64,initramfs-tools,dracut-core,zstd,conntrack,iptables,curl";
+
+/// The Debian releases that the static program is started on, with little more than a C library and CA certificates.
+pub(super) const BARE_SUITES: [&str; 3] = ["bullseye", "bookworm", "trixie"];
 
 /// networkd gives the machine its address.
 const SETTINGS: &str = "chroot \"$1\" systemctl enable systemd-networkd";
@@ -81,6 +81,15 @@ pub(super) fn pod_root_path(suite: &str) -> PathBuf {
 /// The root directory of machines that boot with cloud-init.
 pub(super) fn cloud_root_path(suite: &str) -> PathBuf {
     directory().join("roots").join(format!("cloud-{suite}"))
+}
+
+/// The root directory of a release with hardly any packages.
+pub(super) fn bare_root_path(suite: &str) -> PathBuf {
+    directory().join("roots").join(format!("bare-{suite}"))
+}
+
+pub(super) fn build_bare_root(suite: &str) -> Result<()> {
+    debootstrap(&bare_root_path(suite), suite, "ca-certificates", "true", &[])
 }
 
 pub(super) fn build_root(suite: &str) -> Result<()> {

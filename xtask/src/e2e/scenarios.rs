@@ -10,6 +10,7 @@ mod etcd_days;
 mod etcd_interrupted;
 mod forged;
 mod live;
+mod static_binary;
 mod tarball;
 mod upgrade;
 mod vms;
@@ -45,6 +46,9 @@ pub(super) const CLOUD_PREFIX: &str = "boot-";
 pub(super) const ETCD_STACKED: &str = "etcd-stacked";
 pub(super) const FORGED: &str = "forged";
 pub(super) const WHOLE_CLUSTER: &str = "whole-cluster";
+
+/// The scenario that needs the program of `cargo xtask dist`.
+pub(super) const STATIC_BINARY: &str = "static-binary";
 
 /// The scenario that needs `--previous`.
 pub(super) const UPGRADE_FROM_RELEASE: &str = "upgrade-from-release";
@@ -205,5 +209,10 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "boot-refusals",
         about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
         run: vms::refusals,
+    },
+    Scenario {
+        name: STATIC_BINARY,
+        about: "the program of `cargo xtask dist` in an empty root and on three releases of Debian: builds, and finds a mirror",
+        run: static_binary::everywhere,
     },
 ];

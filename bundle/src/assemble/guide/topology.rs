@@ -10,6 +10,7 @@ const WIDTH: usize = 720;
 const BOX: (usize, usize) = (152, 62);
 const GAP: usize = 16;
 const MARGIN: usize = 12;
+const BOLD: &str = " font-weight=\"600\"";
 const PER_ROW: usize = (WIDTH - 2 * MARGIN + GAP) / (BOX.0 + GAP);
 
 /// Machines that are drawn together.
@@ -36,7 +37,7 @@ pub(super) fn picture(content: &Content) -> String {
     ];
     let mut body = String::new();
     let mut top = MARGIN;
-    text(&mut body, WIDTH / 2, top + 14, "600", &content.endpoint.to_string());
+    text(&mut body, (WIDTH / 2, top + 14), BOLD, &content.endpoint.to_string());
     top += 22;
     for band in bands.iter().filter(|band| !band.nodes.is_empty()) {
         arrow(&mut body, top, band.connects);
@@ -78,20 +79,26 @@ fn machine(body: &mut String, node: &NodePlan, x: usize, y: usize) {
         BOX.0, BOX.1
     );
     let center = x + BOX.0 / 2;
-    // A name may have 63 characters, and about 20 fit.
-    text(body, center, y + 19, "600", &shortened(node.name.as_str()));
-    text(body, center, y + 37, "400", &node.address.to_string());
-    text(body, center, y + 54, "400", &shortened(&node.role_names()));
+    fitted(body, (center, y + 19), BOLD, node.name.as_str());
+    fitted(body, (center, y + 37), "", &node.address.to_string());
+    fitted(body, (center, y + 54), "", &node.role_names());
 }
 
-fn shortened(name: &str) -> String {
-    if name.chars().count() <= 21 { name.to_owned() } else { name.chars().take(20).chain(['…']).collect() }
+/// A line of a box: a name may have 63 characters. Which font a browser takes is unknown; 15 characters fit in any, and
+/// more are set as wide as the box.
+fn fitted(body: &mut String, at: (usize, usize), attributes: &str, line: &str) {
+    if line.chars().count() <= 15 {
+        return text(body, at, attributes, line);
+    }
+    let line: String =
+        if line.chars().count() <= 21 { line.to_owned() } else { line.chars().take(20).chain(['…']).collect() };
+    let width = format!("{attributes} textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"", BOX.0 - GAP);
+    text(body, at, &width, &line);
 }
 
-fn text(body: &mut String, x: usize, y: usize, weight: &str, content: &str) {
+fn text(body: &mut String, (x, y): (usize, usize), attributes: &str, line: &str) {
     // Names, addresses and URLs of a cluster have no character that XML wants escaped.
-    let _ =
-        writeln!(body, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\" font-weight=\"{weight}\">{content}</text>");
+    let _ = writeln!(body, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"middle\"{attributes}>{line}</text>");
 }
 
 /// Between two bands: up or down.
