@@ -58,6 +58,9 @@ pub struct Common {
     /// Print only results, warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Also print where files came from, what was reused or reissued, and how long each stage took
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -66,7 +69,7 @@ pub struct Common {
 /// Values of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal; `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` are obeyed
     Auto,
     /// Always
     Always,

@@ -13,6 +13,7 @@ mod plan;
 mod recipe;
 mod reference;
 mod store;
+mod table;
 mod usage;
 mod verify;
 

@@ -82,7 +82,10 @@ pub fn fetch(
     let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
     for (download, found) in downloads.iter().zip(present) {
         match found {
-            Some(found) => blobs.extend(found),
+            Some(found) => {
+                progress.detail(&format!("In the store: {}", download.title()));
+                blobs.extend(found);
+            }
             None => missing.push(download),
         }
     }
@@ -107,10 +110,11 @@ fn describe(download: &Download) -> String {
 }
 
 /// Shared by all downloads of a run.
+#[derive(Clone, Copy)]
 struct Fetcher<'a> {
     store: &'a Store,
     sources: &'a Sources,
-    client: http::Client,
+    client: &'a http::Client,
     progress: &'a dyn Progress,
 }
 
@@ -121,10 +125,13 @@ fn fetch_all(
     sources: &Sources,
     progress: &dyn Progress,
 ) -> Result<Blobs, Error> {
-    let fetcher = Fetcher { store, sources, client: http::Client::lazy(sources.policy.clone()), progress };
-    let outcomes = workers::each(sources.jobs, downloads, |download| match &download.content {
-        Content::Image(content) => image::fetch(download, content, &fetcher),
-        Content::Binary(_) | Content::Archive(_) => fetch_one(download, &fetcher),
+    let client = &http::Client::lazy(sources.policy.clone());
+    let outcomes = workers::each_in_order(sources.jobs, downloads, progress, |download, progress| {
+        let fetcher = Fetcher { store, sources, client, progress };
+        match &download.content {
+            Content::Image(content) => image::fetch(download, content, &fetcher),
+            Content::Binary(_) | Content::Archive(_) => fetch_one(download, &fetcher),
+        }
     })?;
     let (mut blobs, mut failed) = (Blobs::default(), Vec::new());
     for outcome in outcomes {
@@ -140,10 +147,11 @@ fn fetch_all(
 fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs, FailedDownload>, Error> {
     let Fetcher { store, sources, client, progress } = fetcher;
     let title = download.title();
-    let _lock =
-        store.lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {title}")))?;
+    let waiting = || progress.task(&title, None).note(&format!("Waiting for another build that fetches {title}"));
+    let _lock = store.lock(&download.pin, waiting)?;
     // Another process that held the lock may have fetched it.
     if let Some(found) = present(download, store, *progress)? {
+        progress.detail(&format!("In the store: {title}"));
         return Ok(Ok(found));
     }
     let mut tried = Vec::new();

@@ -51,9 +51,9 @@ use artifact::WrittenFiles;
 use assemble::Ingredients;
 use manifest::Manifest;
 use out::Staging;
-use pack::PackContext;
+use pack::{CompressedCache, PackContext};
 use pki::revision;
-use progress::Progress;
+use progress::{Progress, timed};
 use recipe::Recipe;
 use spec::ClusterSpec;
 
@@ -85,25 +85,18 @@ pub fn build(
     at: &BuildContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
-    let plan = plan::plan(spec, recipe, &debian::Dpkg, at.date)?;
-    let blobs = fetch::fetch(&plan.content().downloads, &at.store, &at.sources, progress)?;
-    let pki = pki::issue(&plan.content().pki, &at.pki, progress)?;
+    let plan = timed(progress, "Planning", || plan::plan(spec, recipe, &debian::Dpkg, at.date))?;
+    let downloads = &plan.content().downloads;
+    let blobs = timed(progress, "Fetching", || fetch::fetch(downloads, &at.store, &at.sources, progress))?;
+    let pki = timed(progress, "Issuing", || pki::issue(&plan.content().pki, &at.pki, progress))?;
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
     let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki };
     let staging = Staging::begin(at.out, Manifest::own_files).map_err(pack::Error::from)?;
-    let cache = pack::compress(&assemble::compressed_blobs(from), &at.store, at.jobs, progress)?;
-    let mtime = plan.content.timestamp.unix_timestamp();
-    let context = PackContext { staging: &staging, cache: &cache, mtime, progress };
-    let mut written = WrittenFiles::new();
-    for stage in plan.stages() {
-        let files = workers::each(at.jobs, stage, |output| {
-            let input = assemble::assemble(output, from, &written)?;
-            Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
-        });
-        written.extend(files?.into_iter().flatten());
-    }
+    let compressed = assemble::compressed_blobs(from);
+    let cache = timed(progress, "Compressing", || pack::compress(&compressed, &at.store, at.jobs, progress))?;
+    let written = timed(progress, "Packing", || pack_all(from, &staging, &cache, at.jobs, progress))?;
     let manifest = artifact::manifest(&plan, &blobs, &pki, written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
@@ -111,4 +104,25 @@ pub fn build(
     }
     pack::finish(staging, &manifest)?;
     Ok(manifest)
+}
+
+/// Writes the outputs of the plan, stage by stage.
+fn pack_all(
+    from: Ingredients<'_>,
+    staging: &Staging,
+    cache: &CompressedCache,
+    jobs: usize,
+    progress: &dyn Progress,
+) -> Result<WrittenFiles, Error> {
+    let mtime = from.plan.content.timestamp.unix_timestamp();
+    let mut written = WrittenFiles::new();
+    for stage in from.plan.stages() {
+        let files = workers::each_in_order(jobs, stage, progress, |output, progress| {
+            let input = assemble::assemble(output, from, &written)?;
+            let context = PackContext { staging, cache, mtime, progress };
+            Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
+        });
+        written.extend(files?.into_iter().flatten());
+    }
+    Ok(written)
 }

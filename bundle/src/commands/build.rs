@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Console;
 use super::cluster::{Cluster, Overrides, jobs, sources, store};
-use super::console::table;
+use super::table::table;
 use crate::cli::{ClusterArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;

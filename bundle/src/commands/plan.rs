@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use super::Console;
 use super::cluster::{Cluster, Overrides};
-use super::console::{print, table};
+use super::console::print;
+use super::table::table;
 use crate::Error;
 use crate::cli::ClusterArgs;
 use crate::pki::revision;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::Console;
 use super::attempt::Attempt;
-use super::console::print;
+use super::console::show;
 use crate::error::ExitCode;
-use crate::printable::printable;
+use crate::printable::{Paint, Tone, printable};
 use crate::progress::bytes;
 use crate::{Error, verify as verifier};
 
@@ -27,14 +27,15 @@ pub(super) fn verify(path: &Path, deep: bool, console: &Console) -> Result<(), E
     if !report.faults.is_empty() {
         return Err(Error::Verification { path: path.to_owned(), faults: report.faults });
     }
-    if console.json() { Ok(()) } else { print(&result(path, &report)) }
+    if console.json() { Ok(()) } else { show(&result(path, &report, console.paint)) }
 }
 
 /// What was found. Checksums say that nothing was damaged, and not who made them.
-fn result(path: &Path, report: &verifier::Report) -> String {
+fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
     let path = path.display().to_string();
     let (path, files) = (printable(&path), report.files);
-    let mut text = format!("{path}: {files} files, {}, all checksums match\n", bytes(report.bytes));
+    let verdict = paint.text("all checksums match", Tone::Good);
+    let mut text = format!("{path}: {files} files, {}, {verdict}\n", bytes(report.bytes));
     if !report.not_compared.is_empty() {
         let names = report.not_compared.join(", ");
         text += &format!(
@@ -42,5 +43,5 @@ fn result(path: &Path, report: &verifier::Report) -> String {
             printable(&names)
         );
     }
-    text + "origin not checked"
+    text + &paint.text("origin not checked", Tone::Notable)
 }
