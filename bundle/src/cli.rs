@@ -100,8 +100,24 @@ Examples:
         values: InitArgs,
     },
     /// Show what a build would make: machines, files, certificates, downloads
-    #[command(after_long_help = "Example:\n  kube-bundle plan --json | jq '.outputs'")]
-    Plan(ClusterArgs),
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle plan
+  kube-bundle plan --diff                  # against the bundle in ./out/<cluster>
+  kube-bundle plan --json | jq '.outputs'")]
+    Plan {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Show instead what a build would change in the bundle that is in the output directory
+        ///
+        /// Compared are machines, files, flags of units, certificates, pins and formats. Installers, indexes and images of
+        /// disks are not; files with keys or tokens are, by whether these are issued anew. The exit code is 0 whether
+        /// anything would change or not; `--json` says which in `equal`.
+        #[arg(long)]
+        diff: bool,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Download everything that a build needs into the store, where all builds find it
     #[command(after_long_help = "Example:\n  kube-bundle fetch && kube-bundle build --offline")]
     Fetch {

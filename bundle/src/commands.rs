@@ -17,12 +17,11 @@ mod table;
 mod usage;
 mod verify;
 
-use cluster::Overrides;
 pub use console::Console;
 pub use usage::refuse;
 
 use crate::Error;
-use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand};
+use crate::cli::{Cli, Command, PkiCommand, RecipeCommand, StoreCommand};
 use crate::error::ExitCode;
 
 /// Why a command failed, and the exit code that says so.
@@ -42,13 +41,9 @@ impl From<Error> for Failure {
 pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
     let done = match cli.command {
         Command::Init { path, values } => init::init(&path, values, console),
-        Command::Plan(cluster) => plan::plan(&cluster, console),
+        Command::Plan { cluster, diff, output } => plan::plan(&cluster, diff, &output, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, output } => {
-            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image } = output;
-            let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
-            build::build(&cluster, &sources, out.as_deref(), &instead, console)
-        }
+        Command::Build { cluster, sources, output } => build::build(&cluster, &sources, &output, console),
         Command::Verify { path, deep } => verify::verify(&path, deep, console),
         Command::Inspect { path } => inspect::inspect(&path, console),
         Command::Diff { from, to } => {

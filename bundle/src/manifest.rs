@@ -213,6 +213,11 @@ impl Manifest {
         all.iter().map(|(path, sha256)| format!("{sha256}  {path}\n")).collect()
     }
 
+    /// Formats of its artifacts, as `cluster.toml` names them.
+    pub fn formats(&self) -> BTreeSet<String> {
+        self.artifacts.values().map(|artifact| artifact.format.clone()).collect()
+    }
+
     /// Reads the manifest of an output directory.
     pub fn read(directory: &Path) -> io::Result<Self> {
         let text = regular::read(&directory.join(MANIFEST), Links::Follow, LARGEST_LIST)?;

@@ -38,6 +38,7 @@ mod origins;
 mod packages;
 mod pieces;
 mod plan;
+mod preview;
 mod recipes;
 mod registry;
 mod repository;

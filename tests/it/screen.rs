@@ -77,6 +77,9 @@ fn states_are_coloured_when_asked_for_and_say_the_same_without() {
     );
     let verified = workspace.run(&["verify", "out/small", "--color", "always"]).success().stdout;
     assert!(verified.contains("\u{1b}[32mall checksums match\u{1b}[0m"), "{verified}");
+    workspace.run(&["build", "--offline", "-q", "--format", "deb", "-o", "other"]).success();
+    let diff = workspace.run(&["diff", "out/small", "other", "--color", "always"]).exits(1).stdout;
+    assert!(diff.contains("  \u{1b}[32m+ deb/") && diff.contains("  \u{1b}[31m- nodes/"), "{diff}");
     let json = workspace.run(&["pki", "status", "--json", "--color", "always"]).success().stdout;
     assert!(!json.contains('\u{1b}') && json.contains("\"state\": \"ok\""), "{json}");
 }

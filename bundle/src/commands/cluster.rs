@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::Console;
-use crate::cli::{ClusterArgs, SourceArgs};
+use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
 use crate::debian::Dpkg;
 use crate::diagnostic::Faults;
 use crate::fetch::{Policy, Sources, Store};
@@ -78,13 +78,29 @@ impl Cluster {
         Ok(plan::plan(&self.spec, &self.recipe, &Dpkg, self.date)?)
     }
 
+    /// The output directory: the one asked for, or `out/` with the name of the cluster.
+    pub(super) fn out(&self, asked: Option<&Path>) -> PathBuf {
+        asked.map_or_else(|| Path::new("out").join(self.spec.name.as_str()), Path::to_owned)
+    }
+
     /// The directories, the time and the options that [`pki`] needs.
     pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
         pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
     }
 }
 
-impl Overrides<'_> {
+impl<'a> Overrides<'a> {
+    pub(super) fn of(args: &'a OutputArgs) -> Self {
+        let OutputArgs { out: _, format, deb_layout, deb_compression, seed, seed_image } = args;
+        Self {
+            formats: format,
+            deb_layout: *deb_layout,
+            deb_compression: *deb_compression,
+            seed: *seed,
+            seed_image: *seed_image,
+        }
+    }
+
     fn apply(&self, spec: &mut ClusterSpec) -> Result<(), Error> {
         if !self.formats.is_empty() {
             spec.formats = self.formats.iter().copied().collect();

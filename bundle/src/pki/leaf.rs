@@ -123,7 +123,7 @@ pub(super) fn differs_from(
 }
 
 /// A planned subject in the form that [`CertificateInfo::subject`] has.
-fn written(name: &Name) -> String {
+pub(super) fn written(name: &Name) -> String {
     let place = &name.place;
     let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
     let parts = parts.into_iter().filter_map(|(kind, text)| Some(format!("{kind}={}", text.as_ref()?)));
