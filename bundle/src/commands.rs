@@ -3,6 +3,7 @@
 mod attempt;
 mod build;
 mod cluster;
+mod complete;
 mod console;
 mod demo;
 mod diff;
@@ -17,6 +18,7 @@ mod table;
 mod usage;
 mod verify;
 
+pub use complete::{VARIABLE, complete};
 pub use console::Console;
 pub use usage::refuse;
 

@@ -15,6 +15,7 @@ mod summary;
 
 mod build;
 mod certificates;
+mod completions;
 mod consumers;
 mod damaged_keys;
 mod demo;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
+use clap_complete::env::Shells;
 use kube_bundle::cli::Cli;
+use kube_bundle::commands::VARIABLE;
 
 /// Writes all generated files.
 #[expect(clippy::disallowed_methods, reason = "xtask writes files")]
@@ -40,25 +41,51 @@ fn generated() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     // clap adds global arguments when a command is built; unbuilt, their order would depend on what was rendered first.
     command.build();
     pages(&command, "kube-bundle", &mut files)?;
-    for (shell, name) in
-        [(Shell::Bash, "kube-bundle.bash"), (Shell::Zsh, "_kube-bundle"), (Shell::Fish, "kube-bundle.fish")]
-    {
+    for (shell, name) in [("bash", "kube-bundle.bash"), ("zsh", "_kube-bundle"), ("fish", "kube-bundle.fish")] {
+        let shells = Shells::builtins();
+        let completer = shells.completer(shell).with_context(|| format!("no completions for {shell}"))?;
         let mut bytes = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "kube-bundle", &mut bytes);
-        if shell == Shell::Bash {
-            bytes = with_matching_labels(&String::from_utf8(bytes)?).into_bytes();
+        completer.write_registration(VARIABLE, "kube-bundle", "kube-bundle", "kube-bundle", &mut bytes)?;
+        let mut script = String::from_utf8(bytes)?;
+        for (of, old, new) in MENDED.iter().filter(|(of, ..)| *of == shell) {
+            if !script.contains(old) {
+                bail!("what `clap_complete` writes for {of} has changed: no longer {old:?}");
+            }
+            script = script.replacen(old, new, 1);
         }
-        files.insert(PathBuf::from("docs/completions").join(name), bytes);
+        files.insert(PathBuf::from("docs/completions").join(name), script.into_bytes());
     }
     Ok(files)
 }
 
-/// Works around a bug of `clap_complete` (clap-rs/clap#6421): the script sets `cmd` to `kube__bundle__subcmd__build`,
-/// but its `case` label is `kube__subcmd__bundle__subcmd__build`, because the hyphen of the program's name is taken
-/// for the separator of a subcommand. Without matching labels nothing is completed after a subcommand.
-fn with_matching_labels(script: &str) -> String {
-    script.replace("kube__subcmd__bundle", "kube__bundle")
-}
+/// What the scripts of `clap_complete` lack: the shell, the text, and what takes its place.
+const MENDED: &[(&str, &str, &str)] = &[
+    // bash takes `=` for a word of its own in `--color=always`, and replaces what follows it.
+    (
+        "bash",
+        "    COMPREPLY=( $( \\\n",
+        "    local i kept=()
+    for i in \"${!words[@]}\"; do
+        if [[ \"${words[i]}\" != '=' || $i -eq $COMP_CWORD ]]; then
+            kept+=(\"${words[i]}\")
+        elif [[ $i -lt $COMP_CWORD ]]; then
+            _CLAP_COMPLETE_INDEX=$((_CLAP_COMPLETE_INDEX - 1))
+        fi
+    done
+    words=(\"${kept[@]}\")
+    COMPREPLY=( $( \\\n",
+    ),
+    // Loaded from a directory of functions, the file is the function, and has to answer at the first key press.
+    (
+        "zsh",
+        "compdef _clap_dynamic_completer_kube_bundle kube-bundle\n",
+        "if [[ \"$funcstack[1]\" == _kube-bundle ]]; then
+    _clap_dynamic_completer_kube_bundle \"$@\"
+else
+    compdef _clap_dynamic_completer_kube_bundle kube-bundle
+fi\n",
+    ),
+];
 
 /// A page for each command; subcommands are joined with hyphens, as in git's pages: `kube-bundle-pki-renew.1`.
 fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
@@ -127,39 +154,6 @@ fn section(paragraph: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// What a real bash offers at the end of `line`.
-    #[expect(clippy::disallowed_methods, reason = "asks the shell that users type in")]
-    fn completed(line: &[&str]) -> Vec<String> {
-        let files = super::generated().expect("generated files");
-        let script = &files[std::path::Path::new("docs/completions/kube-bundle.bash")];
-        let script = str::from_utf8(script).expect("a script is text");
-        let (word, before) = line.split_last().expect("a word");
-        let driver = format!(
-            "COMP_WORDS=({words}); COMP_CWORD={last}; \
-             function=$(complete -p kube-bundle | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \
-             $function kube-bundle '{word}' '{previous}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
-            last = before.len(),
-            previous = before.last().expect("the program"),
-        );
-        let output = std::process::Command::new("bash")
-            .args(["--norc", "-c", &format!("{script}\n{driver}")])
-            .output()
-            .expect("bash");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn bash_completes_subcommands_options_and_values() {
-        assert_eq!(completed(&["kube-bundle", "bu"]), ["build"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--deb-c"]), ["--deb-compression"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--deb-compression", ""]), ["gzip", "zstd", "xz"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--color", "n"]), ["never"]);
-        assert_eq!(completed(&["kube-bundle", "recipe", "ex"]), ["export"]);
-        assert_eq!(completed(&["kube-bundle", "pki", "renew", "--rec"]), ["--recipe"]);
-    }
-
     #[test]
     fn a_page_has_examples_line_by_line_and_the_exit_status_under_its_name() {
         let files = super::generated().expect("generated files");

@@ -42,6 +42,13 @@ pub(super) struct Overrides<'a> {
 impl Cluster {
     /// Reads `cluster.toml` and its recipe; warnings are shown.
     pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
+        let (cluster, warnings) = Self::read(args, instead)?;
+        console.warn(&warnings);
+        Ok(cluster)
+    }
+
+    /// The same, with the warnings.
+    pub(super) fn read(args: &ClusterArgs, instead: &Overrides<'_>) -> Result<(Self, Faults), Error> {
         let date = clock::source_date_epoch().map_err(Error::Usage)?;
         let text = read(&args.cluster)?;
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
@@ -68,9 +75,8 @@ impl Cluster {
             _ => parsed,
         };
         let (mut spec, warnings) = parsed.map_err(Error::Spec)?;
-        console.warn(&warnings);
         instead.apply(&mut spec)?;
-        Ok(Self { spec, recipe: recipe?, date, pki: base.join("pki"), base })
+        Ok((Self { spec, recipe: recipe?, date, pki: base.join("pki"), base }, warnings))
     }
 
     /// Plans the cluster, as every command that needs a plan does.
