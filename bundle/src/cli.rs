@@ -146,6 +146,9 @@ Examples:
         deep: bool,
     },
     /// List the files of a bundle or of one of its artifacts, without unpacking it
+    #[command(
+        after_long_help = "Example:\n  kube-bundle inspect out/roc/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz"
+    )]
     Inspect {
         /// Directory of a bundle, or one of its archives, packages or images
         path: PathBuf,
@@ -201,6 +204,7 @@ Examples:
         shell: Shell,
     },
     /// Run the whole pipeline with stand-in programs, without network or files
+    #[command(after_long_help = "Example:\n  kube-bundle demo && cat out/demo/README.txt")]
     Demo {
         /// Output directory
         #[arg(short, long, value_name = "DIR", default_value = "out/demo")]
@@ -234,6 +238,7 @@ pub enum PkiCommand {
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// Remove compressed programs that no build has used lately; a later build makes them again
+    #[command(after_long_help = "Example:\n  kube-bundle store prune --days 0")]
     Prune {
         /// Remove what was not used for this many days; 0 removes everything
         #[arg(long, value_name = "DAYS", default_value_t = 30)]
@@ -244,8 +249,10 @@ pub enum StoreCommand {
 #[derive(Debug, Subcommand)]
 pub enum RecipeCommand {
     /// List the embedded recipes
+    #[command(after_long_help = "Example:\n  kube-bundle recipe list --json | jq -r '.[].name'")]
     List,
     /// Show a recipe: components, pinned digests and who published them, files
+    #[command(after_long_help = "Example:\n  kube-bundle recipe show v1.16.0")]
     Show {
         /// Name of an embedded recipe, or ./DIR
         #[arg(value_name = "NAME|DIR")]
@@ -280,6 +287,27 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    fn leaves<'c>(command: &'c clap::Command, all: &mut Vec<&'c clap::Command>) {
+        match command.get_subcommands().next() {
+            Some(_) => command.get_subcommands().for_each(|below| leaves(below, all)),
+            None => all.push(command),
+        }
+    }
+
+    #[test]
+    fn help_of_each_command_has_an_example_of_it() {
+        let cli = Cli::command();
+        let mut all = Vec::new();
+        leaves(&cli, &mut all);
+        assert!(all.len() > 15);
+        for command in all {
+            let name = command.get_name();
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let shown = help.split_once("Example").map(|(_, examples)| examples.contains(name));
+            assert_eq!(shown, Some(true), "{name}: {help}");
+        }
+    }
 
     #[test]
     fn help_names_the_default_that_a_build_uses() {

@@ -93,8 +93,13 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     // Without the version, a release does not change every page.
     clap_mangen::Man::new(command.clone().name(name.to_owned())).source("kube-bundle").render(&mut bytes)?;
     let mut page = with_sections(&String::from_utf8(bytes)?, command);
-    if name == "kube-bundle" {
-        page += OF_PROGRAM;
+    let about: Vec<_> = FACTS.iter().filter(|fact| fact.concerns(command)).collect();
+    for heading in ["FILES", "ENVIRONMENT"] {
+        let facts = about.iter().filter(|fact| fact.heading == heading);
+        let text: String = facts.map(|fact| format!(".TP\n{}\n{}\n", escaped(fact.name), escaped(fact.text))).collect();
+        if !text.is_empty() {
+            page += &format!(".SH {heading}\n{text}");
+        }
     }
     files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), page.into_bytes());
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
@@ -103,35 +108,59 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     Ok(())
 }
 
-/// Sections of the program's own page that no definition of an option holds.
-const OF_PROGRAM: &str = "\
-.SH FILES
-.TP
-cluster.toml
-Describes the cluster. `kube\\-bundle explain` lists its keys.
-.TP
-pki/
-Beside cluster.toml: all keys, the certificates, and the number of builds. Back it up, and keep it secret.
-.TP
-out/CLUSTER/
-The bundle. README.txt in it says what to do with it.
-.TP
-~/.cache/kube\\-bundle/
-The store: downloads and compressed programs that all builds share. It may be deleted.
-.SH ENVIRONMENT
-.TP
-XDG_CACHE_HOME
-The directory of the store, instead of ~/.cache.
-.TP
-HTTPS_PROXY, HTTP_PROXY, NO_PROXY
-Proxies for downloads.
-.TP
-SOURCE_DATE_EPOCH
-Modification time of packed files in seconds since 1970, instead of the release's date.
-.TP
-NO_COLOR
-If set, nothing is coloured unless \\-\\-color says so.
-";
+/// What no definition of an option says: a file that commands use, or a variable that they obey.
+struct Fact {
+    heading: &'static str,
+    name: &'static str,
+    text: &'static str,
+    /// The commands with one of these arguments are concerned; all are, if there are none.
+    arguments: &'static [&'static str],
+}
+
+impl Fact {
+    /// The page of the program has all of them.
+    fn concerns(&self, command: &Command) -> bool {
+        let is_known = |id: &&str| command.get_arguments().any(|argument| argument.get_id() == *id);
+        command.get_name() == "kube-bundle" || self.arguments.is_empty() || self.arguments.iter().any(is_known)
+    }
+}
+
+const fn file(name: &'static str, arguments: &'static [&'static str], text: &'static str) -> Fact {
+    Fact { heading: "FILES", name, text, arguments }
+}
+
+const fn variable(name: &'static str, arguments: &'static [&'static str], text: &'static str) -> Fact {
+    Fact { heading: "ENVIRONMENT", name, text, arguments }
+}
+
+const FACTS: &[Fact] = &[
+    file("cluster.toml", &["cluster"], "Describes the cluster. `kube-bundle explain` lists its keys."),
+    file(
+        "pki/",
+        &["cluster"],
+        "Beside cluster.toml: all keys, the certificates, and the number of builds. Back it up, and keep it secret.",
+    ),
+    file("out/CLUSTER/", &["out"], "The bundle. README.txt in it says what to do with it."),
+    file(
+        "~/.cache/kube-bundle/",
+        &["offline", "days"],
+        "The store: downloads and compressed programs that all builds share. It may be deleted.",
+    ),
+    variable("XDG_CACHE_HOME", &["offline", "days"], "The directory of the store, instead of ~/.cache."),
+    variable("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", &["offline"], "Proxies for downloads."),
+    variable(
+        "SOURCE_DATE_EPOCH",
+        &["cluster"],
+        "Modification time of packed files in seconds since 1970, instead of the release's date.",
+    ),
+    variable("NO_COLOR", &[], "If set, nothing is coloured unless --color says so."),
+    variable("CLICOLOR", &[], "If it is 0, nothing is coloured unless --color says so."),
+    variable("CLICOLOR_FORCE", &[], "If set and not 0, output that goes to no terminal is coloured, too."),
+];
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('-', "\\-")
+}
 
 /// Replaces the section `EXTRA`, in which `clap_mangen` joins all lines that follow the options in `--help`, with
 /// sections of the names that `man-pages(7)` gives them.
@@ -145,7 +174,7 @@ fn with_sections(page: &str, command: &Command) -> String {
 
 /// A paragraph of `--help`, `Title: text` or a title above indented lines, as a section.
 fn section(paragraph: &str) -> String {
-    let escaped = paragraph.replace('\\', "\\\\").replace('-', "\\-");
+    let escaped = escaped(paragraph);
     match escaped.split_once(":\n") {
         Some((_, lines)) => format!(".SH EXAMPLES\n.nf\n{lines}\n.fi\n"),
         None => format!(".SH \"EXIT STATUS\"\n{escaped}\n"),
@@ -160,6 +189,17 @@ mod tests {
         let page = String::from_utf8_lossy(&files[std::path::Path::new("docs/man/kube-bundle.1")]).into_owned();
         assert!(page.contains(".SH EXAMPLES\n.nf\n  kube\\-bundle init"), "{page}");
         assert!(page.contains(".SH \"EXIT STATUS\"\n") && !page.contains(".SH EXTRA"), "{page}");
+    }
+
+    #[test]
+    fn a_page_names_the_files_and_variables_of_its_command() {
+        let files = super::generated().expect("generated files");
+        let page = |name: &str| String::from_utf8_lossy(&files[std::path::Path::new(name)]).into_owned();
+        let fetch = page("docs/man/kube-bundle-fetch.1");
+        assert!(fetch.contains(".SH FILES\n.TP\ncluster.toml\n") && fetch.contains("HTTPS_PROXY"), "{fetch}");
+        let verify = page("docs/man/kube-bundle-verify.1");
+        assert!(!verify.contains(".SH FILES") && verify.contains(".SH ENVIRONMENT\n.TP\nNO_COLOR"), "{verify}");
+        assert!(page("docs/man/kube-bundle-store-prune.1").contains("XDG_CACHE_HOME"));
     }
 
     #[test]
