@@ -270,21 +270,21 @@ const SEEN_BY_TAPLO: &[&str] = &[
     "a JSON file",
 ];
 
-/// What Taplo, which checks TOML in editors, says of a file by our schema; `None` if it is not here.
-fn taplo(workspace: &Workspace, file: &str) -> Option<(bool, String)> {
-    if !has("taplo") {
-        return None;
-    }
+/// Whether Taplo, which checks TOML in editors, accepts a file by our schema, and what it says.
+fn taplo(workspace: &Workspace, file: &str) -> (bool, String) {
     workspace.write("schema.json", workspace.run(&["schema"]).success().stdout);
     let schema = format!("file://{}", workspace.path("schema.json").display());
     let mut taplo = std::process::Command::new("taplo");
     taplo.args(["check", "--colors", "never", "--schema", &schema]).arg(workspace.path(file));
     let output = taplo.current_dir(workspace.path(".")).output().unwrap();
-    Some((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 #[test]
 fn an_editor_with_taplo_accepts_every_example() {
+    if !has("taplo") {
+        return;
+    }
     let workspace = Workspace::new();
     workspace.run(&["init", "template.toml"]).success();
     workspace.run(&["init", "filled.toml", "--node", "a=192.0.2.1", "--node", "b=192.0.2.2:worker"]).success();
@@ -304,18 +304,21 @@ fn an_editor_with_taplo_accepts_every_example() {
     }
     assert!(files.len() > 6);
     for file in files {
-        let Some((accepted, said)) = taplo(&workspace, &file) else { return };
+        let (accepted, said) = taplo(&workspace, &file);
         assert!(accepted, "{file}: {said}");
     }
 }
 
 #[test]
 fn an_editor_with_taplo_marks_the_mistakes_that_a_schema_can_know() {
+    if !has("taplo") {
+        return;
+    }
     let workspace = Workspace::new();
     let mut seen = Vec::new();
     for (mistake, text) in EDITS.iter().map(edited).chain(whole_files()) {
         workspace.write("cluster.toml", text);
-        let Some((accepted, _)) = taplo(&workspace, "cluster.toml") else { return };
+        let (accepted, _) = taplo(&workspace, "cluster.toml");
         if !accepted {
             seen.push(mistake);
         }
