@@ -1,6 +1,7 @@
 //! The command line: options, arguments and help texts. No logic.
 
 mod arguments;
+mod subcommands;
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -8,9 +9,9 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use arguments::{ClusterArgs, InitArgs, OutputArgs, SourceArgs};
+pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 
 use crate::sign::KeyReference;
-use crate::spec::RecipeRef;
 
 /// Build offline bundles that turn bare machines into a Kubernetes control plane.
 ///
@@ -59,6 +60,9 @@ pub struct Common {
     /// Print only results, warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Also print where files came from, what was reused or reissued, and how long each stage took
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub verbose: bool,
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
@@ -67,7 +71,7 @@ pub struct Common {
 /// Values of `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless `NO_COLOR` is set
+    /// On a terminal; `NO_COLOR`, `CLICOLOR` and `CLICOLOR_FORCE` are obeyed
     Auto,
     /// Always
     Always,
@@ -98,8 +102,24 @@ Examples:
         values: InitArgs,
     },
     /// Show what a build would make: machines, files, certificates, downloads
-    #[command(after_long_help = "Example:\n  kube-bundle plan --json | jq '.outputs'")]
-    Plan(ClusterArgs),
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle plan
+  kube-bundle plan --diff                  # against the bundle in ./out/<cluster>
+  kube-bundle plan --json | jq '.outputs'")]
+    Plan {
+        #[command(flatten)]
+        cluster: ClusterArgs,
+        /// Show instead what a build would change in the bundle that is in the output directory
+        ///
+        /// Compared are machines, files, flags of units, certificates, pins and formats. Installers, indexes and images of
+        /// disks are not; files with keys or tokens are, by whether these are issued anew. The exit code is 0 whether
+        /// anything would change or not; `--json` says which in `equal`.
+        #[arg(long)]
+        diff: bool,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
     /// Download everything that a build needs into the store, where all builds find it
     #[command(after_long_help = "Example:\n  kube-bundle fetch && kube-bundle build --offline")]
     Fetch {
@@ -183,6 +203,9 @@ Example:
     #[command(subcommand)]
     Trust(TrustCommand),
     /// List the files of a bundle or of one of its artifacts, without unpacking it
+    #[command(
+        after_long_help = "Example:\n  kube-bundle inspect out/roc/nodes/master-1/roc-master-1-v1.16.0-amd64.tar.gz"
+    )]
     Inspect {
         /// Directory of a bundle, or one of its archives, packages or images
         path: PathBuf,
@@ -241,124 +264,11 @@ Examples:
         shell: Shell,
     },
     /// Run the whole pipeline with stand-in programs, without network or files
+    #[command(after_long_help = "Example:\n  kube-bundle demo && cat out/demo/README.txt")]
     Demo {
         /// Output directory
         #[arg(short, long, value_name = "DIR", default_value = "out/demo")]
         out: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PkiCommand {
-    /// Show all certificates: who signed them, and when they expire
-    #[command(
-        after_long_help = "Example, for cron, which mails what is printed:\n  kube-bundle pki status --check 30 -q"
-    )]
-    Status {
-        #[command(flatten)]
-        cluster: ClusterArgs,
-        /// Instead of the table, name what ends within this many days; exit code 1 if there is any
-        #[arg(long, value_name = "DAYS")]
-        check: Option<u16>,
-    },
-    /// Reissue certificates, and keep their keys; without an ID, all except CAs
-    #[command(after_long_help = "Example:\n  kube-bundle pki renew admin && kube-bundle build")]
-    Renew {
-        #[command(flatten)]
-        cluster: ClusterArgs,
-        /// Certificates to renew, by their ID in `pki status`; `bootstrap-token` makes a new token
-        id: Vec<String>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum TrustCommand {
-    /// Write a directory of trusted keys, for `verify --trust`, install.sh, ssh-keygen, gpgv, apt and openssl
-    ///
-    /// It replaces a directory that it wrote before. Bring it to where bundles are verified, but not along with a bundle.
-    #[command(after_long_help = "\
-Examples:
-  kube-bundle trust init ./trust --key release-key
-  kube-bundle trust init ./trust --key new-key --key old-key     # while a key is being replaced
-  kube-bundle trust init ./trust --key new-key --revoke old-key.pub")]
-    Init {
-        /// Directory to write
-        dir: PathBuf,
-        /// A private Ed25519 key, since certificates for gpgv and apt are signed by their own keys
-        #[arg(long, value_name = "KEY", required = true)]
-        key: Vec<KeyReference>,
-        /// A key whose owner may say, by `attest`, that a bundle was built again; its public half is enough
-        #[arg(long, value_name = "KEY")]
-        rebuilder: Vec<KeyReference>,
-        /// A key whose signatures must be refused; its public half is enough
-        #[arg(long, value_name = "KEY")]
-        revoke: Vec<KeyReference>,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ImagesCommand {
-    /// Write the digests of images that you hold into `[images] extra` of cluster.toml
-    ///
-    /// Names in `[images] extra` may be without a digest before. Images are found by name in archives of `docker save`,
-    /// and in OCI image layouts, as archives or directories. An archive without manifests gets the one that containerd
-    /// makes when it imports the archive.
-    #[command(after_long_help = "\
-Example:
-  docker save registry.example/shop/web:1.4 -o images/web.tar
-  kube-bundle images pin --from ./images
-  kube-bundle build --from ./images")]
-    Pin {
-        /// File that describes the cluster
-        #[arg(short, long, value_name = "FILE", default_value = "cluster.toml")]
-        cluster: PathBuf,
-        /// Directory that holds archives or is an OCI image layout, or one archive
-        #[arg(long, value_name = "DIR|FILE")]
-        from: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum StoreCommand {
-    /// Remove compressed programs that no build has used lately; a later build makes them again
-    Prune {
-        /// Remove what was not used for this many days; 0 removes everything
-        #[arg(long, value_name = "DAYS", default_value_t = 30)]
-        days: u16,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RecipeCommand {
-    /// List the embedded recipes
-    List,
-    /// Show a recipe: components, pinned digests and who published them, files
-    Show {
-        /// Name of an embedded recipe, or ./DIR
-        #[arg(value_name = "NAME|DIR")]
-        recipe: RecipeRef,
-    },
-    /// Write an editable copy of a recipe
-    #[command(after_long_help = "Example:\n  kube-bundle recipe export v1.16.0 ./recipe")]
-    Export {
-        /// Name of an embedded recipe, or ./DIR
-        #[arg(value_name = "NAME|DIR")]
-        recipe: RecipeRef,
-        /// Output directory; must be new or empty
-        dir: PathBuf,
-    },
-    /// Compute digests and sizes of your own binaries, and write them into recipe.toml
-    #[command(after_long_help = "\
-Example:
-  kube-bundle recipe export v1.16.0 ./recipe
-  kube-bundle recipe pin ./recipe --from ./binaries
-  kube-bundle build --recipe ./recipe --from ./binaries --offline")]
-    Pin {
-        /// Directory of the recipe
-        dir: PathBuf,
-        /// Directory that holds the binaries, and images as for `images pin`
-        #[arg(long, value_name = "DIR")]
-        from: PathBuf,
     },
 }
 
@@ -367,6 +277,27 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    fn leaves<'c>(command: &'c clap::Command, all: &mut Vec<&'c clap::Command>) {
+        match command.get_subcommands().next() {
+            Some(_) => command.get_subcommands().for_each(|below| leaves(below, all)),
+            None => all.push(command),
+        }
+    }
+
+    #[test]
+    fn help_of_each_command_has_an_example_of_it() {
+        let cli = Cli::command();
+        let mut all = Vec::new();
+        leaves(&cli, &mut all);
+        assert!(all.len() > 15);
+        for command in all {
+            let name = command.get_name();
+            let help = command.get_after_long_help().map(ToString::to_string).unwrap_or_default();
+            let shown = help.split_once("Example").map(|(_, examples)| examples.contains(name));
+            assert_eq!(shown, Some(true), "{name}: {help}");
+        }
+    }
 
     #[test]
     fn help_names_the_default_that_a_build_uses() {

@@ -3,6 +3,7 @@
 mod attempt;
 mod build;
 mod cluster;
+mod complete;
 mod console;
 mod demo;
 mod diff;
@@ -16,15 +17,16 @@ mod recipe;
 mod reference;
 mod sign;
 mod store;
+mod table;
 mod usage;
 mod verify;
 
-use cluster::Overrides;
+pub use complete::{VARIABLE, complete};
 pub use console::Console;
 pub use usage::refuse;
 
 use crate::Error;
-use crate::cli::{Cli, Command, ImagesCommand, OutputArgs, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
+use crate::cli::{Cli, Command, ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 use crate::error::ExitCode;
 
 /// Why a command failed, and the exit code that says so.
@@ -44,13 +46,9 @@ impl From<Error> for Failure {
 pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
     let done = match cli.command {
         Command::Init { path, values } => init::init(&path, values, console),
-        Command::Plan(cluster) => plan::plan(&cluster, console),
+        Command::Plan { cluster, diff, output } => plan::plan(&cluster, diff, &output, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, output } => {
-            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image, sign } = output;
-            let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
-            build::build(&cluster, &sources, out.as_deref(), &instead, &sign, console)
-        }
+        Command::Build { cluster, sources, output } => build::build(&cluster, &sources, &output, console),
         Command::Verify { path, deep, trust, threshold } => {
             verify::verify(&path, deep, trust.as_deref(), usize::from(threshold), console)
         }

@@ -42,6 +42,12 @@ impl PackageManager for Dpkg {
     }
 }
 
+/// Whether a package has this file whatever its plan says: documentation, and what its scripts need.
+pub fn is_added(path: &str) -> bool {
+    ["usr/share/doc/", "usr/share/lintian/"].iter().any(|directory| path.starts_with(directory))
+        || scripts::is_added(path)
+}
+
 /// A package that is ready to be written.
 #[derive(Debug)]
 pub struct DebianPackage {

@@ -4,6 +4,7 @@
 //! keys and tokens among it, no more is said than that it differs.
 
 mod changes;
+mod expected;
 mod machines;
 mod units;
 
@@ -17,16 +18,36 @@ pub use units::UnitChanges;
 
 use crate::manifest::Manifest;
 use crate::manifest::origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
+use crate::pki::Next;
 use crate::pki::info::moment;
+use crate::plan::Plan;
 use crate::workers;
 use changes::Fields;
 
 /// One of the two bundles.
 #[derive(Debug, Clone, Copy)]
 pub struct Side<'s> {
-    /// Directory that `build` wrote.
-    pub path: &'s Path,
+    pub content: Content<'s>,
     pub manifest: &'s Manifest,
+}
+
+/// Where the texts of units are.
+#[derive(Debug, Clone, Copy)]
+pub enum Content<'s> {
+    /// In the archives and packages of the directory that `build` wrote.
+    Directory(&'s Path),
+    /// In the plan of a bundle that does not exist yet.
+    Plan(&'s Plan),
+}
+
+impl Side<'_> {
+    /// As people know it.
+    fn name(&self) -> String {
+        match self.content {
+            Content::Directory(path) => path.display().to_string(),
+            Content::Plan(_) => "the plan".to_owned(),
+        }
+    }
 }
 
 /// Everything that differs.
@@ -42,6 +63,9 @@ pub struct Differences {
     pub components: Changes,
     pub images: Changes,
     pub certificates: Changes,
+    /// Of a plan: keys and certificates that the build issues, with the reason where it replaces one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub issued: BTreeMap<String, Option<String>>,
     /// Files and units of machines that both bundles have, by name; left out are machines without a difference.
     pub machines: BTreeMap<String, MachineChanges>,
     /// Files of packages that all machines share.
@@ -73,6 +97,7 @@ pub fn bundles(from: Side<'_>, to: Side<'_>, jobs: usize) -> Differences {
         components: Changes::between(&old.components, &new.components, component),
         images: Changes::between(&old.images, &new.images, |old, new| origin(Fields::default(), old, new).done()),
         certificates: Changes::between(&old.certificates, &new.certificates, certificate),
+        issued: BTreeMap::new(),
         machines: BTreeMap::new(),
         all_machines: None,
         outputs: Changes::between(&old.files, &new.files, |old, new| {
@@ -82,6 +107,18 @@ pub fn bundles(from: Side<'_>, to: Side<'_>, jobs: usize) -> Differences {
         not_compared: Vec::new(),
     };
     differences.compare_machines(&from, &to, jobs);
+    differences
+}
+
+/// What the build of a plan would change in the bundle in `directory`, reading units of up to `jobs` machines at a time.
+/// [`expected`] says what can't be known before it. `next` is what `pki/` will hold.
+pub fn planned((directory, old): (&Path, &Manifest), plan: &Plan, next: Next, jobs: usize) -> Differences {
+    let (old, new) = expected::manifests(plan, &next, old);
+    let from = Side { content: Content::Directory(directory), manifest: &old };
+    let mut differences = bundles(from, Side { content: Content::Plan(plan), manifest: &new }, jobs);
+    differences.equal &= next.issued.is_empty();
+    differences.issued = next.issued;
+    differences.not_compared.extend(next.unusable);
     differences
 }
 
@@ -125,7 +162,12 @@ fn bundle(old: &Manifest, new: &Manifest) -> Vec<Field> {
         .text("valid from", &moment(old.validity.not_before), &moment(new.validity.not_before))
         .text("valid until", &moment(old.validity.not_after), &moment(new.validity.not_after))
         .optional("kube-bundle", old.kube_bundle.clone(), new.kube_bundle.clone())
+        .list("format", &formats(old), &formats(new))
         .done()
+}
+
+fn formats(manifest: &Manifest) -> Vec<String> {
+    manifest.formats().into_iter().collect()
 }
 
 fn node(old: &NodeRecord, new: &NodeRecord) -> Vec<Field> {

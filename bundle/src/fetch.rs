@@ -80,14 +80,17 @@ pub fn fetch(
     sources: &Sources,
     progress: &dyn Progress,
 ) -> Result<Blobs, Error> {
-    let client = http::Client::lazy(sources.policy.clone());
-    let fetcher = Fetcher { store, sources, mirrors: Mirrors::new(&sources.mirrors), client, progress };
+    let (client, mirrors) = (&http::Client::lazy(sources.policy.clone()), &Mirrors::new(&sources.mirrors));
+    let fetcher = Fetcher { store, sources, mirrors, client, progress };
     let mut blobs = Blobs::default();
     let mut missing = Vec::new();
     let present = workers::each(sources.jobs, downloads, |download| present(download, store, progress))?;
     for (download, found) in downloads.iter().zip(present) {
         match found {
-            Some(found) => blobs.extend(found),
+            Some(found) => {
+                progress.detail(&format!("In the store: {}", download.title()));
+                blobs.extend(found);
+            }
             None => missing.push(download),
         }
     }
@@ -112,19 +115,23 @@ fn describe(download: &Download) -> String {
 }
 
 /// Shared by all downloads of a run.
+#[derive(Clone, Copy)]
 struct Fetcher<'a> {
     store: &'a Store,
     sources: &'a Sources,
-    mirrors: Mirrors<'a>,
-    client: http::Client,
+    mirrors: &'a Mirrors<'a>,
+    client: &'a http::Client,
     progress: &'a dyn Progress,
 }
 
 /// Fetches on several threads. After one file failed, the others are still fetched.
 fn fetch_all(downloads: &[&Download], fetcher: &Fetcher<'_>) -> Result<Blobs, Error> {
-    let outcomes = workers::each(fetcher.sources.jobs, downloads, |download| match &download.content {
-        Content::Image(content) => image::fetch(download, content, fetcher),
-        Content::Binary(_) | Content::Archive(_) => fetch_one(download, fetcher),
+    let outcomes = workers::each_in_order(fetcher.sources.jobs, downloads, fetcher.progress, |download, progress| {
+        let fetcher = Fetcher { progress, ..*fetcher };
+        match &download.content {
+            Content::Image(content) => image::fetch(download, content, &fetcher),
+            Content::Binary(_) | Content::Archive(_) => fetch_one(download, &fetcher),
+        }
     })?;
     let (mut blobs, mut failed) = (Blobs::default(), Vec::new());
     for outcome in outcomes {
@@ -140,10 +147,11 @@ fn fetch_all(downloads: &[&Download], fetcher: &Fetcher<'_>) -> Result<Blobs, Er
 fn fetch_one(download: &Download, fetcher: &Fetcher<'_>) -> Result<Result<Blobs, FailedDownload>, Error> {
     let Fetcher { store, sources, mirrors, client, progress } = fetcher;
     let title = download.title();
-    let _lock =
-        store.lock(&download.pin, || progress.note(&format!("Waiting for another build that fetches {title}")))?;
+    let waiting = || progress.task(&title, None).note(&format!("Waiting for another build that fetches {title}"));
+    let _lock = store.lock(&download.pin, waiting)?;
     // Another process that held the lock may have fetched it.
     if let Some(found) = present(download, store, *progress)? {
+        progress.detail(&format!("In the store: {title}"));
         return Ok(Ok(found));
     }
     let mut tried = Vec::new();

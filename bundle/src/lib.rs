@@ -53,9 +53,9 @@ use artifact::WrittenFiles;
 use assemble::Ingredients;
 use manifest::Manifest;
 use out::Staging;
-use pack::PackContext;
+use pack::{CompressedCache, PackContext};
 use pki::revision;
-use progress::Progress;
+use progress::{Progress, timed};
 use recipe::Recipe;
 use sign::{Purpose, Signer};
 use spec::ClusterSpec;
@@ -90,9 +90,10 @@ pub fn build(
     at: &BuildContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
-    let plan = plan::plan(spec, recipe, &debian::Dpkg, at.date)?;
-    let blobs = fetch::fetch(&plan.content().downloads, &at.store, &at.sources, progress)?;
-    let pki = pki::issue(&plan.content().pki, &at.pki, progress)?;
+    let plan = timed(progress, "Planning", || plan::plan(spec, recipe, &debian::Dpkg, at.date))?;
+    let downloads = &plan.content().downloads;
+    let blobs = timed(progress, "Fetching", || fetch::fetch(downloads, &at.store, &at.sources, progress))?;
+    let pki = timed(progress, "Issuing", || pki::issue(&plan.content().pki, &at.pki, progress))?;
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
@@ -100,17 +101,9 @@ pub fn build(
         at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
     let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki, signers: &signers };
     let staging = Staging::begin(at.out, Manifest::foreign_files).map_err(pack::Error::from)?;
-    let cache = pack::compress(&assemble::compressed_blobs(from), &at.store, at.jobs, progress)?;
-    let mtime = plan.content.timestamp.unix_timestamp();
-    let context = PackContext { staging: &staging, cache: &cache, mtime, progress };
-    let mut written = WrittenFiles::new();
-    for stage in plan.stages() {
-        let files = workers::each(at.jobs, stage, |output| {
-            let input = sign::archive(assemble::assemble(output, from, &written)?, at.signers)?;
-            Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
-        });
-        written.extend(files?.into_iter().flatten());
-    }
+    let compressed = assemble::compressed_blobs(from);
+    let cache = timed(progress, "Compressing", || pack::compress(&compressed, &at.store, at.jobs, progress))?;
+    let written = timed(progress, "Packing", || pack_all(from, &staging, &cache, at, progress))?;
     let manifest = artifact::manifest(&plan, &blobs, &pki, written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
@@ -120,4 +113,25 @@ pub fn build(
     sign::bundle(staging.directory(), at.signers)?;
     staging.finish().map_err(pack::Error::from)?;
     Ok(manifest)
+}
+
+/// Writes the outputs of the plan, stage by stage.
+fn pack_all(
+    from: Ingredients<'_>,
+    staging: &Staging,
+    cache: &CompressedCache,
+    at: &BuildContext<'_>,
+    progress: &dyn Progress,
+) -> Result<WrittenFiles, Error> {
+    let mtime = from.plan.content.timestamp.unix_timestamp();
+    let mut written = WrittenFiles::new();
+    for stage in from.plan.stages() {
+        let files = workers::each_in_order(at.jobs, stage, progress, |output, progress| {
+            let input = sign::archive(assemble::assemble(output, from, &written)?, at.signers)?;
+            let context = PackContext { staging, cache, mtime, progress };
+            Ok::<_, Error>(pack::pack(&output.path, &input, &context)?)
+        });
+        written.extend(files?.into_iter().flatten());
+    }
+    Ok(written)
 }

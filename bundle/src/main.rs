@@ -7,6 +7,7 @@ use kube_bundle::cli::Cli;
 use kube_bundle::commands::{self, Console};
 
 fn main() -> ExitCode {
+    commands::complete();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(why) => return commands::refuse(&why, std::env::args_os().skip(1)).into(),

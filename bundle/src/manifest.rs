@@ -3,7 +3,7 @@
 
 pub mod origin;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 
@@ -243,6 +243,11 @@ impl Manifest {
         let mut all: Vec<_> = files.chain([(MANIFEST, Sha256::of(manifest.as_bytes()))]).collect();
         all.sort_unstable();
         all.iter().map(|(path, sha256)| format!("{sha256}  {path}\n")).collect()
+    }
+
+    /// Formats of its artifacts, as `cluster.toml` names them.
+    pub fn formats(&self) -> BTreeSet<String> {
+        self.artifacts.values().map(|artifact| artifact.format.clone()).collect()
     }
 
     /// Reads the manifest of an output directory.

@@ -11,6 +11,8 @@ use crate::printable::printable_json;
 pub enum Message {
     /// Something that `--quiet` suppresses.
     Note { message: String },
+    /// Something that only `--verbose` shows.
+    Detail { message: String },
     /// A problem that does not end the work.
     Warning {
         message: String,

@@ -12,6 +12,7 @@ mod error;
 pub mod info;
 mod keys;
 mod leaf;
+mod next;
 mod pem;
 mod private_key;
 mod records;
@@ -28,12 +29,14 @@ use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Progress;
 use crate::secret::Secret;
 use certificate::Authority;
+pub use directory::ENCRYPTION_KEY;
 use directory::PkiDir;
 pub use error::Error;
 use info::{CertificateInfo, day};
 use keys::HeldKey;
 use leaf::Leaf;
-pub use status::{Status, expiring, status};
+pub use next::{Next, next};
+pub use status::{State, Status, expiring, status};
 use token::BootstrapToken;
 
 /// How long before its end a certificate is worth a word.
@@ -215,6 +218,7 @@ impl<'a> Run<'a> {
         for (id, planned) in &self.plan.certificates {
             self.check_irreplaceable(id, planned)?;
             if let Some(authority) = self.existing_authority(id, planned)? {
+                self.progress.detail(&format!("Kept CA `{id}`, valid until {}", day(authority.info.not_after)));
                 authorities.insert(id.clone(), authority);
             }
         }
@@ -254,6 +258,7 @@ impl<'a> Run<'a> {
                         "the bootstrap token expires within a day; `kube-bundle pki renew bootstrap-token` draws another",
                     );
                 }
+                self.progress.detail(&format!("Kept the bootstrap token, good until {}", day(token.expiration)));
                 Ok(token)
             }
             (_, reason) => {

@@ -111,6 +111,18 @@ impl Plan {
         Sha256::of(self.to_json().as_bytes())
     }
 
+    /// The files that an archive or a package installs, by its path in the output directory.
+    pub fn files_of(&self, output: &str) -> Option<&[FilePlan]> {
+        let output = self.outputs.iter().find(|other| other.path == output)?;
+        match &output.kind {
+            OutputKind::Archive { node } => {
+                self.content.nodes.iter().find(|other| other.name == *node).map(|node| &node.files[..])
+            }
+            OutputKind::Package(package) => Some(&package.files),
+            _ => None,
+        }
+    }
+
     /// The outputs in groups that can be written one after the other: those of a group need none of the same group.
     pub fn stages(&self) -> impl Iterator<Item = &[Output]> {
         self.outputs.chunk_by(|one, next| one.kind.stage() == next.kind.stage())

@@ -54,6 +54,77 @@ pub fn heading(word: &str, colour: bool) -> String {
     format!("\u{1b}[{code}m{word}\u{1b}[0m")
 }
 
+/// What a part of a result means to its reader. The text says so too: colours are no more than a help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    /// A name that is looked for.
+    Name,
+    /// In order, or added.
+    Good,
+    /// Worth a look, or changed.
+    Notable,
+    /// Wrong, or removed.
+    Bad,
+}
+
+/// Whether results are coloured.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Paint(pub bool);
+
+impl Paint {
+    /// The text in the colour of its tone. It must be printable already.
+    pub fn text(self, text: &str, tone: Tone) -> Cow<'_, str> {
+        let code = match tone {
+            _ if !self.0 => return Cow::Borrowed(text),
+            Tone::Plain => return Cow::Borrowed(text),
+            Tone::Name => "1",
+            Tone::Good => "32",
+            Tone::Notable => "33",
+            Tone::Bad => "31",
+        };
+        Cow::Owned(format!("\u{1b}[{code}m{text}\u{1b}[0m"))
+    }
+}
+
+/// Lines of at most `columns`, broken at spaces; what goes on is indented by two more. Words that are too long stay whole,
+/// so that a path can be copied. Sequences that set a colour take no columns.
+pub fn wrapped(text: &str, columns: usize) -> String {
+    text.split('\n').map(|line| wrapped_line(line, columns)).collect::<Vec<_>>().join("\n")
+}
+
+fn wrapped_line(line: &str, columns: usize) -> String {
+    if width(line) <= columns {
+        return line.to_owned();
+    }
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let (mut wrapped, mut column) = (line[..indent].to_owned(), indent);
+    // A word and the spaces before it, so that columns of a list keep their distance.
+    for word in line[indent..].split_inclusive(' ') {
+        let length = width(word.trim_end());
+        if column > indent && column + length > columns {
+            wrapped.truncate(wrapped.trim_end().len());
+            wrapped += &format!("\n{:1$}", "", indent + 2);
+            column = indent + 2;
+        }
+        wrapped += word;
+        column += width(word);
+    }
+    wrapped
+}
+
+/// Columns that a text takes, one for each character.
+fn width(text: &str) -> usize {
+    let mut in_sequence = false;
+    let takes_none = |c: char| {
+        in_sequence |= c == '\u{1b}';
+        let takes_none = in_sequence;
+        in_sequence &= c != 'm';
+        takes_none
+    };
+    text.chars().map(takes_none).filter(|takes_none| !takes_none).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +137,14 @@ mod tests {
         );
         assert_eq!(printable_lines("a\n\tb\u{7f}"), "a\n\tb\\u{7f}");
         assert!(matches!(printable("etc/kubernetes/Straße.yaml"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn lines_are_broken_at_spaces_and_nowhere_else() {
+        let text = "  Next: verify it, then carry it\nshort\n/a/very/long/path/to/a/file";
+        assert_eq!(wrapped(text, 20), "  Next: verify it,\n    then carry it\nshort\n/a/very/long/path/to/a/file");
+        let coloured = "\u{1b}[32mgreen\u{1b}[0m and more";
+        assert_eq!((wrapped(coloured, 14), wrapped(coloured, 13).lines().count()), (coloured.to_owned(), 2));
     }
 
     #[test]

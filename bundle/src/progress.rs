@@ -1,16 +1,29 @@
 //! Progress on stderr: bars on a terminal, lines elsewhere, JSON with `--json`, only warnings with `--quiet`.
 
 use std::fmt;
+use std::os::fd::AsFd;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::clock;
 use crate::message::Message;
-use crate::printable::heading;
+use crate::printable::{heading, wrapped};
+
+/// How much is said on stderr; warnings always are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    Quiet,
+    Normal,
+    /// Also where files came from, what was reused, and how long a stage took.
+    Verbose,
+}
 
 /// Receives messages and progress of a stage, from any thread.
 pub trait Progress: Sync {
     /// A message that `--quiet` suppresses.
     fn note(&self, text: &str);
+    /// A message that only `--verbose` shows.
+    fn detail(&self, text: &str);
     /// A problem that does not end the work; always shown.
     fn warn(&self, text: &str);
     /// Begins a task of `size` bytes, if that is known.
@@ -25,8 +38,16 @@ pub trait Task: Send + Sync {
     fn begin_transfer(&self) {}
     /// Adds bytes that are done.
     fn advance(&self, _bytes: u64) {}
-    /// A message that `--quiet` suppresses.
+    /// A message about work that goes on, which `--quiet` suppresses; it appears at once, whatever order results have.
     fn note(&self, _text: &str) {}
+}
+
+/// Does the work of a stage, and says how long it took.
+pub fn timed<R>(progress: &dyn Progress, stage: &str, work: impl FnOnce() -> R) -> R {
+    let began = clock::monotonic();
+    let result = work();
+    progress.detail(&format!("{stage}: {:.2} s", clock::monotonic().duration_since(began).as_secs_f64()));
+    result
 }
 
 /// A number of bytes in decimal units: `52.9 MB`.
@@ -40,6 +61,7 @@ pub struct Quiet;
 
 impl Progress for Quiet {
     fn note(&self, _: &str) {}
+    fn detail(&self, _: &str) {}
     fn warn(&self, text: &str) {
         line(&format!("warning: {text}"));
     }
@@ -53,12 +75,20 @@ struct NoTask;
 impl Task for NoTask {}
 
 /// One line for each event, for logs.
-#[derive(Debug, Default)]
-pub struct Plain;
+#[derive(Debug)]
+pub struct Plain {
+    /// Whether details are printed.
+    pub verbose: bool,
+}
 
 impl Progress for Plain {
     fn note(&self, text: &str) {
         line(text);
+    }
+    fn detail(&self, text: &str) {
+        if self.verbose {
+            line(text);
+        }
     }
     fn warn(&self, text: &str) {
         line(&format!("warning: {text}"));
@@ -78,22 +108,24 @@ impl Task for PlainTask {
 
 /// One JSON object on each line, for programs.
 #[derive(Debug)]
-pub struct JsonLines {
-    /// Whether only warnings are printed.
-    pub quiet: bool,
-}
+pub struct JsonLines(pub Verbosity);
 
 impl Progress for JsonLines {
     fn note(&self, text: &str) {
-        if !self.quiet {
+        if self.0 >= Verbosity::Normal {
             line(&Message::Note { message: text.to_owned() }.line());
+        }
+    }
+    fn detail(&self, text: &str) {
+        if self.0 >= Verbosity::Verbose {
+            line(&Message::Detail { message: text.to_owned() }.line());
         }
     }
     fn warn(&self, text: &str) {
         line(&Message::Warning { message: text.to_owned(), fault: None }.line());
     }
     fn task(&self, _: &str, _: Option<u64>) -> Box<dyn Task> {
-        Box::new(Self { quiet: self.quiet })
+        Box::new(Self(self.0))
     }
 }
 
@@ -108,26 +140,43 @@ fn line(text: &str) {
     eprintln!("{text}");
 }
 
+/// The text for the terminal that stderr is.
+pub fn fitting(text: &str) -> String {
+    columns(std::io::stderr()).map_or_else(|| text.to_owned(), |columns| wrapped(text, columns))
+}
+
+/// How wide a terminal is; `None` if it is a file or a pipe.
+pub fn columns(terminal: impl AsFd) -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(terminal).ok()?;
+    (size.ws_col > 0).then_some(usize::from(size.ws_col))
+}
+
 /// Bars with rate and remaining time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Bars {
     all: MultiProgress,
     colour: bool,
+    verbose: bool,
 }
 
 impl Bars {
-    /// Bars on stderr; `colour` is for warnings between them.
-    pub fn new(colour: bool) -> Self {
-        Self { all: MultiProgress::default(), colour }
+    /// Bars on stderr; `colour` is for warnings between them, and `verbose` says whether details are.
+    pub fn new(colour: bool, verbose: bool) -> Self {
+        Self { all: MultiProgress::default(), colour, verbose }
     }
 }
 
 impl Progress for Bars {
     fn note(&self, text: &str) {
-        self.all.suspend(|| line(text));
+        self.all.suspend(|| line(&fitting(text)));
+    }
+    fn detail(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
+        }
     }
     fn warn(&self, text: &str) {
-        self.all.suspend(|| line(&format!("{}: {text}", heading("warning", self.colour))));
+        self.all.suspend(|| line(&fitting(&format!("{}: {text}", heading("warning", self.colour)))));
     }
     fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
         let bar = self.all.add(ProgressBar::new(size.unwrap_or(0)));
@@ -166,7 +215,7 @@ impl Task for BarTask {
         self.bar.inc(bytes);
     }
     fn note(&self, text: &str) {
-        self.all.suspend(|| line(text));
+        self.all.suspend(|| line(&fitting(text)));
     }
 }
 

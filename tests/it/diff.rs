@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::harness::{Run, Workspace, component, program, tool};
 
 /// `out/old` and `out/new`: another network of services, kubectl of another version, another master, and a flag.
-fn changed(format: &str) -> Workspace {
+/// `look` sees the workspace before the second build.
+pub(crate) fn changed(format: &str, look: impl FnOnce(&Workspace)) -> Workspace {
     let workspace = Workspace::small(3000);
     let build = |out: &str| {
         let args = ["build", "--offline", "--from", "files", "-q", "--format", format, "-o", out];
@@ -24,6 +25,7 @@ fn changed(format: &str) -> Workspace {
     assert!(text.contains("  --v=2\n"));
     let text = text.replace("  --v=2\n", "  --profiling \\\n  --v=4\n").replace("RestartSec=5", "RestartSec=9");
     workspace.write(&format!("recipe/{unit}"), text);
+    look(&workspace);
     build("out/new");
     workspace
 }
@@ -45,7 +47,7 @@ fn field<'v>(fields: &'v Value, name: &str) -> (&'v Value, &'v Value) {
 #[test]
 fn everything_that_differs_is_named_in_80_columns() {
     for format in ["tarball", "deb"] {
-        let workspace = changed(format);
+        let workspace = changed(format, |_| {});
         let (text, json) = diff(&workspace);
         assert!(text.stdout.lines().all(|line| line.chars().count() <= 80), "{}", text.stdout);
         assert_eq!((text.stderr.as_str(), &json["equal"]), ("", &false.into()));
@@ -152,7 +154,7 @@ fn no_secret_is_read_and_no_digest_of_one_is_shown() {
 
 #[test]
 fn what_cannot_be_compared_is_said() {
-    let workspace = changed("tarball");
+    let workspace = changed("tarball", |_| {});
     // An archive that is not what the manifest lists.
     workspace.write(
         "out/new/nodes/only/small-only-v1.16.0-amd64.tar.gz",
@@ -170,7 +172,7 @@ fn what_cannot_be_compared_is_said() {
 
 #[test]
 fn a_bundle_made_to_do_harm_leads_nowhere_and_moves_no_cursor() {
-    let workspace = changed("tarball");
+    let workspace = changed("tarball", |_| {});
     let archive = "nodes/only/small-only-v1.16.0-amd64.tar.gz";
     let path = workspace.path(&format!("out/new/{archive}"));
     let elsewhere = workspace.path("elsewhere.tar.gz");

@@ -166,7 +166,7 @@ fn a_bootstrap_token_that_lives_longer_than_asked_for_is_drawn_anew() {
     eternal["expiration"] = "9990-01-08T00:00:00Z".into();
     workspace.write("pki/bootstrap-token.json", eternal.to_string());
     let status = workspace.run(&["pki", "status"]).success().stdout;
-    assert!(status.contains("the next build draws another: it would live until 9990-01-08"), "{status}");
+    assert!(status.contains("the next build reissues it: it would live until 9990-01-08"), "{status}");
     workspace.build().success().says(&["Drew a new bootstrap token: it would live until 9990-01-08"]);
     let drawn: serde_json::Value = serde_json::from_slice(&workspace.read("pki/bootstrap-token.json")).unwrap();
     assert!(drawn["id"] != token["id"] && !drawn["expiration"].as_str().unwrap().starts_with("9990"), "{drawn}");

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::harness::Workspace;
+use crate::harness::{Workspace, has};
 use crate::spec::golden;
 
 /// A cluster without errors, which each mistake changes.
@@ -119,6 +119,20 @@ const EDITS: &[Edit] = &[
     ("three parts of an address", "address = \"192.0.2.13\"", "address = \"192.0.13\""),
 ];
 
+/// The mistake, and the file with it.
+fn edited((mistake, from, to): &Edit) -> (&'static str, String) {
+    assert!(RIGHT.contains(from), "{mistake}");
+    // etcd elsewhere takes the role from the nodes, and adds a table.
+    let text = match to.strip_prefix("[etcd]") {
+        Some(_) => RIGHT.replace(from, "").replace("[pki]", &format!("{to}[pki]")),
+        None if mistake.contains("roles of its own") => {
+            RIGHT.replace(from, to).replace("\"master\"]\n\n[pki]", "\"monitoring\"]\n\n[pki]")
+        }
+        None => RIGHT.replace(from, to),
+    };
+    (mistake, text)
+}
+
 /// The mistake, and the whole file.
 fn whole_files() -> Vec<(&'static str, String)> {
     let nodes = RIGHT.find("[[nodes]]").unwrap();
@@ -166,18 +180,7 @@ fn said(workspace: &Workspace, mistake: &str, file: &str, complaints: &mut Vec<S
 fn every_mistake_of_a_beginner_gets_one_error_with_its_place_and_a_way_out() {
     let workspace = Workspace::new();
     let (mut all, mut complaints) = (String::new(), Vec::new());
-    let edits = EDITS.iter().map(|(mistake, from, to)| {
-        assert!(RIGHT.contains(from), "{mistake}");
-        // etcd elsewhere takes the role from the nodes, and adds a table.
-        match to.strip_prefix("[etcd]") {
-            Some(_) => (*mistake, RIGHT.replace(from, "").replace("[pki]", &format!("{to}[pki]"))),
-            None if mistake.contains("roles of its own") => {
-                (*mistake, RIGHT.replace(from, to).replace("\"master\"]\n\n[pki]", "\"monitoring\"]\n\n[pki]"))
-            }
-            None => (*mistake, RIGHT.replace(from, to)),
-        }
-    });
-    for (mistake, text) in edits.chain(whole_files()) {
+    for (mistake, text) in EDITS.iter().map(edited).chain(whole_files()) {
         workspace.write("cluster.toml", text);
         if mistake == "an even number of etcd members" {
             let run = workspace.run(&["plan"]);
@@ -225,4 +228,100 @@ fn however_a_file_is_damaged_it_is_a_cluster_or_has_errors_that_can_be_shown() {
             assert!(said.contains("error: ") && said.contains(" --> cluster.toml:"), "{text}\n{said}");
         }
     }
+}
+
+/// Mistakes that a schema can know: others are about two keys, files, or the exact form of a value.
+const SEEN_BY_TAPLO: &[&str] = &[
+    "a misspelt key",
+    "a key in another style",
+    "a misspelt table",
+    "a misspelt array of tables",
+    "the misspelt roles of one node",
+    "an endpoint with http",
+    "an endpoint without scheme",
+    "a validity in words",
+    "a validity of nothing",
+    "a key type that v1.16 does not know",
+    "a missing quote",
+    "one quote of a list",
+    "a bracket too few",
+    "a colon for one equals sign",
+    "a colon for each equals sign",
+    "quotes of a word processor",
+    "a list without its end",
+    "no quotes",
+    "a name that can't be",
+    "a host name that is too long",
+    "a misspelt format",
+    "a misspelt mirror",
+    "a string for a list",
+    "a string for a truth value",
+    "one pair of brackets for the nodes",
+    "one pair of brackets for one of the nodes",
+    "two pairs of brackets for the cluster",
+    "one key twice",
+    "one key twice in a node",
+    "one table twice",
+    "no nodes",
+    "an empty file",
+    "nothing but comments",
+    "a YAML file",
+    "a YAML file of a line",
+    "a JSON file",
+];
+
+/// Whether Taplo, which checks TOML in editors, accepts a file by our schema, and what it says.
+fn taplo(workspace: &Workspace, file: &str) -> (bool, String) {
+    workspace.write("schema.json", workspace.run(&["schema"]).success().stdout);
+    let schema = format!("file://{}", workspace.path("schema.json").display());
+    let mut taplo = std::process::Command::new("taplo");
+    taplo.args(["check", "--colors", "never", "--schema", &schema]).arg(workspace.path(file));
+    let output = taplo.current_dir(workspace.path(".")).output().unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn an_editor_with_taplo_accepts_every_example() {
+    if !has("taplo") {
+        return;
+    }
+    let workspace = Workspace::new();
+    workspace.run(&["init", "template.toml"]).success();
+    workspace.run(&["init", "filled.toml", "--node", "a=192.0.2.1", "--node", "b=192.0.2.2:worker"]).success();
+    workspace.write("right.toml", RIGHT);
+    workspace.write("small.toml", crate::harness::SMALL);
+    let examples = std::fs::read_dir(format!("{}/../examples", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut files = vec!["template.toml", "filled.toml", "right.toml", "small.toml"]
+        .into_iter()
+        .map(str::to_owned)
+        .collect::<Vec<_>>();
+    for example in
+        examples.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|it| it == "toml"))
+    {
+        let name = format!("examples/{}", example.file_name().unwrap().display());
+        workspace.write(&name, std::fs::read(example).unwrap());
+        files.push(name);
+    }
+    assert!(files.len() > 6);
+    for file in files {
+        let (accepted, said) = taplo(&workspace, &file);
+        assert!(accepted, "{file}: {said}");
+    }
+}
+
+#[test]
+fn an_editor_with_taplo_marks_the_mistakes_that_a_schema_can_know() {
+    if !has("taplo") {
+        return;
+    }
+    let workspace = Workspace::new();
+    let mut seen = Vec::new();
+    for (mistake, text) in EDITS.iter().map(edited).chain(whole_files()) {
+        workspace.write("cluster.toml", text);
+        let (accepted, _) = taplo(&workspace, "cluster.toml");
+        if !accepted {
+            seen.push(mistake);
+        }
+    }
+    assert_eq!(seen, SEEN_BY_TAPLO);
 }

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Command, CommandFactory};
-use clap_complete::Shell;
+use clap_complete::env::Shells;
 use kube_bundle::cli::Cli;
+use kube_bundle::commands::VARIABLE;
 
 /// Writes all generated files.
 #[expect(clippy::disallowed_methods, reason = "xtask writes files")]
@@ -40,25 +41,51 @@ fn generated() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     // clap adds global arguments when a command is built; unbuilt, their order would depend on what was rendered first.
     command.build();
     pages(&command, "kube-bundle", &mut files)?;
-    for (shell, name) in
-        [(Shell::Bash, "kube-bundle.bash"), (Shell::Zsh, "_kube-bundle"), (Shell::Fish, "kube-bundle.fish")]
-    {
+    for (shell, name) in [("bash", "kube-bundle.bash"), ("zsh", "_kube-bundle"), ("fish", "kube-bundle.fish")] {
+        let shells = Shells::builtins();
+        let completer = shells.completer(shell).with_context(|| format!("no completions for {shell}"))?;
         let mut bytes = Vec::new();
-        clap_complete::generate(shell, &mut Cli::command(), "kube-bundle", &mut bytes);
-        if shell == Shell::Bash {
-            bytes = with_matching_labels(&String::from_utf8(bytes)?).into_bytes();
+        completer.write_registration(VARIABLE, "kube-bundle", "kube-bundle", "kube-bundle", &mut bytes)?;
+        let mut script = String::from_utf8(bytes)?;
+        for (of, old, new) in MENDED.iter().filter(|(of, ..)| *of == shell) {
+            if !script.contains(old) {
+                bail!("what `clap_complete` writes for {of} has changed: no longer {old:?}");
+            }
+            script = script.replacen(old, new, 1);
         }
-        files.insert(PathBuf::from("docs/completions").join(name), bytes);
+        files.insert(PathBuf::from("docs/completions").join(name), script.into_bytes());
     }
     Ok(files)
 }
 
-/// Works around a bug of `clap_complete` (clap-rs/clap#6421): the script sets `cmd` to `kube__bundle__subcmd__build`,
-/// but its `case` label is `kube__subcmd__bundle__subcmd__build`, because the hyphen of the program's name is taken
-/// for the separator of a subcommand. Without matching labels nothing is completed after a subcommand.
-fn with_matching_labels(script: &str) -> String {
-    script.replace("kube__subcmd__bundle", "kube__bundle")
-}
+/// What the scripts of `clap_complete` lack: the shell, the text, and what takes its place.
+const MENDED: &[(&str, &str, &str)] = &[
+    // bash takes `=` for a word of its own in `--color=always`, and replaces what follows it.
+    (
+        "bash",
+        "    COMPREPLY=( $( \\\n",
+        "    local i kept=()
+    for i in \"${!words[@]}\"; do
+        if [[ \"${words[i]}\" != '=' || $i -eq $COMP_CWORD ]]; then
+            kept+=(\"${words[i]}\")
+        elif [[ $i -lt $COMP_CWORD ]]; then
+            _CLAP_COMPLETE_INDEX=$((_CLAP_COMPLETE_INDEX - 1))
+        fi
+    done
+    words=(\"${kept[@]}\")
+    COMPREPLY=( $( \\\n",
+    ),
+    // Loaded from a directory of functions, the file is the function, and has to answer at the first key press.
+    (
+        "zsh",
+        "compdef _clap_dynamic_completer_kube_bundle kube-bundle\n",
+        "if [[ \"$funcstack[1]\" == _kube-bundle ]]; then
+    _clap_dynamic_completer_kube_bundle \"$@\"
+else
+    compdef _clap_dynamic_completer_kube_bundle kube-bundle
+fi\n",
+    ),
+];
 
 /// A page for each command; subcommands are joined with hyphens, as in git's pages: `kube-bundle-pki-renew.1`.
 fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) -> Result<()> {
@@ -66,8 +93,13 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     // Without the version, a release does not change every page.
     clap_mangen::Man::new(command.clone().name(name.to_owned())).source("kube-bundle").render(&mut bytes)?;
     let mut page = with_sections(&String::from_utf8(bytes)?, command);
-    if name == "kube-bundle" {
-        page += OF_PROGRAM;
+    let about: Vec<_> = FACTS.iter().filter(|fact| fact.concerns(command)).collect();
+    for heading in ["FILES", "ENVIRONMENT"] {
+        let facts = about.iter().filter(|fact| fact.heading == heading);
+        let text: String = facts.map(|fact| format!(".TP\n{}\n{}\n", escaped(fact.name), escaped(fact.text))).collect();
+        if !text.is_empty() {
+            page += &format!(".SH {heading}\n{text}");
+        }
     }
     files.insert(PathBuf::from("docs/man").join(format!("{name}.1")), page.into_bytes());
     for subcommand in command.get_subcommands().filter(|subcommand| subcommand.get_name() != "help") {
@@ -76,35 +108,59 @@ fn pages(command: &Command, name: &str, files: &mut BTreeMap<PathBuf, Vec<u8>>) 
     Ok(())
 }
 
-/// Sections of the program's own page that no definition of an option holds.
-const OF_PROGRAM: &str = "\
-.SH FILES
-.TP
-cluster.toml
-Describes the cluster. `kube\\-bundle explain` lists its keys.
-.TP
-pki/
-Beside cluster.toml: all keys, the certificates, and the number of builds. Back it up, and keep it secret.
-.TP
-out/CLUSTER/
-The bundle. README.txt in it says what to do with it.
-.TP
-~/.cache/kube\\-bundle/
-The store: downloads and compressed programs that all builds share. It may be deleted.
-.SH ENVIRONMENT
-.TP
-XDG_CACHE_HOME
-The directory of the store, instead of ~/.cache.
-.TP
-HTTPS_PROXY, HTTP_PROXY, NO_PROXY
-Proxies for downloads.
-.TP
-SOURCE_DATE_EPOCH
-Modification time of packed files in seconds since 1970, instead of the release's date.
-.TP
-NO_COLOR
-If set, nothing is coloured unless \\-\\-color says so.
-";
+/// What no definition of an option says: a file that commands use, or a variable that they obey.
+struct Fact {
+    heading: &'static str,
+    name: &'static str,
+    text: &'static str,
+    /// The commands with one of these arguments are concerned; all are, if there are none.
+    arguments: &'static [&'static str],
+}
+
+impl Fact {
+    /// The page of the program has all of them.
+    fn concerns(&self, command: &Command) -> bool {
+        let is_known = |id: &&str| command.get_arguments().any(|argument| argument.get_id() == *id);
+        command.get_name() == "kube-bundle" || self.arguments.is_empty() || self.arguments.iter().any(is_known)
+    }
+}
+
+const fn file(name: &'static str, arguments: &'static [&'static str], text: &'static str) -> Fact {
+    Fact { heading: "FILES", name, text, arguments }
+}
+
+const fn variable(name: &'static str, arguments: &'static [&'static str], text: &'static str) -> Fact {
+    Fact { heading: "ENVIRONMENT", name, text, arguments }
+}
+
+const FACTS: &[Fact] = &[
+    file("cluster.toml", &["cluster"], "Describes the cluster. `kube-bundle explain` lists its keys."),
+    file(
+        "pki/",
+        &["cluster"],
+        "Beside cluster.toml: all keys, the certificates, and the number of builds. Back it up, and keep it secret.",
+    ),
+    file("out/CLUSTER/", &["out"], "The bundle. README.txt in it says what to do with it."),
+    file(
+        "~/.cache/kube-bundle/",
+        &["offline", "days"],
+        "The store: downloads and compressed programs that all builds share. It may be deleted.",
+    ),
+    variable("XDG_CACHE_HOME", &["offline", "days"], "The directory of the store, instead of ~/.cache."),
+    variable("HTTPS_PROXY, HTTP_PROXY, NO_PROXY", &["offline"], "Proxies for downloads."),
+    variable(
+        "SOURCE_DATE_EPOCH",
+        &["cluster"],
+        "Modification time of packed files in seconds since 1970, instead of the release's date.",
+    ),
+    variable("NO_COLOR", &[], "If set, nothing is coloured unless --color says so."),
+    variable("CLICOLOR", &[], "If it is 0, nothing is coloured unless --color says so."),
+    variable("CLICOLOR_FORCE", &[], "If set and not 0, output that goes to no terminal is coloured, too."),
+];
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('-', "\\-")
+}
 
 /// Replaces the section `EXTRA`, in which `clap_mangen` joins all lines that follow the options in `--help`, with
 /// sections of the names that `man-pages(7)` gives them.
@@ -118,7 +174,7 @@ fn with_sections(page: &str, command: &Command) -> String {
 
 /// A paragraph of `--help`, `Title: text` or a title above indented lines, as a section.
 fn section(paragraph: &str) -> String {
-    let escaped = paragraph.replace('\\', "\\\\").replace('-', "\\-");
+    let escaped = escaped(paragraph);
     match escaped.split_once(":\n") {
         Some((_, lines)) => format!(".SH EXAMPLES\n.nf\n{lines}\n.fi\n"),
         None => format!(".SH \"EXIT STATUS\"\n{escaped}\n"),
@@ -127,45 +183,23 @@ fn section(paragraph: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    /// What a real bash offers at the end of `line`.
-    #[expect(clippy::disallowed_methods, reason = "asks the shell that users type in")]
-    fn completed(line: &[&str]) -> Vec<String> {
-        let files = super::generated().expect("generated files");
-        let script = &files[std::path::Path::new("docs/completions/kube-bundle.bash")];
-        let script = str::from_utf8(script).expect("a script is text");
-        let (word, before) = line.split_last().expect("a word");
-        let driver = format!(
-            "COMP_WORDS=({words}); COMP_CWORD={last}; \
-             function=$(complete -p kube-bundle | sed 's/.*-F \\([^ ]*\\).*/\\1/'); \
-             $function kube-bundle '{word}' '{previous}'; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
-            words = line.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" "),
-            last = before.len(),
-            previous = before.last().expect("the program"),
-        );
-        let output = std::process::Command::new("bash")
-            .args(["--norc", "-c", &format!("{script}\n{driver}")])
-            .output()
-            .expect("bash");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text").lines().map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn bash_completes_subcommands_options_and_values() {
-        assert_eq!(completed(&["kube-bundle", "bu"]), ["build"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--deb-c"]), ["--deb-compression"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--deb-compression", ""]), ["gzip", "zstd", "xz"]);
-        assert_eq!(completed(&["kube-bundle", "build", "--color", "n"]), ["never"]);
-        assert_eq!(completed(&["kube-bundle", "recipe", "ex"]), ["export"]);
-        assert_eq!(completed(&["kube-bundle", "pki", "renew", "--rec"]), ["--recipe"]);
-    }
-
     #[test]
     fn a_page_has_examples_line_by_line_and_the_exit_status_under_its_name() {
         let files = super::generated().expect("generated files");
         let page = String::from_utf8_lossy(&files[std::path::Path::new("docs/man/kube-bundle.1")]).into_owned();
         assert!(page.contains(".SH EXAMPLES\n.nf\n  kube\\-bundle init"), "{page}");
         assert!(page.contains(".SH \"EXIT STATUS\"\n") && !page.contains(".SH EXTRA"), "{page}");
+    }
+
+    #[test]
+    fn a_page_names_the_files_and_variables_of_its_command() {
+        let files = super::generated().expect("generated files");
+        let page = |name: &str| String::from_utf8_lossy(&files[std::path::Path::new(name)]).into_owned();
+        let fetch = page("docs/man/kube-bundle-fetch.1");
+        assert!(fetch.contains(".SH FILES\n.TP\ncluster.toml\n") && fetch.contains("HTTPS_PROXY"), "{fetch}");
+        let verify = page("docs/man/kube-bundle-verify.1");
+        assert!(!verify.contains(".SH FILES") && verify.contains(".SH ENVIRONMENT\n.TP\nNO_COLOR"), "{verify}");
+        assert!(page("docs/man/kube-bundle-store-prune.1").contains("XDG_CACHE_HOME"));
     }
 
     #[test]

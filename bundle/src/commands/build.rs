@@ -7,12 +7,11 @@ use serde::Serialize;
 
 use super::Console;
 use super::cluster::{Cluster, Overrides, jobs, sources, store};
-use super::console::table;
-use crate::cli::{ClusterArgs, SourceArgs};
+use super::table::table;
+use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
 use crate::plan::Download;
 use crate::progress::bytes;
-use crate::sign::KeyReference;
 use crate::{BuildContext, Error};
 
 /// What `fetch` prints for each component.
@@ -52,16 +51,14 @@ pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) ->
 pub(super) fn build(
     args: &ClusterArgs,
     from: &SourceArgs,
-    out: Option<&Path>,
-    instead: &Overrides<'_>,
-    keys: &[KeyReference],
+    output: &OutputArgs,
     console: &Console,
 ) -> Result<(), Error> {
     // Before any work: the key may be missing, or the agent.
-    let signers = super::sign::signers(keys)?;
-    let cluster = Cluster::load(args, instead, console)?;
+    let signers = super::sign::signers(&output.sign)?;
+    let cluster = Cluster::load(args, &Overrides::of(output), console)?;
     let jobs = jobs(from.jobs);
-    let out = out.map_or_else(|| Path::new("out").join(cluster.spec.name.as_str()), Path::to_owned);
+    let out = cluster.out(output.out.as_deref());
     let renew = BTreeSet::new();
     let context = BuildContext {
         store: store()?,
@@ -89,10 +86,7 @@ pub(super) fn build(
 
 /// The formats of an earlier build of the same directory that the later one lacks.
 fn formats_gone(before: &Manifest, after: &Manifest) -> Option<String> {
-    let formats = |manifest: &Manifest| -> BTreeSet<String> {
-        manifest.artifacts.values().map(|artifact| artifact.format.clone()).collect()
-    };
-    let gone: Vec<_> = formats(before).difference(&formats(after)).map(|format| format!("`{format}`")).collect();
+    let gone: Vec<_> = before.formats().difference(&after.formats()).map(|format| format!("`{format}`")).collect();
     (!gone.is_empty()).then(|| gone.join(" and "))
 }
 

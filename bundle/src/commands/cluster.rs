@@ -8,7 +8,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 
 use super::Console;
-use crate::cli::{ClusterArgs, SourceArgs};
+use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
 use crate::debian::Dpkg;
 use crate::diagnostic::Faults;
 use crate::fetch::{Policy, Sources, Store};
@@ -42,6 +42,13 @@ pub(super) struct Overrides<'a> {
 impl Cluster {
     /// Reads `cluster.toml` and its recipe; warnings are shown.
     pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
+        let (cluster, warnings) = Self::read(args, instead)?;
+        console.warn(&warnings);
+        Ok(cluster)
+    }
+
+    /// The same, with the warnings.
+    pub(super) fn read(args: &ClusterArgs, instead: &Overrides<'_>) -> Result<(Self, Faults), Error> {
         let date = clock::source_date_epoch().map_err(Error::Usage)?;
         let text = read(&args.cluster)?;
         let base = args.cluster.parent().map(Path::to_owned).unwrap_or_default();
@@ -68,14 +75,18 @@ impl Cluster {
             _ => parsed,
         };
         let (mut spec, warnings) = parsed.map_err(Error::Spec)?;
-        console.warn(&warnings);
         instead.apply(&mut spec)?;
-        Ok(Self { spec, recipe: recipe?, date, pki: base.join("pki"), base })
+        Ok((Self { spec, recipe: recipe?, date, pki: base.join("pki"), base }, warnings))
     }
 
     /// Plans the cluster, as every command that needs a plan does.
     pub(super) fn plan(&self) -> Result<UnnumberedPlan<'_>, Error> {
         Ok(plan::plan(&self.spec, &self.recipe, &Dpkg, self.date)?)
+    }
+
+    /// The output directory: the one asked for, or `out/` with the name of the cluster.
+    pub(super) fn out(&self, asked: Option<&Path>) -> PathBuf {
+        asked.map_or_else(|| Path::new("out").join(self.spec.name.as_str()), Path::to_owned)
     }
 
     /// The directories, the time and the options that [`pki`] needs.
@@ -84,7 +95,18 @@ impl Cluster {
     }
 }
 
-impl Overrides<'_> {
+impl<'a> Overrides<'a> {
+    pub(super) fn of(args: &'a OutputArgs) -> Self {
+        let OutputArgs { out: _, format, deb_layout, deb_compression, seed, seed_image, sign: _ } = args;
+        Self {
+            formats: format,
+            deb_layout: *deb_layout,
+            deb_compression: *deb_compression,
+            seed: *seed,
+            seed_image: *seed_image,
+        }
+    }
+
     fn apply(&self, spec: &mut ClusterSpec) -> Result<(), Error> {
         if !self.formats.is_empty() {
             spec.formats = self.formats.iter().copied().collect();

@@ -10,13 +10,16 @@ use crate::cli::{Color, Common};
 use crate::clock;
 use crate::diagnostic::Faults;
 use crate::message::Message;
-use crate::printable::{printable, printable_json};
-use crate::progress::{Bars, JsonLines, Plain, Progress, Quiet};
+use crate::printable::{Paint, printable_json, wrapped};
+use crate::progress::{Bars, JsonLines, Plain, Progress, Quiet, Verbosity, columns, fitting};
 
 /// How to speak.
 pub struct Console {
     json: bool,
+    /// Whether errors are coloured.
     colour: bool,
+    /// Whether results are.
+    pub(super) paint: Paint,
     progress: Box<dyn Progress>,
 }
 
@@ -24,18 +27,21 @@ impl Console {
     /// Looks at the arguments and at whether anybody watches.
     pub fn new(common: &Common) -> Self {
         let watched = io::stderr().is_terminal();
-        let colour = match common.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => watched && clock::variable("NO_COLOR").is_none(),
+        let colour = is_coloured(common.color, watched);
+        let paint = Paint(is_coloured(common.color, io::stdout().is_terminal()));
+        let verbosity = match (common.quiet, common.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, false) => Verbosity::Normal,
+            (false, true) => Verbosity::Verbose,
         };
-        let progress: Box<dyn Progress> = match (common.quiet, watched) {
-            (quiet, _) if common.json => Box::new(JsonLines { quiet }),
-            (true, _) => Box::new(Quiet),
-            (false, true) => Box::new(Bars::new(colour)),
-            (false, false) => Box::new(Plain),
+        let verbose = common.verbose;
+        let progress: Box<dyn Progress> = match (verbosity, watched) {
+            _ if common.json => Box::new(JsonLines(verbosity)),
+            (Verbosity::Quiet, _) => Box::new(Quiet),
+            (_, true) => Box::new(Bars::new(colour, verbose)),
+            (_, false) => Box::new(Plain { verbose }),
         };
-        Self { json: common.json, colour, progress }
+        Self { json: common.json, colour, paint, progress }
     }
 
     /// Whether results are for machines.
@@ -72,7 +78,7 @@ impl Console {
                 serde_json::to_string_pretty(value).unwrap_or_else(|why| unreachable!("string keys only: {why}"));
             print(&printable_json(&json))
         } else {
-            print(&text())
+            show(&text())
         }
     }
 
@@ -82,8 +88,22 @@ impl Console {
         if self.json {
             eprintln!("{}", error.message(*exit).line());
         } else {
-            eprintln!("{}", error.render(self.colour));
+            // Lines of a cluster.toml stay as they are.
+            let text = error.render(self.colour);
+            eprintln!("{}", if matches!(error, Error::Spec(_)) { text } else { fitting(&text) });
         }
+    }
+}
+
+/// What was asked for comes first, then `NO_COLOR` (no-color.org), then `CLICOLOR_FORCE` and `CLICOLOR` (bixense.com/clicolors).
+fn is_coloured(when: Color, is_terminal: bool) -> bool {
+    let is = |name: &str, meaning: fn(&str) -> bool| clock::variable(name).is_some_and(|value| meaning(&value));
+    match when {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto if is("NO_COLOR", |_| true) => false,
+        Color::Auto if is("CLICOLOR_FORCE", |value| value != "0") => true,
+        Color::Auto => is_terminal && !is("CLICOLOR", |value| value == "0"),
     }
 }
 
@@ -100,61 +120,7 @@ pub(super) fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Columns as wide as their widest cell, two spaces between; the last one hangs free. On a terminal that is too narrow,
-/// the widest columns are cut. Cells may come from files: what a terminal would obey is written out.
-pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let header = header.iter().map(|cell| (*cell).to_owned()).collect();
-    let rows = rows.iter().map(|row| row.iter().map(|cell| printable(cell).into_owned()).collect());
-    let lines: Vec<Vec<String>> = std::iter::once(header).chain(rows).collect();
-    let mut widths = Vec::new();
-    for line in &lines {
-        widths.resize(widths.len().max(line.len()), 0);
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    if let Some(columns) = terminal_columns() {
-        narrow(&mut widths, columns);
-    }
-    let mut table = String::new();
-    for line in &lines {
-        let mut gap = 0;
-        for (cell, width) in line.iter().zip(&widths) {
-            let cell = &cut(cell, *width);
-            // Not with `format!`, which pads to 65535 characters at most; and no line ends in spaces.
-            let length = cell.chars().count();
-            if length > 0 {
-                table.extend(std::iter::repeat_n(' ', std::mem::take(&mut gap)));
-                table.push_str(cell);
-            }
-            gap += width - length + 2;
-        }
-        table.push('\n');
-    }
-    table
-}
-
-/// How wide the terminal is that results go to; `None` if they go to a file or a program.
-fn terminal_columns() -> Option<usize> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    (size.ws_col > 0).then_some(usize::from(size.ws_col))
-}
-
-/// Takes from the widest columns until all fit, but leaves each enough to be told apart.
-fn narrow(widths: &mut [usize], columns: usize) {
-    const LEAST: usize = 10;
-    let gaps = 2 * widths.len().saturating_sub(1);
-    while widths.iter().sum::<usize>() + gaps > columns {
-        match widths.iter_mut().max().filter(|widest| **widest > LEAST) {
-            Some(widest) => *widest -= 1,
-            None => return,
-        }
-    }
-}
-
-fn cut(cell: &str, width: usize) -> std::borrow::Cow<'_, str> {
-    if cell.chars().count() <= width {
-        return cell.into();
-    }
-    cell.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+/// The same for people: on a terminal, lines that are too long are broken at spaces.
+pub(super) fn show(text: &str) -> Result<(), Error> {
+    print(&columns(io::stdout()).map_or_else(|| text.to_owned(), |columns| wrapped(text, columns)))
 }

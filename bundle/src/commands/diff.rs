@@ -1,17 +1,19 @@
 //! `kube-bundle diff`
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::Console;
 use super::attempt::Attempt;
 use super::cluster::jobs;
-use crate::diff::{self, Changes, Differences, Field, MachineChanges, Side};
+use crate::diff::{self, Changes, Content, Differences, Field, MachineChanges, Side};
 use crate::error::ExitCode;
-use crate::printable::printable;
+use crate::printable::{Paint, Tone, printable};
+use crate::progress::columns;
 use crate::{Error, workers};
 
-/// Columns of a terminal.
+/// Columns of a page, if the terminal is not narrower.
 const WIDTH: usize = 80;
 
 /// Exit codes as `diff(1)` has them: an error is not 1, which says that the bundles differ.
@@ -20,29 +22,38 @@ pub(super) const FAILED: ExitCode = ExitCode::Usage;
 pub(super) fn diff(from: &Path, to: &Path, console: &Console) -> Result<ExitCode, Error> {
     let paths = [from, to];
     let manifests = workers::each(2, &paths, |path| Attempt { path, command: "diff", exit: FAILED }.manifest())?;
-    let side =
-        |index: usize| -> Option<Side<'_>> { Some(Side { path: paths[index], manifest: manifests.get(index)? }) };
+    let side = |index: usize| -> Option<Side<'_>> {
+        Some(Side { content: Content::Directory(paths[index]), manifest: manifests.get(index)? })
+    };
     let (Some(old), Some(new)) = (side(0), side(1)) else { return Ok(FAILED) };
     let differences = diff::bundles(old, new, jobs(None));
+    show(&differences, "The bundles are equal", console)?;
+    Ok(if differences.equal { ExitCode::Success } else { ExitCode::Failed })
+}
+
+/// Prints what differs, or the sentence that says that nothing does.
+pub(super) fn show(differences: &Differences, equal: &str, console: &Console) -> Result<(), Error> {
     for why in &differences.not_compared {
         console.progress().warn(&format!("not compared: {}", printable(why)));
     }
     if differences.equal {
-        console.note("The bundles are equal");
+        console.note(equal);
     }
     if console.json() || !differences.equal {
-        console.result(&differences, || text(&differences))?;
+        console.result(differences, || text(differences, console.paint))?;
     }
-    Ok(if differences.equal { ExitCode::Success } else { ExitCode::Failed })
+    Ok(())
 }
 
-fn text(differences: &Differences) -> String {
-    let mut page = Page::default();
+fn text(differences: &Differences, paint: Paint) -> String {
+    let width = columns(io::stdout()).map_or(WIDTH, |columns| columns.clamp(40, WIDTH));
+    let mut page = Page { text: String::new(), width, paint };
     page.section("Bundle", |page| page.fields(2, &differences.bundle));
     page.section("Machines", |page| page.changes(2, &differences.nodes));
     page.section("Programs and downloaded files", |page| page.changes(2, &differences.components));
     page.section("Images", |page| page.changes(2, &differences.images));
     page.section("Certificates", |page| page.changes(2, &differences.certificates));
+    page.section("Issued by the build", |page| page.issued(&differences.issued));
     for (names, machine) in groups(&differences.machines) {
         page.section(&format!("Files of {}", names.join(", ")), |page| page.machine(machine));
     }
@@ -50,7 +61,7 @@ fn text(differences: &Differences) -> String {
         page.section("Files of all machines", |page| page.machine(machine));
     }
     page.section("Output", |page| page.changes(2, &differences.outputs));
-    page.0
+    page.text
 }
 
 /// Machines with the same differences together.
@@ -65,21 +76,25 @@ fn groups(machines: &BTreeMap<String, MachineChanges>) -> Vec<(Vec<&str>, &Machi
     groups
 }
 
-/// Text of [`WIDTH`] columns.
-#[derive(Default)]
-struct Page(String);
+/// Text with lines of a width.
+struct Page {
+    text: String,
+    /// In columns.
+    width: usize,
+    paint: Paint,
+}
 
 impl Page {
     /// A title over what `write` writes, or nothing if that is nothing.
     fn section(&mut self, title: &str, write: impl FnOnce(&mut Self)) {
-        let mut below = Self::default();
+        let mut below = Self { text: String::new(), ..*self };
         write(&mut below);
-        if !below.0.is_empty() {
-            if !self.0.is_empty() {
-                self.0.push('\n');
+        if !below.text.is_empty() {
+            if !self.text.is_empty() {
+                self.text.push('\n');
             }
             self.line(0, title);
-            self.0 += &below.0;
+            self.text += &below.text;
         }
     }
 
@@ -98,6 +113,13 @@ impl Page {
                 }
                 self.fields(6, &unit.settings);
             }
+        }
+    }
+
+    fn issued(&mut self, issued: &BTreeMap<String, Option<String>>) {
+        for (id, why) in issued {
+            let line = why.as_ref().map_or_else(|| format!("+ {id}"), |why| format!("~ {id}: {why}"));
+            self.line(2, &line);
         }
     }
 
@@ -141,7 +163,7 @@ impl Page {
 
     fn values(&mut self, indent: usize, title: &str, field: &Field) {
         let whole = short(title, field);
-        if indent + whole.chars().count() <= WIDTH || field.from.is_none() || field.to.is_none() {
+        if indent + whole.chars().count() <= self.width || field.from.is_none() || field.to.is_none() {
             return self.line(indent, &whole);
         }
         self.line(indent, title.trim_end());
@@ -151,13 +173,20 @@ impl Page {
     /// A line, broken where it is too long: behind a comma or a space if there is one.
     fn line(&mut self, indent: usize, text: &str) {
         let text = printable(text);
+        let tone = match text.get(..2) {
+            Some("+ ") => Tone::Good,
+            Some("- ") => Tone::Bad,
+            Some("~ ") => Tone::Notable,
+            _ if indent == 0 => Tone::Name,
+            _ => Tone::Plain,
+        };
         let (mut rest, mut indent) = (&*text, indent);
         loop {
-            let end = rest.char_indices().nth(WIDTH - indent).map_or(rest.len(), |(at, _)| at);
+            let end = rest.char_indices().nth(self.width - indent).map_or(rest.len(), |(at, _)| at);
             // The mark that a line begins with is nothing to break behind.
             let space = rest[..end].rfind([',', ' ']).map(|at| at + 1).filter(|at| *at > 2);
             let cut = if end == rest.len() { end } else { space.unwrap_or(end) };
-            self.0 += &format!("{:indent$}{}\n", "", rest[..cut].trim_end());
+            self.text += &format!("{:indent$}{}\n", "", self.paint.text(rest[..cut].trim_end(), tone));
             rest = &rest[cut..];
             if rest.is_empty() {
                 return;

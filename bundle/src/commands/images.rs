@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Console;
 use super::cluster::{is_source, read};
-use super::console::table;
+use super::table::table;
 use crate::fetch::image_archive::{HeldImage, images_in};
 use crate::pin::images::{Edited, PinnedImage, edit};
 use crate::{Error, out};

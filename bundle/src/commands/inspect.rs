@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::Console;
 use super::attempt::Attempt;
-use super::console::table;
+use super::table::table;
 use crate::error::ExitCode;
 use crate::hash::Pin;
 use crate::manifest::origin::Origin;

@@ -6,10 +6,12 @@ use time::OffsetDateTime;
 
 use super::Console;
 use super::cluster::{Cluster, Overrides, jobs};
-use super::console::table;
+use super::table::Table;
 use crate::cli::ClusterArgs;
+use crate::pki::State;
 use crate::pki::info::{CertificateInfo, day};
 use crate::plan::certificates::CertPlan;
+use crate::printable::Tone;
 use crate::{Error, clock, pki};
 
 pub(super) fn status(args: &ClusterArgs, check: Option<u16>, console: &Console) -> Result<(), Error> {
@@ -25,10 +27,13 @@ pub(super) fn status(args: &ClusterArgs, check: Option<u16>, console: &Console) 
     }
     console.result(&all, || {
         let now = clock::now();
-        table(
-            &["ID", "SUBJECT", "SIGNED BY", "FOR", "EXPIRES", "DAYS", "STATE"],
-            &all.iter().map(|line| row(line, now)).collect::<Vec<_>>(),
-        )
+        let rows = all.iter().map(|line| row(line, now)).collect();
+        let table = Table { header: &COLUMNS, rows, spare: &SPARE, sentences: true, paint: console.paint };
+        table.text(|row, column| match column {
+            0 => Tone::Name,
+            _ if column + 1 == COLUMNS.len() => tone(&all[row].state),
+            _ => Tone::Plain,
+        })
     })
 }
 
@@ -49,6 +54,19 @@ fn check_end(all: &[pki::Status], days: u16, console: &Console) -> Result<(), Er
     Ok(())
 }
 
+const COLUMNS: [&str; 7] = ["ID", "SUBJECT", "SIGNED BY", "FOR", "EXPIRES", "DAYS", "STATE"];
+
+/// SUBJECT, FOR, SIGNED BY: `--json` has them on any terminal.
+const SPARE: [usize; 3] = [1, 3, 2];
+
+fn tone(state: &State) -> Tone {
+    match state {
+        State::Ok => Tone::Good,
+        State::Missing | State::Outdated(_) => Tone::Notable,
+        State::Unusable(_) => Tone::Bad,
+    }
+}
+
 fn row(line: &pki::Status, now: OffsetDateTime) -> Vec<String> {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let certificate = line.certificate.as_ref();
@@ -59,7 +77,7 @@ fn row(line: &pki::Status, now: OffsetDateTime) -> Vec<String> {
         or_dash(certificate.map(purpose)),
         or_dash(line.expires.map(day)),
         or_dash(line.expires.map(|end| (end - now).whole_days().to_string())),
-        line.state.clone(),
+        line.state.to_string(),
     ]
 }
 

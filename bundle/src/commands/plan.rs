@@ -2,19 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::Console;
-use super::cluster::{Cluster, Overrides};
-use super::console::{print, table};
-use crate::Error;
-use crate::cli::ClusterArgs;
+use super::attempt::Attempt;
+use super::cluster::{Cluster, Overrides, jobs};
+use super::console::{print, show};
+use super::diff;
+use super::table::table;
+use crate::cli::{ClusterArgs, OutputArgs};
+use crate::error::ExitCode;
 use crate::pki::revision;
 use crate::plan::certificates::CertPlan;
 use crate::plan::{Content, Download, FilePlan, NodePlan, Output, PkiPlan, Plan, Source};
+use crate::printable::printable;
 use crate::progress::bytes;
+use crate::{Error, diff as differ, pki};
 
-pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+pub(super) fn plan(args: &ClusterArgs, diff: bool, output: &OutputArgs, console: &Console) -> Result<(), Error> {
+    let cluster = Cluster::load(args, &Overrides::of(output), console)?;
+    let out = cluster.out(output.out.as_deref());
     let plan = cluster.plan()?;
     // A build says why it can't be numbered; a plan, be it of another person's directory, shows the rest.
     let number = revision::expected_number(&plan, &cluster.pki(1, &BTreeSet::new())).unwrap_or_else(|why| {
@@ -24,10 +31,26 @@ pub(super) fn plan(args: &ClusterArgs, console: &Console) -> Result<(), Error> {
         1
     });
     let plan = plan.number(number);
-    if console.json() { print(&plan.to_json()) } else { print(&text(&plan)) }
+    if diff {
+        return changes(&cluster, &plan, &out, console);
+    }
+    if console.json() { print(&plan.to_json()) } else { show(&text(&plan, &out)) }
 }
 
-fn text(plan: &Plan) -> String {
+/// What a build would change in `out`.
+#[expect(clippy::disallowed_methods, reason = "looks whether there is a bundle to compare with")]
+fn changes(cluster: &Cluster, plan: &Plan, out: &Path, console: &Console) -> Result<(), Error> {
+    if !out.exists() {
+        console.note(&format!("There is no `{}` to compare with: a build makes all that `plan` shows", out.display()));
+        return if console.json() { print("null") } else { Ok(()) };
+    }
+    let old = Attempt { path: out, command: "plan --diff -o", exit: ExitCode::Failed }.manifest()?;
+    let next = pki::next(&plan.content.pki, &cluster.pki(1, &BTreeSet::new()))?;
+    let differences = differ::planned((out, &old), plan, next, jobs(None));
+    diff::show(&differences, &format!("A build would change nothing in `{}`", out.display()), console)
+}
+
+fn text(plan: &Plan, out: &Path) -> String {
     let Plan { content: plan, outputs, .. } = plan;
     let mut text = summary(plan, outputs) + "\nDownloads\n" + &downloads(&plan.downloads);
     text += "\nCertificates and keys\n";
@@ -40,7 +63,7 @@ fn text(plan: &Plan) -> String {
     }
     text += "\nFor people and later workers\n";
     text += &table(&COLUMNS, &files(&plan.operator, "operator/", ""));
-    text += "\nOutputs\n";
+    let _ = writeln!(text, "\nOutputs in {}", printable(&out.display().to_string()));
     text += &outputs.iter().map(|output| format!("{}\n", output.path)).collect::<String>();
     text
 }

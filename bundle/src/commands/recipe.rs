@@ -5,10 +5,11 @@ use std::path::Path;
 
 use super::Console;
 use super::cluster::load_recipe;
-use super::console::table;
+use super::table::{Table, table};
 use crate::Error;
 use crate::hash::Pin;
 use crate::pin as pinner;
+use crate::printable::Tone;
 use crate::progress::bytes;
 use crate::recipe::component::{Kind, Publisher};
 use crate::recipe::description::Description;
@@ -22,7 +23,10 @@ pub(super) fn list(console: &Console) -> Result<(), Error> {
         let row = |recipe: &Summary| {
             vec![recipe.name.clone(), recipe.version.clone(), recipe.arch.clone(), recipe.digest.to_string()]
         };
-        table(&["NAME", "KUBERNETES", "ARCH", "SHA256"], &all.iter().map(row).collect::<Vec<_>>())
+        let header = ["NAME", "KUBERNETES", "ARCH", "SHA256"];
+        let tone = |_, column| if column == 0 { Tone::Name } else { Tone::Plain };
+        Table { header: &header, rows: all.iter().map(row).collect(), paint: console.paint, ..Table::default() }
+            .text(tone)
     })
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use super::Console;
 use super::attempt::Attempt;
-use super::console::print;
+use super::console::show;
 use crate::error::ExitCode;
-use crate::printable::printable;
+use crate::printable::{Paint, Tone, printable};
 use crate::progress::bytes;
 use crate::trust::Trust;
 use crate::{Error, clock, verify as verifier};
@@ -39,7 +39,7 @@ pub(super) fn verify(
     if !report.faults.is_empty() {
         return Err(Error::Verification { path: path.to_owned(), faults: report.faults });
     }
-    if console.json() { Ok(()) } else { print(&result(path, &report)) }
+    if console.json() { Ok(()) } else { show(&result(path, &report, console.paint)) }
 }
 
 /// That fewer keys vouch for a bundle than the user wants. One that signed it and rebuilt it counts once.
@@ -50,10 +50,11 @@ fn too_few(report: &verifier::Report, threshold: usize) -> Option<String> {
 }
 
 /// What was found. Checksums say that nothing was damaged, and not who made them.
-fn result(path: &Path, report: &verifier::Report) -> String {
+fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
     let path = path.display().to_string();
     let (path, files) = (printable(&path), report.files);
-    let mut text = format!("{path}: {files} files, {}, all checksums match\n", bytes(report.bytes));
+    let verdict = paint.text("all checksums match", Tone::Good);
+    let mut text = format!("{path}: {files} files, {}, {verdict}\n", bytes(report.bytes));
     if !report.not_compared.is_empty() {
         let names = report.not_compared.join(", ");
         text += &format!(
@@ -62,10 +63,10 @@ fn result(path: &Path, report: &verifier::Report) -> String {
         );
     }
     if report.signed_by.is_empty() {
-        return text + "origin not checked";
+        return text + &paint.text("origin not checked", Tone::Notable);
     }
     if !report.rebuilt_by.is_empty() {
         text += &format!("built again, with the same result, by the key {}\n", report.rebuilt_by.join(", and by "));
     }
-    text + "signed by the trusted key " + &report.signed_by.join(", and by ")
+    text + &paint.text("signed by the trusted key", Tone::Good) + " " + &report.signed_by.join(", and by ")
 }

@@ -31,6 +31,7 @@ const STATUS: &str = include_str!("kube-bundle-status.sh");
 
 /// Where a machine's package keeps what its scripts read.
 const RECORD: &str = "var/lib/kube-bundle/package";
+const STATUS_COMMAND: &str = "usr/sbin/kube-bundle-status";
 
 /// A maintainer script (Debian Policy 6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,12 +87,17 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTr
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
 }
 
+/// Whether [`insert_status`] or [`insert_record`] adds this file.
+pub(super) fn is_added(path: &str) -> bool {
+    path == STATUS_COMMAND || path.strip_prefix(RECORD).is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Adds the command `kube-bundle-status` to the files of a machine's package.
 ///
 /// # Errors
 /// The place is taken.
 pub fn insert_status(files: &mut Tree) -> Result<(), Conflict> {
-    let path = InstallPath::known("usr/sbin/kube-bundle-status");
+    let path = InstallPath::known(STATUS_COMMAND);
     files.insert(path, Entry::text(Mode::EXECUTABLE, expand_includes(STATUS)))
 }
 

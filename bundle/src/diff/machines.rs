@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::Path;
 
 use super::changes::{Changes, Field, Fields};
 use super::units::UnitChanges;
-use super::{MachineChanges, Side};
+use super::{Content, MachineChanges, Side};
 use crate::inspect::{self, LARGEST_CONTENT};
 use crate::manifest::{Artifact, CONTROL, Manifest, Member};
+use crate::plan::{Plan, Source};
 use crate::regular;
 
 /// Formats that hold all files of a machine, the better one first. Images hold packages and archives, not files.
@@ -22,14 +24,14 @@ const TEXTS: usize = 16;
 
 /// Where a file of a machine is: in which artifact, by which name.
 #[derive(Debug)]
-struct Place<'m> {
+pub(super) struct Place<'m> {
     artifact: &'m str,
     entry: &'m str,
-    member: &'m Member,
+    pub(super) member: &'m Member,
 }
 
 /// Files by what people call them, such as `/etc/systemd/system/etcd.service`.
-type Files<'m> = BTreeMap<String, Place<'m>>;
+pub(super) type Files<'m> = BTreeMap<String, Place<'m>>;
 
 impl PartialEq for Place<'_> {
     fn eq(&self, other: &Self) -> bool {
@@ -67,7 +69,7 @@ fn artifacts<'m>(
     all.filter(move |(_, artifact)| artifact.node.as_deref() == node && artifact.format == format)
 }
 
-fn files<'m>(manifest: &'m Manifest, node: Option<&'m str>, format: &'m str) -> Files<'m> {
+pub(super) fn files<'m>(manifest: &'m Manifest, node: Option<&'m str>, format: &'m str) -> Files<'m> {
     artifacts(manifest, node, format).flat_map(|artifact| files_of(artifact, format)).collect()
 }
 
@@ -125,7 +127,7 @@ fn units(
     let mut read = |side: &Side<'_>, files: &Files<'_>| {
         texts(side, &wanted.iter().filter_map(|path| Some(((*path).clone(), files.get(*path)?))).collect())
             .unwrap_or_else(|why| {
-                not_compared.push(format!("units in {}: {why}", side.path.display()));
+                not_compared.push(format!("units in {}: {why}", side.name()));
                 BTreeMap::new()
             })
     };
@@ -134,15 +136,35 @@ fn units(
     both.collect()
 }
 
-/// Texts of files by what they are called. What is not as the manifest says is an error.
+/// Texts of files by what they are called.
 fn texts(side: &Side<'_>, wanted: &BTreeMap<String, &Place<'_>>) -> io::Result<BTreeMap<String, String>> {
+    match side.content {
+        Content::Directory(path) => packed_texts(path, wanted),
+        Content::Plan(plan) => Ok(planned_texts(plan, wanted)),
+    }
+}
+
+fn planned_texts(plan: &Plan, wanted: &BTreeMap<String, &Place<'_>>) -> BTreeMap<String, String> {
+    let text = |(called, place): (&String, &&Place<'_>)| {
+        let path = called.strip_prefix('/')?;
+        let file = plan.files_of(place.artifact)?.iter().find(|file| file.path.as_str() == path)?;
+        match &file.source {
+            Source::Text(text) => Some((called.clone(), text.clone())),
+            _ => None,
+        }
+    };
+    wanted.iter().filter_map(text).collect()
+}
+
+/// Read out of artifacts. What is not as the manifest says is an error.
+fn packed_texts(directory: &Path, wanted: &BTreeMap<String, &Place<'_>>) -> io::Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     let artifacts: BTreeSet<&str> = wanted.values().map(|place| place.artifact).collect();
     for artifact in artifacts {
         let here: Vec<_> = wanted.iter().filter(|(_, place)| place.artifact == artifact).collect();
         for some in here.chunks(TEXTS) {
             let keep: Vec<_> = some.iter().filter_map(|(called, _)| called.rsplit('/').next()).collect();
-            let mut contents = regular::open_below(side.path, artifact)
+            let mut contents = regular::open_below(directory, artifact)
                 .and_then(|file| inspect::list(&file, &keep, LARGEST_CONTENT))?;
             for (called, place) in some {
                 if contents.entries.get(place.entry) != Some(place.member) {

@@ -128,6 +128,8 @@ pub fn ensure_compressed(
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
     let jobs = missing.map(|(one, _)| CompressionJob::new(&one.0, one.1, place(one), store.temporary()?));
     let jobs = jobs.collect::<io::Result<Vec<_>>>()?;
+    let reused = wanted.len() - jobs.len();
+    progress.detail(&format!("Compressed earlier: {reused} of {} programs and layers", wanted.len()));
     let made = run(&jobs, threads, progress)?;
     let known = wanted.iter().zip(found).filter_map(|(one, pieces)| Some((one, pieces?)));
     let known = known.map(|((blob, how), pieces)| ((blob.sha256(), codec::name(*how)), pieces));

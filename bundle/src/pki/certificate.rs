@@ -37,6 +37,11 @@ pub(super) fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
     time.replace_nanosecond(0).unwrap_or(time)
 }
 
+/// From when on a certificate is valid that is made now.
+pub(super) fn first_moment(now: OffsetDateTime) -> OffsetDateTime {
+    whole_second(now.saturating_sub(BACKDATED))
+}
+
 /// A CA certificate that signs itself, from a day before `now` on. Fails where it would end after the year 9999.
 pub(super) fn self_signed(
     subject: &Name,
@@ -92,7 +97,7 @@ pub(super) fn signed(
 
 fn params(subject: &Name, now: OffsetDateTime) -> Result<CertificateParams, String> {
     let mut params = CertificateParams::default();
-    params.not_before = whole_second(now.saturating_sub(BACKDATED));
+    params.not_before = first_moment(now);
     params.serial_number = Some(serial()?);
     params.distinguished_name = distinguished_name(subject);
     Ok(params)

@@ -32,7 +32,7 @@ pub(super) const CHECKSUMS: &str = "SHA256SUMS";
 /// Name of the file that counts builds.
 pub(super) const REVISION: &str = "revision.json";
 /// Name of the file with the key that secrets in etcd are encrypted with, and the ID it is shown under.
-pub(super) const ENCRYPTION_KEY: &str = "encryption-key";
+pub const ENCRYPTION_KEY: &str = "encryption-key";
 
 /// An open pki directory. From [`PkiDir::open`], nobody else changes it meanwhile.
 pub(super) struct PkiDir {

@@ -32,14 +32,9 @@ impl Run<'_> {
             if authorities.contains_key(id) || matches!(planned, CertPlan::External { .. }) {
                 continue;
             }
-            match self.directory.key(id)? {
-                // A CA and a signing key stay what they are; a leaf follows the spec.
-                Some(key) if !matches!(planned, CertPlan::Leaf { .. }) || key.algorithm() == Some(self.plan.key) => {
-                    held.insert(id.clone(), HeldKey { key, replaced: None });
-                }
-                Some(_) => wanted.push((id, Some("its key was of another kind"))),
-                None if self.directory.has_certificate(id) => wanted.push((id, Some("its key was missing"))),
-                None => wanted.push((id, None)),
+            match self.usable_key(id, planned)? {
+                Ok(key) => drop(held.insert(id.clone(), HeldKey { key, replaced: None })),
+                Err(why) => wanted.push((id, Some(why).filter(|_| self.directory.has_certificate(id)))),
             }
         }
         for (id, made) in generate(&wanted, self.plan.key, self.at.jobs)? {
@@ -47,6 +42,16 @@ impl Run<'_> {
             held.insert(id, made);
         }
         Ok(held)
+    }
+
+    /// The key of an ID, or why another is to be made.
+    pub(super) fn usable_key(&self, id: &CertId, planned: &CertPlan) -> Result<Result<Key, &'static str>, Error> {
+        Ok(match self.directory.key(id)? {
+            // A CA and a signing key stay what they are; a leaf follows the spec.
+            Some(key) if !matches!(planned, CertPlan::Leaf { .. }) || key.algorithm() == Some(self.plan.key) => Ok(key),
+            Some(_) => Err("its key was of another kind"),
+            None => Err("its key was missing"),
+        })
     }
 
     /// Refuses what can't be made again if it is lost or damaged.

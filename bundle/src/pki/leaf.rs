@@ -24,9 +24,16 @@ impl Leaf<'_> {
     /// The certificate of `pki/` if it fits, or else a new one; the old one is kept in `replaced/`.
     pub(super) fn credential(&self, run: &Run<'_>) -> Result<Credential, Error> {
         let (public, info) = match run.directory.certificate(self.id)? {
-            None => self.issue(run)?,
+            None => {
+                let issued = self.issue(run)?;
+                run.progress.detail(&format!("Issued `{}`, valid until {}", self.id, day(issued.1.not_after)));
+                issued
+            }
             Some(existing) => match self.reason_to_reissue(&existing.1, run) {
-                None => existing,
+                None => {
+                    run.progress.detail(&format!("Kept `{}`, valid until {}", self.id, day(existing.1.not_after)));
+                    existing
+                }
                 Some(reason) => {
                     run.directory.put_aside(self.id, &existing.0, &existing.1)?;
                     let issued = self.issue(run)?;
@@ -116,7 +123,7 @@ pub(super) fn differs_from(
 }
 
 /// A planned subject in the form that [`CertificateInfo::subject`] has.
-fn written(name: &Name) -> String {
+pub(super) fn written(name: &Name) -> String {
     let place = &name.place;
     let parts = [("C", &place.country), ("ST", &place.state), ("L", &place.locality), ("O", &name.organization)];
     let parts = parts.into_iter().filter_map(|(kind, text)| Some(format!("{kind}={}", text.as_ref()?)));

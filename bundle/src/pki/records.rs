@@ -27,7 +27,7 @@ impl Pki {
 }
 
 impl CertificateInfo {
-    fn record(&self, issuer: Option<CertId>) -> CertificateRecord {
+    pub(crate) fn record(&self, issuer: Option<CertId>) -> CertificateRecord {
         CertificateRecord {
             subject: self.subject.clone(),
             issuer,

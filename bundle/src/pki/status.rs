@@ -1,7 +1,9 @@
 //! What there is, what expires when, and what a build would do about it. Changes nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
 
 use super::certificate::Authority;
@@ -12,8 +14,37 @@ use super::{Error, PkiContext, Run, TOKEN};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Quiet;
 
+/// Whether something in `pki/` is as it should be, and what a build would do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Ok,
+    /// A build makes it.
+    Missing,
+    /// A build replaces it, for this reason.
+    Outdated(String),
+    /// Why it can't be used; a build would fail.
+    Unusable(String),
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ok => f.write_str("ok"),
+            Self::Missing => f.write_str("missing: the next build makes it"),
+            Self::Outdated(why) => write!(f, "the next build reissues it: {why}"),
+            Self::Unusable(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Serialize for State {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// One line of `pki status`.
-#[derive(Debug, serde::Serialize)]
+#[derive(Debug, Serialize)]
 pub struct Status {
     /// The certificate's ID.
     pub id: CertId,
@@ -24,11 +55,13 @@ pub struct Status {
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires: Option<OffsetDateTime>,
     pub certificate: Option<CertificateInfo>,
-    /// `ok`, or what is wrong and what a build would do about it.
-    pub state: String,
+    pub state: State,
     /// Whether there is something that can't be read, so that its end is not known.
     #[serde(skip)]
     pub is_unreadable: bool,
+    /// Whether the next build makes a key for it.
+    #[serde(skip)]
+    pub makes_key: bool,
 }
 
 type Authorities = BTreeMap<CertId, Result<Option<Authority>, Error>>;
@@ -49,9 +82,9 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
         let read = &certificates[id];
         let certificate = read.as_ref().ok().and_then(Clone::clone);
         let state = match (run.check_irreplaceable(id, planned), read) {
-            (Err(why @ (Error::Half { .. } | Error::Lost { .. } | Error::Gone { .. })), _) => format!("lost: {why}"),
-            (Err(why), _) => why.to_string(),
-            (Ok(()), Err(why)) => why.to_string(),
+            (Err(why @ Error::Half { .. }), _) => State::Unusable(format!("lost: {why}")),
+            (Err(why), _) => unusable(&why),
+            (Ok(()), Err(why)) => unusable(why),
             (Ok(()), Ok(_)) => state(&run, id, planned, &authorities),
         };
         all.push(Status {
@@ -61,23 +94,26 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
             certificate,
             state,
             is_unreadable: read.is_err(),
+            makes_key: matches!(run.usable_key(id, planned), Ok(Err(_))),
         });
     }
-    all.push(Status { state: encryption_key(&run), ..Status::bare(ENCRYPTION_KEY) });
+    all.push(Status::bare(ENCRYPTION_KEY, encryption_key(&run)));
     all.push(token(&run));
     Ok(all)
 }
 
 impl Status {
     /// Of what is no certificate.
-    fn bare(id: &str) -> Self {
+    fn bare(id: &str, state: State) -> Self {
+        let makes_key = state == State::Missing;
         Self {
             id: id.to_owned(),
             issuer: None,
             expires: None,
             certificate: None,
-            state: String::new(),
+            state,
             is_unreadable: false,
+            makes_key,
         }
     }
 }
@@ -108,52 +144,58 @@ fn read(run: &Run<'_>, id: &CertId, planned: &CertPlan) -> Result<Option<Certifi
     })
 }
 
-fn state(run: &Run<'_>, id: &CertId, planned: &CertPlan, authorities: &Authorities) -> String {
-    const MISSING: &str = "missing: the next build makes it";
-    let ok = || "ok".to_owned();
+/// What is gone and can't be made again is called lost.
+fn unusable(why: &Error) -> State {
+    State::Unusable(match why {
+        Error::Lost { .. } | Error::Gone { .. } => format!("lost: {why}"),
+        _ => why.to_string(),
+    })
+}
+
+fn state(run: &Run<'_>, id: &CertId, planned: &CertPlan, authorities: &Authorities) -> State {
     match (planned, authorities.get(id)) {
-        (_, Some(Err(why))) => why.to_string(),
-        (_, Some(Ok(Some(_)))) => ok(),
+        (_, Some(Err(why))) => State::Unusable(why.to_string()),
+        (_, Some(Ok(Some(_)))) => State::Ok,
         (CertPlan::External { cert, key }, _) => match run.external(cert, key.as_deref()) {
-            Ok(_) => ok(),
-            Err(why) => why.to_string(),
+            Ok(_) => State::Ok,
+            Err(why) => State::Unusable(why.to_string()),
         },
-        (CertPlan::KeyPair, _) if run.directory.has_key(id) => ok(),
+        (CertPlan::KeyPair, _) if run.directory.has_key(id) => State::Ok,
         (CertPlan::Leaf { issuer, .. }, _) if run.directory.has_certificate(id) => {
             let signer = authorities.get(issuer).and_then(|signer| signer.as_ref().ok()?.as_ref());
-            leaf_state(run, id, planned, signer).unwrap_or_else(|why| why.to_string())
+            leaf_state(run, id, planned, signer).unwrap_or_else(|why| State::Unusable(why.to_string()))
         }
-        _ => MISSING.to_owned(),
+        _ => State::Missing,
     }
 }
 
-fn leaf_state(run: &Run<'_>, id: &CertId, planned: &CertPlan, signer: Option<&Authority>) -> Result<String, Error> {
-    let (Some(signer), Some(key), Some((_, info))) = (signer, run.directory.key(id)?, run.directory.certificate(id)?)
-    else {
-        return Ok("its key or its CA is missing or can't be used".to_owned());
+fn leaf_state(run: &Run<'_>, id: &CertId, planned: &CertPlan, signer: Option<&Authority>) -> Result<State, Error> {
+    let (Some(signer), Some((_, info))) = (signer, run.directory.certificate(id)?) else {
+        return Ok(State::Unusable("its CA is missing or can't be used".to_owned()));
     };
-    Ok(differs_from(&info, planned, &key, signer, run.at.now)
-        .map_or_else(|| "ok".to_owned(), |why| format!("the next build reissues it: {why}")))
+    let why = match run.usable_key(id, planned)? {
+        Ok(key) => differs_from(&info, planned, &key, signer, run.at.now),
+        Err(why) => Some(why.to_owned()),
+    };
+    Ok(why.map_or(State::Ok, State::Outdated))
 }
 
-fn encryption_key(run: &Run<'_>) -> String {
+fn encryption_key(run: &Run<'_>) -> State {
     match run.existing_encryption_key() {
-        Ok(Some(_)) => "ok".to_owned(),
-        Ok(None) => "missing: the next build draws it".to_owned(),
-        Err(why @ (Error::Lost { .. } | Error::Gone { .. })) => format!("lost: {why}"),
-        Err(why) => why.to_string(),
+        Ok(Some(_)) => State::Ok,
+        Ok(None) => State::Missing,
+        Err(why) => unusable(&why),
     }
 }
 
 fn token(run: &Run<'_>) -> Status {
     let (expires, state) = match run.directory.token() {
-        Err(why) => (None, why.to_string()),
-        Ok(None) => (None, "missing: the next build draws it".to_owned()),
+        Err(why) => (None, State::Unusable(why.to_string())),
+        Ok(None) => (None, State::Missing),
         Ok(Some(token)) => {
             let why = token.reason_to_replace(run.plan.token_validity, run.at.now);
-            let state = why.map_or_else(|| "ok".to_owned(), |why| format!("the next build draws another: {why}"));
-            (Some(token.expiration), state)
+            (Some(token.expiration), why.map_or(State::Ok, State::Outdated))
         }
     };
-    Status { expires, state, ..Status::bare(TOKEN) }
+    Status { expires, ..Status::bare(TOKEN, state) }
 }

@@ -22,8 +22,7 @@ pub struct UnknownKey {
 /// # Errors
 /// There is no such key.
 pub fn explain(key: &str) -> Result<String, UnknownKey> {
-    let schema: Value =
-        serde_json::from_str(SCHEMA).unwrap_or_else(|why| unreachable!("the schema is part of the program: {why}"));
+    let schema = schema();
     let (mut found, mut parent, mut is_required) = (&schema, String::new(), true);
     for name in key.split('.').filter(|name| !name.is_empty()) {
         let table = table_of(found);
@@ -36,6 +35,30 @@ pub fn explain(key: &str) -> Result<String, UnknownKey> {
         found = next;
     }
     Ok(describe(or_file(&parent), found, is_required))
+}
+
+/// Every key with the first sentence that describes it; those of tables behind the tables.
+pub fn all_keys() -> Vec<(String, String)> {
+    let schema = schema();
+    let mut all = Vec::new();
+    add_keys("", &schema, &mut all);
+    all
+}
+
+fn add_keys(parent: &str, value: &Value, all: &mut Vec<(String, String)>) {
+    for (name, value) in keys(table_of(value)) {
+        let key = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        all.push((key.clone(), first_sentence(value).to_owned()));
+        add_keys(&key, value, all);
+    }
+}
+
+fn schema() -> Value {
+    serde_json::from_str(SCHEMA).unwrap_or_else(|why| unreachable!("the schema is part of the program: {why}"))
+}
+
+fn first_sentence(value: &Value) -> &str {
+    text_of(value, "description").split(". ").next().unwrap_or_default().trim_end_matches('.')
 }
 
 fn or_file(key: &str) -> &str {
@@ -71,9 +94,8 @@ fn describe(key: &str, value: &Value, is_required: bool) -> String {
     let table = table_of(value);
     for (name, value) in keys(table) {
         let mark = if requires(table, name) { " (required)" } else { "" };
-        let first = text_of(value, "description").split(". ").next().unwrap_or_default().trim_end_matches('.');
         let _ = writeln!(text, "\n  {name}{mark}");
-        wrap(&mut text, first);
+        wrap(&mut text, first_sentence(value));
     }
     if let Some(example) = value.get("examples").and_then(|examples| examples.get(0)) {
         let _ = writeln!(text, "\n  Example: {} = {example}", key.rsplit('.').next().unwrap_or(key));
