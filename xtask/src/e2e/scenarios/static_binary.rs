@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use kube_bundle::manifest::PUBLIC_SUMS;
 
 use crate::dist::{Head, Place};
 use crate::e2e::environment::ScenarioContext;
@@ -40,18 +41,19 @@ pub(super) fn everywhere(context: &ScenarioContext) -> Result<()> {
     let found = fs::read_dir(&empty.directory)?.flatten().map(|entry| entry.file_name().display().to_string());
     // It has no loader and no library, so that the program starts at all shows that it is static.
     report_ok(&format!("the empty root has {}", found.collect::<Vec<_>>().join(", ")));
-    works(&empty, &names)?;
+    let public = works(&empty, &names)?;
     for suite in BARE_SUITES {
         let root = Root::new(context, suite, Some(&bare_root_path(suite)), &program)?;
         root.write("usr/local/share/ca-certificates/mirror.crt", &fs::read(&authority)?)?;
         stdout_of("chroot", &[&root.directory.display().to_string(), "update-ca-certificates"])?;
-        works(&root, &names)?;
+        ensure!(works(&root, &names)? == public, "{suite}: other public files than in an empty root");
     }
+    report_ok("whichever keys each of them made: the same public files, to the byte");
     Ok(())
 }
 
-/// What a release engineer does, from the first command to a bundle.
-fn works(root: &Root, names: &NameServer) -> Result<()> {
+/// What a release engineer does, from the first command to a bundle; returns its list of public files.
+fn works(root: &Root, names: &NameServer) -> Result<String> {
     let head = Head::read(&Place::here()?.sources)?;
     let version = root.succeeds(&["--version"])?;
     ensure!(version.contains(&head.commit) && version.contains(&head.day), "--version prints {version}");
@@ -82,7 +84,7 @@ fn works(root: &Root, names: &NameServer) -> Result<()> {
     let distrusted = fetch(&mirror)?;
     ensure!(!distrusted.success(), "a mirror was trusted without a CA: {}", distrusted.text);
     report_ok(&format!("{}: without the CA the mirror is refused", root.name));
-    Ok(())
+    fs::read_to_string(root.directory.join("out/roc").join(PUBLIC_SUMS)).context("could not read the public files")
 }
 
 /// A root directory that the program is started in.
