@@ -4,6 +4,7 @@
 //! checked when it was stored. Sources are tried in order. One that serves wrong bytes is reported, nothing of it is kept,
 //! and the next one is tried. Offline, no network client is configured at all.
 
+mod blobs;
 mod body;
 mod challenge;
 mod elf;
@@ -30,8 +31,8 @@ use crate::plan::Download;
 use crate::plan::downloads::{Content, Member};
 use crate::progress::{Progress, Task, bytes};
 use crate::recipe::component::Kind;
-use crate::spec::ImageReference;
 use crate::workers;
+pub use blobs::Blobs;
 use body::Body;
 pub use error::{Error, FailedDownload, Fault};
 pub use image::Image;
@@ -50,27 +51,6 @@ pub struct Sources {
     pub jobs: usize,
     /// Timeouts and retries.
     pub policy: Policy,
-}
-
-/// Verified components by name, and verified images by name and digest.
-#[derive(Debug, Default)]
-pub struct Blobs(BTreeMap<String, Blob>, BTreeMap<String, Image>);
-
-impl Blobs {
-    /// The file of one component.
-    pub fn get(&self, component: &str) -> Option<&Blob> {
-        self.0.get(component)
-    }
-
-    /// The image of this name and digest.
-    pub fn image(&self, reference: &ImageReference) -> Option<&Image> {
-        self.1.get(&reference.to_string())
-    }
-
-    fn extend(&mut self, more: Self) {
-        self.0.extend(more.0);
-        self.1.extend(more.1);
-    }
 }
 
 /// Makes sure that every component and image of the plan is in the store. The error names every file that could not be had.

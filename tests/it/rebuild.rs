@@ -46,6 +46,7 @@ fn anybody_can_build_a_bundle_again_without_its_keys() {
     for path in ["usr/local/bin/kube-apiserver", "etc/systemd/system/kube-apiserver.service"] {
         assert!(list.contains(&format!("  nodes/only/root/{path}\n")), "{path} in {list}");
     }
+    assert!(list.contains("  packages/small-only/lib/systemd/system/kube-apiserver.service\n"), "{list}");
     assert!(list.contains("  nodes/only/install.sh\n") && list.contains("  deb/kube-bundle-kube-apiserver_"), "{list}");
     assert!(!list.contains(".pem") && !list.contains("kubeconfig") && !list.contains("deb/small-only"), "{list}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Report;
 use crate::hash::Sha256;
-use crate::manifest::{CONTROL, Manifest, PUBLIC_SUMS};
+use crate::manifest::{Artifact, CONTROL, Manifest, PUBLIC_SUMS};
 
 /// Digests by path.
 pub type PublicFiles = BTreeMap<String, Sha256>;
@@ -30,20 +30,24 @@ pub(super) fn check(report: &mut Report, manifest: &Manifest, text: &str) {
         }
     }
     for (name, artifact) in &manifest.artifacts {
-        let machines: Vec<_> = match &artifact.node {
-            Some(node) => vec![node],
-            None => manifest.nodes.keys().collect(),
-        };
         for (path, member) in artifact.entries.iter().filter(|(path, _)| !path.starts_with(CONTROL)) {
-            let place = if artifact.format == "tarball" {
-                path.split_once('/').map_or(path.clone(), |(_, below)| below.to_owned())
-            } else {
-                format!("root/{path}")
-            };
-            let listed = machines.iter().find_map(|machine| list.get(&format!("nodes/{machine}/{place}")));
+            let listed = list.get(&place(name, artifact, path));
             if listed.is_some_and(|listed| Some(*listed) != member.sha256) {
                 report.fault(format!("{PUBLIC_SUMS}: it has another digest of `{path}` than {name}"));
             }
+        }
+    }
+}
+
+/// Where the list would have a file of an artifact.
+fn place(name: &str, artifact: &Artifact, path: &str) -> String {
+    match &artifact.node {
+        Some(node) if artifact.format == "tarball" => {
+            format!("nodes/{node}/{}", path.split_once('/').map_or(path, |(_, below)| below))
+        }
+        _ => {
+            let file = name.rsplit('/').next().unwrap_or(name);
+            format!("packages/{}/{path}", file.split('_').next().unwrap_or(file))
         }
     }
 }
