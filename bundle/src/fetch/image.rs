@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::{Blob, Blobs, Error, FailedDownload, Fault, Fetcher, admit, extract};
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
-use crate::plan::downloads::{Content, ImageContent, Member};
+use crate::plan::downloads::{Content, Identity, ImageContent, Member};
 use crate::recipe::component::Kind;
 
 /// The platform that images are for, by the names of Go.
@@ -151,7 +151,7 @@ fn part(
         kind: Kind::File,
         sha256: None,
         version: String::new(),
-        license: None,
+        identity: Identity::default(),
     };
     let download = Download {
         file: Download::file_in_layout(sha256),
