@@ -21,6 +21,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod error;
 pub mod fetch;
+pub mod golang;
 pub mod hash;
 pub mod inspect;
 pub mod manifest;
