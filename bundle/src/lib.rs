@@ -97,9 +97,10 @@ pub fn build(
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
+    let linked = fetch::linked(&blobs, &at.store, at.jobs)?;
     let signers: Vec<_> =
         at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
-    let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki, signers: &signers };
+    let from = Ingredients { plan: &plan, blobs: &blobs, linked: &linked, pki: &pki, signers: &signers };
     let staging = Staging::begin(at.out, Manifest::foreign_files).map_err(pack::Error::from)?;
     let cache = pack::compress(&assemble::compressed_blobs(from), &at.store, at.jobs, progress)?;
     let mtime = plan.content.timestamp.unix_timestamp();
