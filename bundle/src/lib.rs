@@ -113,7 +113,7 @@ pub fn build(
         });
         written.extend(files?.into_iter().flatten());
     }
-    let manifest = artifact::manifest(&plan, &blobs, &pki, written);
+    let manifest = artifact::manifest(spec.text, &plan, &blobs, &pki, written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
         revision.record(&manifest, &at.pki)?;

@@ -44,6 +44,7 @@ mod registry;
 mod repository;
 mod restarts;
 mod roles;
+mod sbom;
 mod secrets;
 mod seeds;
 mod sharing;
