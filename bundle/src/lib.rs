@@ -97,7 +97,7 @@ pub fn build(
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
-    let linked = fetch::linked(&blobs, &at.store, at.jobs)?;
+    let linked = fetch::linked(&blobs, &at.store)?;
     let signers: Vec<_> =
         at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
     let from = Ingredients { plan: &plan, blobs: &blobs, linked: &linked, pki: &pki, signers: &signers };

@@ -1,7 +1,7 @@
 //! What is linked into programs: read once, and then kept in the store beside them, as reading costs a tenth of a second for
 //! each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufReader};
 
 use super::{Blob, Blobs, Error, Store};
@@ -10,7 +10,6 @@ use crate::hash::Sha256;
 use crate::out;
 use crate::regular::{self, Links};
 use crate::target::Mode;
-use crate::workers;
 
 /// Bytes of the largest list that is read back.
 const LARGEST: u64 = 16 << 20;
@@ -18,19 +17,18 @@ const LARGEST: u64 = 16 << 20;
 /// What is known of programs, by their digest. One that Go did not make is not in it.
 pub type LinkedPrograms = BTreeMap<Sha256, Linked>;
 
-/// Looks into every component, on up to `jobs` threads.
+/// Looks into every component, one after the other: the table of one takes 15 MB of memory.
 ///
 /// # Errors
 /// A blob that can't be read, or is damaged.
-pub fn linked(blobs: &Blobs, store: &Store, jobs: usize) -> Result<LinkedPrograms, Error> {
-    let mut seen = BTreeSet::new();
-    let programs: Vec<_> = blobs.0.values().filter(|blob| seen.insert(blob.sha256())).collect();
-    let found = workers::each(jobs, &programs, |blob| {
-        let found = of(blob, store);
-        found.map_err(|source| Error::Store { verb: "read", path: blob.path().to_owned(), source })
-    })?;
-    let found = programs.iter().zip(found).filter_map(|(blob, linked)| Some((blob.sha256(), linked?)));
-    Ok(found.collect())
+pub fn linked(blobs: &Blobs, store: &Store) -> Result<LinkedPrograms, Error> {
+    let mut programs = LinkedPrograms::new();
+    for blob in blobs.0.values() {
+        let linked = of(blob, store);
+        let linked = linked.map_err(|source| Error::Store { verb: "read", path: blob.path().to_owned(), source })?;
+        programs.extend(linked.map(|linked| (blob.sha256(), linked)));
+    }
+    Ok(programs)
 }
 
 fn of(blob: &Blob, store: &Store) -> io::Result<Option<Linked>> {
