@@ -12,6 +12,7 @@
 
 pub mod artifact;
 pub mod assemble;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod commands;

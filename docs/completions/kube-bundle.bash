@@ -19,6 +19,9 @@ _kube__bundle() {
             kube__bundle,attest)
                 cmd="kube__bundle__subcmd__attest"
                 ;;
+            kube__bundle,audit)
+                cmd="kube__bundle__subcmd__audit"
+                ;;
             kube__bundle,build)
                 cmd="kube__bundle__subcmd__build"
                 ;;
@@ -75,6 +78,9 @@ _kube__bundle() {
                 ;;
             kube__bundle__subcmd__help,attest)
                 cmd="kube__bundle__subcmd__help__subcmd__attest"
+                ;;
+            kube__bundle__subcmd__help,audit)
+                cmd="kube__bundle__subcmd__help__subcmd__audit"
                 ;;
             kube__bundle__subcmd__help,build)
                 cmd="kube__bundle__subcmd__help__subcmd__build"
@@ -233,7 +239,7 @@ _kube__bundle() {
 
     case "${cmd}" in
         kube__bundle)
-            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="-q -h -V --json --quiet --color --help --version init plan fetch build verify rebuild attest sign trust inspect audit diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -290,6 +296,28 @@ _kube__bundle() {
                     return 0
                     ;;
                 --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__audit)
+            opts="-q -h --osv --json --quiet --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --osv)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -517,7 +545,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help)
-            opts="init plan fetch build verify rebuild attest sign trust inspect diff pki recipe store explain schema completions demo help"
+            opts="init plan fetch build verify rebuild attest sign trust inspect audit diff pki recipe store explain schema completions demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -531,6 +559,20 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__help__subcmd__attest)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kube__bundle__subcmd__help__subcmd__audit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

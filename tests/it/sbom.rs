@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use kube_bundle::hash::Sha256;
 use serde_json::Value;
 
-use crate::harness::{COMPONENTS, Run, SMALL, Workspace, component, files, has, has_all, program, tool};
+use crate::harness::{COMPONENTS, Run, Workspace, component, files, has, has_all, program, tool};
 
 /// A Python that has the validators, as `.ci/run` sets it up.
 const VALIDATORS: &str = "python3-with-validators";
@@ -152,24 +152,24 @@ fn a_program_has_its_names_and_its_source_in_both_lists() {
     }
 }
 
-/// Debian's cfssl, which is stripped, takes kubectl's place.
+/// A bundle in which Debian's cfssl, which is stripped, takes kubectl's place.
+fn with_cfssl() -> Workspace {
+    let workspace = Workspace::small(1000);
+    let path = tool("sh", &["-c", "command -v cfssl"]);
+    let bytes = std::fs::read(path.trim()).unwrap();
+    workspace.write("files/kubectl", &bytes);
+    let bytes_of = |name: &str| if name == "kubectl" { bytes.clone() } else { program(name, 1000) };
+    workspace.recipe(&COMPONENTS.iter().map(|name| component(name, "", &bytes_of(name))).collect::<String>());
+    workspace.build().success();
+    workspace
+}
+
 #[test]
 fn what_go_has_linked_into_a_program_is_listed_as_far_as_it_is_known() {
     if !has("cfssl") {
         return;
     }
-    let workspace = Workspace::small(1000);
-    let path = tool("sh", &["-c", "command -v cfssl"]);
-    let bytes = std::fs::read(path.trim()).unwrap();
-    workspace.write("files/kubectl", &bytes);
-    let mut components = String::new();
-    for name in COMPONENTS {
-        let bytes = if name == "kubectl" { bytes.clone() } else { program(name, 1000) };
-        components += &component(name, "", &bytes);
-    }
-    workspace.recipe(&components);
-    workspace.write("cluster.toml", SMALL);
-    workspace.build().success();
+    let workspace = with_cfssl();
     let cyclonedx = json(&workspace, "sbom.cdx.json");
     let kubectl = list(&cyclonedx, "components").iter().find(|it| it["name"] == "kubectl").unwrap();
     let libraries: BTreeSet<_> = list(kubectl, "components").iter().map(|it| text(it, "name")).collect();
@@ -370,4 +370,77 @@ fn others_tools_take_the_statement_and_its_signature() {
     assert_ne!(changed.code, Some(0));
     workspace.run(&["trust", "init", "wrong", "--key", "other", "-q"]).success();
     assert_ne!(validate(&workspace, SECURESYSTEMSLIB, &[name, "../../wrong/release.pem"]).code, Some(0));
+}
+
+fn advisory(workspace: &Workspace, id: &str, module: &str, events: &str, more: &str) {
+    let text = format!(
+        "{{\"id\":\"{id}\",\"modified\":\"2026-11-0{}T00:00:00Z\",\"summary\":\"About {id}\"{more},\"affected\":[{{\"package\":\
+         {{\"ecosystem\":\"Go\",\"name\":\"{module}\"}},\"ranges\":[{{\"type\":\"SEMVER\",\"events\":[{events}]}}]}}]}}",
+        id.len()
+    );
+    workspace.write(&format!("osv/{id}.json"), text);
+}
+
+#[test]
+fn an_audit_names_advisories_about_what_is_in_the_bundle_and_gives_no_verdict() {
+    let workspace = Workspace::small(1000);
+    workspace.edit(
+        "recipe/recipe.toml",
+        "[components.kubectl]\n",
+        "[components.kubectl]\nupstream = \"https://github.com/kubernetes/kubernetes\"\n\
+         purl = \"pkg:golang/k8s.io/kubernetes@v1.16.0#cmd/kubectl\"\n",
+    );
+    workspace.build().success();
+    let from_start = "{\"introduced\":\"0\"}";
+    advisory(
+        &workspace,
+        "A-1",
+        "k8s.io/kubernetes",
+        &format!("{from_start},{{\"fixed\":\"1.16.2\"}}"),
+        ",\"aliases\":[\"CVE-1\"]",
+    );
+    advisory(&workspace, "A-22", "github.com/kubernetes/kubernetes", from_start, "");
+    advisory(&workspace, "A-3", "k8s.io/kubernetes", &format!("{from_start},{{\"fixed\":\"1.16.0\"}}"), "");
+    advisory(&workspace, "A-4", "k8s.io/kubernetes", from_start, ",\"withdrawn\":\"2026-11-01T00:00:00Z\"");
+    advisory(&workspace, "A-5", "k8s.io/kubernetesque", from_start, "");
+    let audit = workspace.run(&["audit", "out/small", "--osv", "osv"]).success().stdout;
+    let mut lines = audit.lines();
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("Kubernetes v1.16.0 is past its end of life"), "{audit}");
+    assert!(lines.next().unwrap().starts_with("Database of 2026-11-04, 5 advisories."), "{audit}");
+    let rows: Vec<Vec<_>> = lines.skip(2).map(|line| line.split_whitespace().take(5).collect()).collect();
+    let expected = [
+        ["A-22", "github.com/kubernetes/kubernetes", "v1.16.0", "-", "kubectl"],
+        ["CVE-1", "k8s.io/kubernetes", "v1.16.0", "1.16.2", "kubectl"],
+    ];
+    assert_eq!(rows, expected, "{audit}");
+    let json = workspace.run(&["audit", "out/small", "--osv", "osv", "--json"]).success().stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["end_of_life"], &json["findings"][1]["fixed"]), (&"September 2020".into(), &"1.16.2".into()));
+    workspace.write("none/README", "");
+    workspace.run(&["audit", "out/small", "--osv", "none"]).exits(2).says(&["holds no advisory"]);
+    workspace.write("osv/broken.json", "{");
+    workspace.run(&["audit", "out/small", "--osv", "osv"]).exits(1).says(&["could not read `osv/broken.json`"]);
+    workspace.run(&["audit", "files", "--osv", "osv"]).exits(1).says(&["not a bundle"]);
+}
+
+/// Debian's cfssl has no list of modules, so that nobody knows the versions of its packages.
+#[test]
+fn an_audit_names_packages_of_unknown_version_only_if_they_are_linked() {
+    if !has("cfssl") {
+        return;
+    }
+    let workspace = with_cfssl();
+    let with_import = |id: &str, path: &str| {
+        let module = "github.com/cloudflare/cfssl";
+        advisory(&workspace, id, module, "{\"introduced\":\"0\"},{\"fixed\":\"0.1.0\"}", "");
+        let imports =
+            format!("\"Go\",\"name\":\"{module}\"}},\"ecosystem_specific\":{{\"imports\":[{{\"path\":\"{path}\"}}]}}");
+        workspace.edit(&format!("osv/{id}.json"), &format!("\"Go\",\"name\":\"{module}\"}}"), &imports);
+    };
+    with_import("A-1", "github.com/cloudflare/cfssl/csr");
+    with_import("A-2", "github.com/cloudflare/cfssl/nothing/of/this/name");
+    let audit = workspace.run(&["audit", "out/small", "--osv", "osv"]).success().stdout;
+    let rows: Vec<Vec<_>> = audit.lines().skip(4).map(|line| line.split_whitespace().take(3).collect()).collect();
+    assert_eq!(rows, [["A-1", "github.com/cloudflare/cfssl/csr", "unknown"]], "{audit}");
 }
