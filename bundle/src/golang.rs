@@ -48,9 +48,9 @@ pub struct Library {
 }
 
 impl Library {
-    /// Package URL, type `golang`.
+    /// Package URL, type `golang`, which has no capital letters in names.
     pub fn purl(&self) -> String {
-        let path = self.path.replace('+', "%2B");
+        let path = self.path.to_lowercase().replace('+', "%2B");
         match &self.version {
             Some(version) => format!("pkg:golang/{path}@{}", version.replace('+', "%2B")),
             None => format!("pkg:golang/{path}"),
@@ -142,6 +142,13 @@ mod tests {
         ];
         let found: Vec<_> = packages(names.into_iter()).into_iter().collect();
         assert_eq!(found, ["github.com/gogo/protobuf/proto", "go.etcd.io/etcd/clientv3", "gopkg.in/yaml.v2"]);
+    }
+
+    #[test]
+    fn package_urls_are_canonical() {
+        let library = |path: &str, version: &str| Library { path: path.to_owned(), version: Some(version.to_owned()) };
+        let purl = library("github.com/NYTimes/gziphandler", "v3.5.0+incompatible").purl();
+        assert_eq!(purl, "pkg:golang/github.com/nytimes/gziphandler@v3.5.0%2Bincompatible");
     }
 
     #[test]
