@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::debian::DebianPackage;
 use crate::fetch::Blobs;
+use crate::hash::Sha256;
 use crate::manifest::origin::ComponentRecord;
 use crate::manifest::{Artifact, Built, FileRecord, Manifest, Member};
 use crate::out::WrittenFile;
@@ -56,8 +57,8 @@ pub struct Written {
 /// Everything that was written so far, by its path in the output directory.
 pub type WrittenFiles = BTreeMap<String, Written>;
 
-/// The manifest of everything that was written.
-pub fn manifest(plan: &Plan, blobs: &Blobs, pki: &Pki, mut written: WrittenFiles) -> Manifest {
+/// The manifest of everything that was written; `cluster_toml` is the digest of that file.
+pub fn manifest(cluster_toml: Sha256, plan: &Plan, blobs: &Blobs, pki: &Pki, mut written: WrittenFiles) -> Manifest {
     let artifacts = plan.outputs.iter().filter_map(|output| {
         let entries = written.get_mut(&output.path)?.entries.take()?;
         let node = output.kind.node().map(ToString::to_string);
@@ -66,6 +67,7 @@ pub fn manifest(plan: &Plan, blobs: &Blobs, pki: &Pki, mut written: WrittenFiles
     let artifacts = artifacts.collect();
     let find = |component: &str| blobs.get(component).map(|blob| (blob.sha256(), blob.size()));
     let built = Built {
+        cluster_toml: Some(cluster_toml),
         window: pki.window(),
         certificates: pki.records(&plan.content.pki),
         components: plan.content.downloads.iter().flat_map(|it| ComponentRecord::of(it, find)).collect(),

@@ -10,11 +10,12 @@ mod manifests;
 mod packages;
 mod public;
 mod restarts;
+mod sbom;
 pub mod seed;
 
 use crate::artifact::{ArtifactInput, Written, WrittenFiles};
 use crate::debian::repository::{self, Indexed};
-use crate::fetch::{Blob, Blobs};
+use crate::fetch::{Blob, Blobs, LinkedPrograms};
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
 use crate::secret::Secret;
@@ -29,6 +30,8 @@ pub struct Ingredients<'a> {
     pub plan: &'a Plan,
     /// Downloads.
     pub blobs: &'a Blobs,
+    /// What is linked into the programs among them.
+    pub linked: &'a LinkedPrograms,
     /// Keys and certificates.
     pub pki: &'a Pki,
     /// Who will sign the bundle, as lines of `allowed_signers`.
@@ -83,6 +86,9 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
             ArtifactInput::File(Entry::text(Mode::PUBLIC, guide::bundle(*language, *form, from)?))
         }
         OutputKind::PublicSums => ArtifactInput::File(Entry::text(Mode::PUBLIC, public::list(from, written)?)),
+        OutputKind::Sbom { standard } => {
+            ArtifactInput::File(Entry::text(Mode::PUBLIC, sbom::document(*standard, from, written)))
+        }
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
             seed::seed(seed, from, node, written)?

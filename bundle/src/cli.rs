@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use arguments::{ClusterArgs, InitArgs, OutputArgs, SourceArgs};
+pub use arguments::{AuditArgs, ClusterArgs, InitArgs, OutputArgs, SourceArgs};
 pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 
 use crate::sign::KeyReference;
@@ -210,6 +210,9 @@ Example:
         /// Directory of a bundle, or one of its archives, packages or images
         path: PathBuf,
     },
+    /// Look up what is in a bundle in a database of vulnerabilities, without a network; a list, and no verdict
+    #[command(after_long_help = "Example:\n  kube-bundle audit out/roc --osv ./osv-go")]
+    Audit(AuditArgs),
     /// Compare two bundles: machines, versions, flags of units, certificates, files
     ///
     /// Manifests are compared, and units are read out of archives and packages; `verify` says whether files match the

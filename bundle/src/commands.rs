@@ -1,6 +1,7 @@
 //! From arguments to library calls to stdout: one file for each command.
 
 mod attempt;
+mod audit;
 mod build;
 mod cluster;
 mod complete;
@@ -61,6 +62,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
             sign::trust(&dir, &key, &rebuilder, &revoke, console)
         }
         Command::Inspect { path } => inspect::inspect(&path, console),
+        Command::Audit(args) => audit::audit(&args, console),
         Command::Diff { from, to } => {
             return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
         }

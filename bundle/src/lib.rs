@@ -12,6 +12,7 @@
 
 pub mod artifact;
 pub mod assemble;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod commands;
@@ -21,6 +22,7 @@ pub mod diagnostic;
 pub mod diff;
 pub mod error;
 pub mod fetch;
+pub mod golang;
 pub mod hash;
 pub mod inspect;
 pub mod manifest;
@@ -97,14 +99,15 @@ pub fn build(
     let revision = revision::next(&plan, &pki, &at.pki)?;
     let plan = plan.number(revision.as_ref().map_or(1, revision::Revision::number));
 
+    let linked = fetch::linked(&blobs, &at.store)?;
     let signers: Vec<_> =
         at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
-    let from = Ingredients { plan: &plan, blobs: &blobs, pki: &pki, signers: &signers };
+    let from = Ingredients { plan: &plan, blobs: &blobs, linked: &linked, pki: &pki, signers: &signers };
     let staging = Staging::begin(at.out, Manifest::foreign_files).map_err(pack::Error::from)?;
     let compressed = assemble::compressed_blobs(from);
     let cache = timed(progress, "Compressing", || pack::compress(&compressed, &at.store, at.jobs, progress))?;
     let written = timed(progress, "Packing", || pack_all(from, &staging, &cache, at, progress))?;
-    let manifest = artifact::manifest(&plan, &blobs, &pki, written);
+    let manifest = artifact::manifest(spec.text, &plan, &blobs, &pki, written);
     // In this order: a number whose bundle never appeared is skipped, but no two bundles have the same.
     if let Some(revision) = revision {
         revision.record(&manifest, &at.pki)?;

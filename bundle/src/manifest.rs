@@ -2,6 +2,7 @@
 //! its presence means that the bundle is whole. `SHA256SUMS` says the same for `sha256sum -c`.
 
 pub mod origin;
+pub mod provenance;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -27,6 +28,8 @@ pub const SUMS: &str = "SHA256SUMS";
 /// Name of the index that apt reads, and of the same with a signature in it.
 pub const RELEASE: &str = "deb/Release";
 pub const IN_RELEASE: &str = "deb/InRelease";
+/// Name of the signed statement of how a bundle was built. As a signature, it is not in the manifest.
+pub const PROVENANCE: &str = "provenance.intoto.jsonl";
 /// How many keys can sign a bundle.
 pub const MOST_SIGNERS: usize = 9;
 /// Bytes of a manifest or checksum list that is read: what a thousand machines need, and some 210 MB of memory.
@@ -57,7 +60,7 @@ pub fn is_attestation(name: &str) -> bool {
 
 /// Whether a file of a bundle is a signature. None is in the manifest or in the checksum list, which they are over.
 pub fn is_signature(name: &str) -> bool {
-    name == IN_RELEASE || is_attestation(name) || signature_files().any(|file| file == name)
+    [IN_RELEASE, PROVENANCE].contains(&name) || is_attestation(name) || signature_files().any(|file| file == name)
 }
 
 /// The content of `manifest.json`.
@@ -72,9 +75,15 @@ pub struct Manifest {
     pub recipe: RecipeRecord,
     /// Digest of the plan, as `kube-bundle plan --json` prints it.
     pub plan: Sha256,
-    /// Version of the kube-bundle that built it. Bundles of the first versions lack this and the next four.
+    /// Version of the kube-bundle that built it. Bundles of the first versions lack this and the next six.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub kube_bundle: Option<String>,
+    /// Digest of the text of `cluster.toml`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cluster_toml: Option<Sha256>,
+    /// Modification time of packed files: `SOURCE_DATE_EPOCH`, or that of the recipe.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none", default)]
+    pub timestamp: Option<OffsetDateTime>,
     /// Machines by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub nodes: BTreeMap<String, NodeRecord>,
@@ -187,6 +196,7 @@ impl Member {
 
 /// What a manifest says beyond its plan.
 pub(crate) struct Built {
+    pub(crate) cluster_toml: Option<Sha256>,
     pub(crate) window: (OffsetDateTime, OffsetDateTime),
     pub(crate) certificates: BTreeMap<String, CertificateRecord>,
     pub(crate) components: BTreeMap<String, ComponentRecord>,
@@ -213,10 +223,12 @@ fn nodes(plan: &Plan) -> BTreeMap<String, NodeRecord> {
 
 impl Manifest {
     pub(crate) fn new(plan: &Plan, built: Built) -> Self {
-        let Built { window: (not_before, not_after), certificates, components, files, artifacts } = built;
+        let Built { cluster_toml, window: (not_before, not_after), certificates, components, files, artifacts } = built;
         Self {
             format: FORMAT.to_owned(),
             kube_bundle: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            cluster_toml,
+            timestamp: Some(plan.content.timestamp),
             nodes: nodes(plan),
             components,
             images: images(plan),

@@ -266,7 +266,8 @@ impl UnnumberedPlan<'_> {
         let seeds = seeds::plan(spec, &outputs);
         let checksums: Vec<_> = outputs.iter().filter_map(checksum).collect();
         let public = Output { path: PUBLIC_SUMS.to_owned(), kind: OutputKind::PublicSums };
-        outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain([public]).chain(guide::outputs()));
+        let explained = guide::outputs().chain(output::sboms());
+        outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain([public]).chain(explained));
         Plan { content, revision, outputs }
     }
 }

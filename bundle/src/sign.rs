@@ -5,6 +5,7 @@
 
 mod agent;
 pub(crate) mod armor;
+pub(crate) mod dsse;
 mod key_file;
 pub(crate) mod openpgp;
 mod public_key;
@@ -15,7 +16,10 @@ pub(crate) mod wire;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::ArtifactInput;
-use crate::manifest::{IN_RELEASE, LARGEST_LIST, PUBLIC_SUMS, RELEASE, SUMS, attestation_file};
+use crate::manifest::provenance::{self, PAYLOAD_TYPE};
+use crate::manifest::{
+    IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, PROVENANCE, PUBLIC_SUMS, RELEASE, SUMS, attestation_file,
+};
 use crate::out;
 use crate::regular::{self, Links};
 use crate::target::{InstallPath, Mode};
@@ -125,7 +129,7 @@ fn signatures_inside(tree: &Tree, signers: &[Signer]) -> Result<Vec<(InstallPath
     Ok(files.into_iter().map(|(name, bytes)| (InstallPath::known(&name).below(top), bytes)).collect())
 }
 
-/// Signs the bundle in `directory`: its checksum list, and the index of its packages if it has one.
+/// Signs the bundle in `directory`: its checksum list, how it was built, and the index of its packages if it has one.
 ///
 /// # Errors
 /// A list that can't be read, an agent that refuses, or a file that can't be written.
@@ -133,7 +137,9 @@ pub fn bundle(directory: &Path, signers: &[Signer]) -> Result<Vec<String>, Error
     if signers.is_empty() {
         return Ok(Vec::new());
     }
-    let mut files = detached(&read(&directory.join(SUMS))?, signers)?;
+    let sums = read(&directory.join(SUMS))?;
+    let mut files = detached(&sums, signers)?;
+    files.push((PROVENANCE.to_owned(), provenance(directory, &String::from_utf8_lossy(&sums), signers)?.into_bytes()));
     match read(&directory.join(RELEASE)) {
         Ok(release) => {
             let text = openpgp::clear_signed(&String::from_utf8_lossy(&release), signers)?;
@@ -160,6 +166,13 @@ pub fn attest(directory: &Path, signer: &Signer) -> Result<String, Error> {
     let signature = sshsig::sign(&text, Purpose::Rebuilt, signer)?;
     out::write_atomically(&path, signature.as_bytes(), Mode::PUBLIC).map_err(|source| Error::Write { path, source })?;
     Ok(name)
+}
+
+/// The signed statement of how the bundle was built.
+fn provenance(directory: &Path, sums: &str, signers: &[Signer]) -> Result<String, Error> {
+    let path = directory.join(MANIFEST);
+    let manifest = Manifest::parse(&read(&path)?).map_err(|source| Error::Read { path, source })?;
+    dsse::envelope(PAYLOAD_TYPE, &provenance::statement(&manifest, sums), signers)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {

@@ -31,6 +31,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::diagnostic::Faults;
+use crate::hash::Sha256;
 pub use bad_value::BadValue;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 pub use numbers::{Address, Cidr};
@@ -59,6 +60,8 @@ pub const ETCD_PORT: u16 = 2379;
 /// A checked `cluster.toml`.
 #[derive(Debug, Clone)]
 pub struct ClusterSpec {
+    /// Digest of the text that it was read from.
+    pub text: Sha256,
     /// Prefix of every file and package name of the bundle.
     pub name: ClusterName,
     /// The Kubernetes release, as data.

@@ -160,6 +160,11 @@ impl Mode {
     pub fn bits(self) -> u32 {
         u32::from(self.0)
     }
+
+    /// Whether only its owner and group may read the file, as every file with a secret.
+    pub fn hides(self) -> bool {
+        self.0 & 0o004 == 0
+    }
 }
 
 impl FromStr for Mode {

@@ -20,10 +20,11 @@ use std::path::Path;
 use crate::hash::Sha256;
 use crate::inspect::{self, Contents, Kind, LARGEST_CONTENT};
 use crate::manifest::{
-    Artifact, FileRecord, IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, PUBLIC_SUMS, RELEASE, SUMS, is_attestation,
-    is_signature, signature_files,
+    Artifact, FileRecord, IN_RELEASE, LARGEST_LIST, MANIFEST, Manifest, PROVENANCE, PUBLIC_SUMS, RELEASE, SUMS,
+    is_attestation, is_signature, provenance, signature_files,
 };
 use crate::regular::{self, Links};
+use crate::sign::PublicKey;
 use crate::target::Mode;
 use crate::trust::Trust;
 use listing::Listing;
@@ -116,7 +117,11 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
         public::check(&mut report, manifest, &public);
     }
     if let (Some(trust), Ok(sums)) = (trust, &lists[1]) {
-        signatures(&mut report, trust, sums, &there, text);
+        let keys = signatures(&mut report, trust, sums, &there, &text);
+        if let Ok(manifest) = &manifest {
+            let expected = provenance::statement(manifest, &String::from_utf8_lossy(sums));
+            origin::check_provenance(&mut report, text(PROVENANCE).as_deref(), &expected, &keys);
+        }
     }
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.files.contains(*name)) {
@@ -126,10 +131,17 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
     Ok(report.sorted())
 }
 
-/// Checks the signatures of a bundle's checksum list, of its index of packages, and of its list of public files.
-fn signatures(report: &mut Report, trust: &Trust, sums: &[u8], there: &Listing, text: impl Fn(&str) -> Option<String>) {
+/// Checks the signatures of a bundle's checksum list, of its index of packages, and of its list of public files. Returns the
+/// keys that signed the first, trusted or not.
+fn signatures(
+    report: &mut Report,
+    trust: &Trust,
+    sums: &[u8],
+    there: &Listing,
+    text: &impl Fn(&str) -> Option<String>,
+) -> Vec<PublicKey> {
     let found = signature_files().filter_map(|name| text(&name).map(|signature| (name, signature)));
-    origin::check(report, trust, sums, &found.collect());
+    let keys = origin::check(report, trust, sums, &found.collect());
     if let (Some(signed), Some(release)) = (text(IN_RELEASE), text(RELEASE)) {
         origin::check_one(report, trust, IN_RELEASE, &signed, release.as_bytes());
     }
@@ -138,6 +150,7 @@ fn signatures(report: &mut Report, trust: &Trust, sums: &[u8], there: &Listing, 
         let found = found.filter_map(|name| text(name).map(|attestation| (name.clone(), attestation)));
         origin::attested(report, trust, public.as_bytes(), &found.collect());
     }
+    keys
 }
 
 /// What is there and in no list. Directories are in no list; theirs are those of the files.

@@ -48,6 +48,7 @@ mod registry;
 mod repository;
 mod restarts;
 mod roles;
+mod sbom;
 mod screen;
 mod secrets;
 mod seeds;

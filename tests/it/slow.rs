@@ -88,7 +88,7 @@ fn a_download_has_an_end_however_steady_it_is() {
             kind: Kind::Program,
             sha256: None,
             version: "v1.16.0".to_owned(),
-            license: None,
+            identity: kube_bundle::plan::downloads::Identity::default(),
         }),
     };
     let store = Store::open(workspace.path("store")).unwrap();

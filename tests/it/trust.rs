@@ -295,11 +295,14 @@ fn gpgv_takes_the_signature_of_any_text() {
         return;
     }
     let workspace = workspace();
+    workspace.build().success();
+    let manifest = workspace.text("out/small/manifest.json");
     let signer = [Signer::open(&KeyReference::File(workspace.path("key"))).unwrap()];
     let mut short = 0;
     for number in 0..400 {
         let directory = format!("out/{number}");
         workspace.write(&format!("{directory}/SHA256SUMS"), format!("text {number}\n"));
+        workspace.write(&format!("{directory}/manifest.json"), &manifest);
         kube_bundle::sign::bundle(&workspace.path(&directory), &signer).unwrap();
         let text = |name: &str| format!("{directory}/{name}");
         run(&workspace, "gpgv", &["-q", "--keyring", "./trust/apt.gpg", &text("SHA256SUMS.asc"), &text("SHA256SUMS")])

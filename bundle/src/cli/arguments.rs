@@ -127,6 +127,16 @@ const SEED_LAYOUTS: Values = &[
 ];
 const SEED_IMAGES: Values = &[("iso", "ISO 9660"), ("vfat", "FAT16, for platforms that can't attach an optical disk")];
 
+/// What `audit` compares.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Directory of a bundle
+    pub bundle: PathBuf,
+    /// Directory with an unpacked export of osv.dev for the ecosystem Go: one JSON file for each advisory
+    #[arg(long, value_name = "DIR")]
+    pub osv: PathBuf,
+}
+
 /// Parses one of `values`, so that `--help` and shell completions can list them.
 fn one_of<T>(values: Values) -> impl TypedValueParser<Value = T>
 where

@@ -28,6 +28,7 @@ pub(super) fn manifests(plan: &Plan, next: &Next, old: &Manifest) -> (Manifest, 
     let artifacts: BTreeMap<_, _> = plan.outputs.iter().filter_map(|output| expectation.artifact(output)).collect();
     let certificates = certificates(next, old);
     let built = Built {
+        cluster_toml: old.cluster_toml,
         window: window(&certificates).unwrap_or((old.validity.not_before, old.validity.not_after)),
         files: expectation.files(&artifacts),
         components: expectation.components.clone(),

@@ -14,7 +14,7 @@ use super::image_format::{Descriptor, LONGEST, Manifest, diff_ids, for_platform}
 use super::{Blob, Blobs, Error, FailedDownload, Fault, Fetcher, admit, extract};
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
-use crate::plan::downloads::{Content, ImageContent, Member};
+use crate::plan::downloads::{Content, Identity, ImageContent, Member};
 use crate::recipe::component::Kind;
 
 /// A verified image for linux/amd64.
@@ -105,7 +105,7 @@ fn part(
         kind: Kind::File,
         sha256: None,
         version: String::new(),
-        license: None,
+        identity: Identity::default(),
     };
     let download = Download {
         file: Download::file_in_layout(sha256),

@@ -5,6 +5,7 @@
 //! archives/sha512-….json      which files came out of a verified archive, by their path in it
 //! partial/….                  incomplete downloads; see `fetch::part`
 //! pieces/….                   compressed blobs; see `pack::pieces`
+//! linked/….                   what is linked into programs; see `fetch::linked`
 //! tmp/                        files being written; leftovers of a killed run are removed when the store opens
 //! ```
 //!
@@ -192,6 +193,12 @@ impl Store {
     pub fn pieces(&self, how: &str, sha256: Sha256) -> PathBuf {
         let name = sha256.to_string();
         self.compressed_directory().join(how).join(&name[..2]).join(&name)
+    }
+
+    /// Path of the list of what is linked into a program. The number changes when lists get another content.
+    pub fn linked(&self, sha256: Sha256) -> PathBuf {
+        let name = sha256.to_string();
+        self.root.join("linked/1").join(&name[..2]).join(&name)
     }
 
     /// A new file on the store's file system, removed when dropped unless it is renamed.

@@ -91,7 +91,7 @@ impl ComponentRecord {
                 version: member.version.clone(),
                 sha256,
                 size,
-                license: member.license.clone(),
+                license: member.identity.license.clone(),
                 member: is_part.then(|| member.path.clone()),
                 origin: Origin::of(download),
             };

@@ -61,8 +61,31 @@ pub struct Member {
     pub sha256: Option<Sha256>,
     /// Its own version.
     pub version: String,
-    /// SPDX license expression, where the recipe has one.
+    /// What the recipe says of it.
+    #[serde(flatten)]
+    pub identity: Identity,
+}
+
+/// By what a component is known elsewhere, as far as the recipe says it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Identity {
+    /// SPDX license expression.
     pub license: Option<String>,
+    /// Where its source is developed.
+    pub upstream: Option<String>,
+    /// Who supplies it.
+    pub supplier: Option<String>,
+    /// Package URL.
+    pub purl: Option<String>,
+    /// CPE 2.3.
+    pub cpe: Option<String>,
+}
+
+impl Identity {
+    fn of(component: &Component) -> Self {
+        let Component { license, upstream, supplier, purl, cpe, .. } = component.clone();
+        Self { license, upstream, supplier, purl, cpe }
+    }
 }
 
 impl Member {
@@ -73,7 +96,7 @@ impl Member {
             kind: component.kind,
             sha256: component.sha256,
             version: recipe.release.version_of(component).0.to_owned(),
-            license: component.license.clone(),
+            identity: Identity::of(component),
         }
     }
 }

@@ -48,6 +48,25 @@ pub enum OutputKind {
     PublicSums,
     /// What explains the bundle to people.
     Guide { language: Language, form: Form },
+    /// What is in the bundle, for programs that look for vulnerabilities or licences.
+    Sbom { standard: Standard },
+}
+
+/// How a list of software is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Standard {
+    /// `CycloneDX` 1.6, as JSON.
+    #[serde(rename = "cyclonedx")]
+    CycloneDx,
+    /// SPDX 2.3, as JSON.
+    #[serde(rename = "spdx")]
+    Spdx,
+}
+
+/// The lists of everything that the other outputs hold, so they come last.
+pub(super) fn sboms() -> impl Iterator<Item = Output> {
+    let lists = [("sbom.cdx.json", Standard::CycloneDx), ("sbom.spdx.json", Standard::Spdx)];
+    lists.into_iter().map(|(path, standard)| Output { path: path.to_owned(), kind: OutputKind::Sbom { standard } })
 }
 
 impl OutputKind {
@@ -57,14 +76,14 @@ impl OutputKind {
             Self::Archive { node } | Self::Checksum { node, .. } => Some(node),
             Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index | Self::PublicSums | Self::Guide { .. } => None,
+            Self::Operator | Self::Index | Self::PublicSums | Self::Guide { .. } | Self::Sbom { .. } => None,
         }
     }
 
     /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
     pub fn format(&self) -> Option<Format> {
         match self {
-            Self::Operator | Self::PublicSums | Self::Guide { .. } => None,
+            Self::Operator | Self::PublicSums | Self::Guide { .. } | Self::Sbom { .. } => None,
             Self::Archive { .. } | Self::Checksum { .. } => Some(Format::Tarball),
             Self::Package(_) | Self::Index => Some(Format::Deb),
             Self::Seed(seed) => Some(seed.medium.format()),
@@ -77,6 +96,7 @@ impl OutputKind {
             Self::Operator | Self::Archive { .. } | Self::Package(_) => 0,
             Self::Checksum { .. } | Self::Index | Self::Seed(_) => 1,
             Self::PublicSums | Self::Guide { .. } => 2,
+            Self::Sbom { .. } => 3,
         }
     }
 }

@@ -70,6 +70,28 @@ fn origin(recipe: &Recipe, name: &str, component: &Component, faults: &mut Vec<S
     if let Some(version) = component.version.as_ref().filter(|version| !is_version(version)) {
         faults.push(malformed_version(&format!("`version` of component `{name}`"), version));
     }
+    names_elsewhere(recipe, name, component, faults);
+}
+
+/// A name in a database is worse than none if it is that of another version.
+fn names_elsewhere(recipe: &Recipe, name: &str, component: &Component, faults: &mut Vec<String>) {
+    let (version, _) = recipe.release.version_of(component);
+    let plain = version.strip_prefix('v').unwrap_or(version);
+    let of_purl = |purl: &str| purl.split('@').nth(1)?.split(['?', '#']).next().map(str::to_owned);
+    let purl = component
+        .purl
+        .as_deref()
+        .filter(|purl| !purl.starts_with("pkg:") || of_purl(purl).is_none_or(|its| its != version && its != plain));
+    if let Some(purl) = purl {
+        faults.push(format!("`purl` of component `{name}` is `{purl}`: expected `pkg:TYPE/NAME@{version}`"));
+    }
+    let is_right =
+        |cpe: &str| cpe.starts_with("cpe:2.3:") && cpe.split(':').count() == 13 && cpe.split(':').nth(5) == Some(plain);
+    if let Some(cpe) = component.cpe.as_deref().filter(|cpe| !is_right(cpe)) {
+        faults.push(format!(
+            "`cpe` of component `{name}` is `{cpe}`: expected `cpe:2.3:a:VENDOR:PRODUCT:{plain}` and 7 more parts"
+        ));
+    }
 }
 
 fn packages(recipe: &Recipe, faults: &mut Vec<String>) {

@@ -61,7 +61,7 @@ pub struct Archive {
 }
 
 /// Something that machines get.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
     /// Its kind.
@@ -102,6 +102,15 @@ pub struct Component {
     /// Where its source is developed.
     #[serde(default)]
     pub upstream: Option<String>,
+    /// Who supplies it, by name.
+    #[serde(default)]
+    pub supplier: Option<String>,
+    /// The URL by which databases of packages know it (<https://github.com/package-url/purl-spec>); an image needs none.
+    #[serde(default)]
+    pub purl: Option<String>,
+    /// The name by which databases of vulnerabilities know it (CPE 2.3, NIST IR 7695).
+    #[serde(default)]
+    pub cpe: Option<String>,
     /// The package that carries it; one of its own, under its name, if left out.
     #[serde(default)]
     pub package: Option<String>,

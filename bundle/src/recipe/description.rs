@@ -70,6 +70,12 @@ pub struct ComponentDescription<'r> {
     pub license: Option<&'r str>,
     /// Where its source is developed.
     pub upstream: Option<&'r str>,
+    /// Who supplies it.
+    pub supplier: Option<&'r str>,
+    /// Package URL.
+    pub purl: Option<&'r str>,
+    /// CPE 2.3.
+    pub cpe: Option<&'r str>,
 }
 
 impl<'r> Description<'r> {
@@ -110,5 +116,8 @@ fn component<'r>(release: &'r Release, name: &'r str, component: &'r Component) 
         package: component.package(name),
         license: component.license.as_deref(),
         upstream: component.upstream.as_deref(),
+        supplier: component.supplier.as_deref(),
+        purl: component.purl.as_deref(),
+        cpe: component.cpe.as_deref(),
     }
 }

@@ -21,6 +21,7 @@ use super::raw::{FaultList, Table};
 use super::read::{Read, ReadNode, read};
 use super::{ClusterSpec, ETCD_PORT, Etcd, Node, PkiSpec, RoleCatalog, SeedSpec, Service, syntax};
 use crate::diagnostic::Diagnostic;
+use crate::hash::Sha256;
 
 type Rule = fn(&Read, &FaultList);
 
@@ -76,7 +77,7 @@ pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec
         rule(&read, &faults);
     }
     let failed = faults.has_errors();
-    match read.into_spec() {
+    match read.into_spec(Sha256::of(text.as_bytes())) {
         Some(spec) if !failed => Ok((spec, faults.into_vec())),
         _ => Err(faults.into_vec()),
     }
@@ -92,7 +93,7 @@ fn inner<T>(values: Vec<Spanned<T>>) -> Vec<T> {
 }
 
 impl Read {
-    fn into_spec(self) -> Option<ClusterSpec> {
+    fn into_spec(self, text: Sha256) -> Option<ClusterSpec> {
         let members: Vec<_> = self.members().filter_map(client_url).collect();
         let network_plugin = self.network_plugin();
         let ranges: Vec<_> = self.nodes.iter().map(|node| self.pod_range(node)).collect();
@@ -109,6 +110,7 @@ impl Read {
         };
         let service_cidr = self.service_cidr?.into_inner();
         Some(ClusterSpec {
+            text,
             name: self.name?.into_inner(),
             recipe: self.recipe?.into_inner(),
             endpoint: self.endpoint?.into_inner(),

@@ -98,6 +98,17 @@ impl ImageName {
         format!("https://{host}/v2/{}", self.repository)
     }
 
+    /// The package URL of the image with this digest (type `oci` of the purl specification).
+    pub fn purl(&self, digest: Sha256) -> String {
+        let name = self.repository.rsplit('/').next().unwrap_or(&self.repository);
+        format!("pkg:oci/{name}@sha256%3A{digest}?repository_url={}&tag={}", self.without_tag(), self.tag)
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
     /// The name without its tag, as it stands before a digest.
     pub fn without_tag(&self) -> String {
         format!("{}/{}", self.registry, self.repository)

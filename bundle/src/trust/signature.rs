@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::Trust;
 use crate::pki::info::day;
+use crate::sign::dsse::{self, Envelope};
 use crate::sign::{PublicKey, Purpose, armor, wire::Reader};
 
 /// Why a signature does not count.
@@ -25,10 +26,20 @@ pub enum Refusal {
     Revoked(PublicKey),
     Expired(PublicKey, OffsetDateTime),
     NotYet(PublicKey, OffsetDateTime),
-    /// The text above it is not that of `deb/Release`.
+    /// The text beside it is another than that which is signed elsewhere.
     OtherText,
     /// It is by none of the trusted keys, or over other bytes: its format does not say which.
     NoTrustedKey,
+}
+
+impl Refusal {
+    /// The key of a signature that may be right, but does not count.
+    pub fn key(self) -> Option<PublicKey> {
+        match self {
+            Self::Unknown(key) | Self::Revoked(key) | Self::Expired(key, _) | Self::NotYet(key, _) => Some(key),
+            Self::Unreadable | Self::OtherPurpose | Self::Wrong(_) | Self::OtherText | Self::NoTrustedKey => None,
+        }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -36,7 +47,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Unreadable => f.write_str("it is damaged, or not a signature by kube-bundle or ssh-keygen"),
             Self::OtherPurpose => f.write_str("it was made for another purpose"),
-            Self::Wrong(key) => write!(f, "it is by the trusted key {key}, but over other bytes"),
+            Self::Wrong(key) => write!(f, "it says that it is by the key {key}, but is over other bytes"),
             Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
             Self::Revoked(key) => write!(f, "it is by the key {key}, which is revoked"),
             Self::Expired(key, end) => write!(f, "it is by the key {key}, which was trusted until {}", day(*end)),
@@ -92,6 +103,27 @@ impl Trust {
         let bytes = STANDARD.decode(line).map_err(|_| Refusal::Unreadable)?;
         self.admitted().find(|key| is_by(key, text, &bytes)).ok_or(Refusal::NoTrustedKey)
     }
+}
+
+/// The keys that signed an envelope, whose payload must be `text`, of this type. All have to be among `keys`.
+///
+/// # Errors
+/// The envelope is not as it was written, has another payload, or has a signature that is none by these keys.
+pub fn envelope(envelope: &str, payload_type: &str, text: &str, keys: &[PublicKey]) -> Result<Vec<PublicKey>, Refusal> {
+    let parsed: Envelope = serde_json::from_str(envelope).map_err(|_| Refusal::Unreadable)?;
+    if parsed.text() != envelope || parsed.payload_type != payload_type {
+        return Err(Refusal::Unreadable);
+    }
+    if parsed.payload != STANDARD.encode(text) {
+        return Err(Refusal::OtherText);
+    }
+    let message = dsse::signed(payload_type, text.as_bytes());
+    let key = |signature: &dsse::Signature| {
+        let named = keys.iter().find(|key| key.to_string() == signature.keyid).ok_or(Refusal::NoTrustedKey)?;
+        let bytes = STANDARD.decode(&signature.sig).map_err(|_| Refusal::Unreadable)?;
+        if is_by(named, &message, &bytes) { Ok(*named) } else { Err(Refusal::Wrong(*named)) }
+    };
+    parsed.signatures.iter().map(key).collect()
 }
 
 /// Whether Ed25519 says so (RFC 8032).

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::Report;
-use crate::manifest::{SUMS, signature_files};
+use crate::manifest::provenance::PAYLOAD_TYPE;
+use crate::manifest::{PROVENANCE, SUMS, signature_files};
 use crate::sign::PublicKey;
-use crate::trust::{Refusal, Trust};
+use crate::trust::{self, Refusal, Trust};
 
 /// Text of each file of signatures, by its name.
 pub(super) type Signatures = BTreeMap<String, String>;
 
 /// Checks all signatures of a checksum list. One by a trusted key is enough, since others may be by keys that somebody else
-/// trusts; but none may be damaged.
-pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures: &Signatures) {
+/// trusts; but none may be damaged. Returns the keys that they name, trusted or not.
+pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures: &Signatures) -> Vec<PublicKey> {
     let found = signature_files().filter_map(|name| Some((signatures.get(&name)?, name)));
     let results: Vec<_> = found.map(|(text, name)| (trust.signer(&name, text, sums), name)).collect();
     let mut keys: Vec<_> = results.iter().filter_map(|(result, _)| result.ok()).collect();
@@ -29,6 +30,19 @@ pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures:
         }
     }
     report.signed_by = keys.iter().map(ToString::to_string).collect();
+    let others = results.iter().filter_map(|(result, _)| result.err()?.key());
+    keys.into_iter().chain(others).collect()
+}
+
+/// Checks the signed statement of how the bundle was built, which follows from its lists: `expected`. It is signed by `keys`,
+/// those that signed the checksum list, of which one is trusted.
+pub(super) fn check_provenance(report: &mut Report, envelope: Option<&str>, expected: &str, keys: &[PublicKey]) {
+    let Some(envelope) = envelope else { return report.fault(format!("{PROVENANCE}: missing")) };
+    match trust::envelope(envelope, PAYLOAD_TYPE, expected, keys) {
+        Ok(signers) if signers.iter().any(|key| report.signed_by.contains(&key.to_string())) => {}
+        Ok(_) => report.fault(format!("{PROVENANCE}: {}", Refusal::NoTrustedKey)),
+        Err(why) => report.fault(format!("{PROVENANCE}: {why}")),
+    }
 }
 
 /// Checks the signature of a text that stands in the same file as the text.
