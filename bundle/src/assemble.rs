@@ -16,10 +16,12 @@ use crate::debian::repository::{self, Indexed};
 use crate::fetch::{Blob, Blobs};
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
+use crate::seal::{self, Sealed};
 use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
 use crate::target::Mode;
 use crate::tree::{Conflict, Content, Entry, Tree};
+use installer::About;
 
 /// The plan, and everything that its outputs are made from.
 #[derive(Clone, Copy)]
@@ -38,6 +40,9 @@ pub enum Error {
     /// Two files at one place.
     #[error("{node}: {source}")]
     Conflict { node: String, source: Conflict },
+    /// Secrets that can't be encrypted.
+    #[error("{path}: {source}")]
+    Seal { path: String, source: seal::Error },
     /// A file needs something that was neither fetched nor issued.
     #[error("`{path}` needs {what}, which does not exist")]
     MissingInput {
@@ -62,7 +67,8 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
             let node = node_plan(plan, node).ok_or_else(|| missing(&output.path, format!("node `{node}`")))?;
             let installed = tree(node.name.as_str(), &node.files, from)?;
             let readme = guide::machine(plan, node, true)?;
-            let wrapped = installer::wrap(&installed, &output.path, plan, node, from.pki.window(), readme);
+            let sealed = sealed(&installed, Some(&node.name), &output.path, from)?;
+            let wrapped = installer::wrap(&installed, &output.path, about(node, from), readme, sealed.as_ref());
             ArtifactInput::Archive(wrapped.map_err(|source| conflict(&node.name, source))?)
         }
         OutputKind::Package(package) => packages::package(package, from)?,
@@ -81,7 +87,7 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         }
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
-            seed::seed(seed, plan, node, from.pki.window(), written)?
+            seed::seed(seed, node.map(|node| about(node, from)), written)?
         }
     })
 }
@@ -108,6 +114,16 @@ fn blobs_of(source: &Source, blobs: &Blobs) -> Vec<Blob> {
         }
         _ => Vec::new(),
     }
+}
+
+fn about<'a>(node: &'a NodePlan, from: Ingredients<'a>) -> About<'a> {
+    About { plan: from.plan, node, window: from.pki.window(), seal: from.pki.seal().map(|keys| keys.by) }
+}
+
+/// The secrets among `files`, encrypted for a machine and for people; `None` if that is not wanted.
+fn sealed(files: &Tree, node: Option<&NodeName>, path: &str, from: Ingredients<'_>) -> Result<Option<Sealed>, Error> {
+    let sealed = from.pki.seal().map(|keys| seal::seal(files, node, keys)).transpose();
+    sealed.map_err(|source| Error::Seal { path: path.to_owned(), source })
 }
 
 fn indexed<'w>((path, written): (&'w String, &'w Written)) -> Option<Indexed<'w>> {

@@ -17,12 +17,11 @@ mod store;
 mod usage;
 mod verify;
 
-use cluster::Overrides;
 pub use console::Console;
 pub use usage::refuse;
 
 use crate::Error;
-use crate::cli::{Cli, Command, OutputArgs, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
+use crate::cli::{Cli, Command, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 use crate::error::ExitCode;
 
 /// Why a command failed, and the exit code that says so.
@@ -44,11 +43,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Init { path, values } => init::init(&path, values, console),
         Command::Plan(cluster) => plan::plan(&cluster, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
-        Command::Build { cluster, sources, output } => {
-            let OutputArgs { out, format, deb_layout, deb_compression, seed, seed_image, sign } = output;
-            let instead = Overrides { formats: &format, deb_layout, deb_compression, seed, seed_image };
-            build::build(&cluster, &sources, out.as_deref(), &instead, &sign, console)
-        }
+        Command::Build { cluster, sources, output } => build::build(&cluster, &sources, &output, console),
         Command::Verify { path, deep, trust } => verify::verify(&path, deep, trust.as_deref(), console),
         Command::Sign { out, key } => sign::sign(&out, &key, console),
         Command::Trust(TrustCommand::Init { dir, key, revoke }) => sign::trust(&dir, &key, &revoke, console),

@@ -33,6 +33,13 @@ pub const LARGEST_LIST: u64 = 32 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
 
+/// Name of the file in an archive or package that holds what is secret, encrypted.
+pub const SEALED: &str = "secrets.cms";
+/// Name of the machine's key beside it, encrypted with a passphrase.
+pub const LOCKED_KEY: &str = "secrets-key.pem";
+/// What lists have instead of the digest of a file that is encrypted.
+pub const NO_DIGEST: &str = "sealed";
+
 /// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
 pub fn signature_files() -> impl Iterator<Item = String> {
     let further = (2..=MOST_SIGNERS).map(|number| format!(".{number}"));

@@ -2,7 +2,7 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 20] = [
+const PARTS: [(&str, &str); 21] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
@@ -16,6 +16,7 @@ const PARTS: [(&str, &str); 20] = [
     ("lock.sh", include_str!("scripts/lock.sh")),
     ("status.sh", include_str!("scripts/status.sh")),
     ("install/report.sh", include_str!("assemble/install/report.sh")),
+    ("install/secrets.sh", include_str!("assemble/install/secrets.sh")),
     ("install/connections.sh", include_str!("assemble/install/connections.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),
     ("install/origin.sh", include_str!("assemble/install/origin.sh")),

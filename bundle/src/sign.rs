@@ -4,7 +4,6 @@
 //! deterministic. Nothing here reads a signature; `trust` does.
 
 mod agent;
-pub(crate) mod armor;
 mod key_file;
 pub(crate) mod openpgp;
 mod public_key;
@@ -14,6 +13,7 @@ pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 
+use crate::armor;
 use crate::artifact::ArtifactInput;
 use crate::manifest::{IN_RELEASE, LARGEST_LIST, RELEASE, SUMS};
 use crate::out;

@@ -16,6 +16,7 @@ mod read;
 pub mod recipe_ref;
 pub mod roles;
 pub mod schema;
+pub mod secrets;
 mod seed;
 pub(crate) mod similar;
 mod subject;
@@ -38,6 +39,7 @@ pub use output::{Compression, DebLayout, DebSpec, Format};
 pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
 pub use recipe_ref::RecipeRef;
 pub use roles::{RoleCatalog, Service};
+pub use secrets::{Recipient, Seal};
 pub use seed::{
     Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
     SshKey,
@@ -81,6 +83,8 @@ pub struct ClusterSpec {
     /// In the order of the file.
     pub nodes: Vec<Node>,
     pub pki: PkiSpec,
+    /// What opens the secrets of nodes.
+    pub seal: Seal,
     /// What is packed. Never empty.
     pub formats: BTreeSet<Format>,
     pub deb: DebSpec,
@@ -123,6 +127,9 @@ pub struct Node {
     pub pod_cidr: Option<IpNet>,
     /// Network settings for its first boot. `None`: the network is left as the image sets it up.
     pub network: Option<Network>,
+    /// Its SSH host key, if that opens its secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Recipient>,
 }
 
 /// `[pki]`, with defaults filled in.

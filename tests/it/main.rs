@@ -43,6 +43,7 @@ mod registry;
 mod repository;
 mod restarts;
 mod roles;
+mod seal;
 mod secrets;
 mod seeds;
 mod sharing;

@@ -3,16 +3,14 @@
 //! User data holds the digest of every file that it installs, and so does the instance's name: a changed payload is
 //! another instance, for which cloud-init does again what it does once.
 
-use time::OffsetDateTime;
-
 use super::Error;
 use super::guide;
-use super::installer::settings;
+use super::installer::{About, settings};
 use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;
-use crate::plan::{Medium, NodePlan, Plan, SeedPlan};
+use crate::plan::{Medium, SeedPlan};
 use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -42,15 +40,10 @@ struct Host {
 }
 
 /// The seed of a machine, or what several share. `written` are the outputs that it may carry, by their paths.
-pub(super) fn seed(
-    of: &SeedPlan,
-    plan: &Plan,
-    node: Option<&NodePlan>,
-    window: (OffsetDateTime, OffsetDateTime),
-    written: &WrittenFiles,
-) -> Result<ArtifactInput, Error> {
-    let host = node.map(|node| {
-        let mut settings: Vec<_> = settings(plan, node, window).into();
+pub(super) fn seed(of: &SeedPlan, about: Option<About<'_>>, written: &WrittenFiles) -> Result<ArtifactInput, Error> {
+    let host = about.map(|about| {
+        let About { plan, node, .. } = about;
+        let mut settings = settings(about);
         settings.push(("mirror", of.mirror.as_ref().map(ToString::to_string).unwrap_or_default()));
         Host {
             name: node.name.to_string(),
@@ -70,7 +63,9 @@ pub(super) fn seed(
         files.push((last(path), entry));
     }
     // An initramfs is for a kernel, and a file is user data alone.
-    if let Some(node) = node.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat)) {
+    if let Some(About { plan, node, .. }) =
+        about.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat))
+    {
         files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(plan, node, false)?)));
     }
     let tree = tree(of, files).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;

@@ -8,11 +8,13 @@ use serde::Serialize;
 use super::Console;
 use super::cluster::{Cluster, Overrides, jobs, sources, store};
 use super::console::table;
-use crate::cli::{ClusterArgs, SourceArgs};
+use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
+use crate::pki::PkiContext;
 use crate::plan::Download;
 use crate::progress::bytes;
-use crate::sign::KeyReference;
+use crate::regular::{self, Links};
+use crate::secret::Secret;
 use crate::{BuildContext, Error};
 
 /// What `fetch` prints for each component.
@@ -52,21 +54,20 @@ pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) ->
 pub(super) fn build(
     args: &ClusterArgs,
     from: &SourceArgs,
-    out: Option<&Path>,
-    instead: &Overrides<'_>,
-    keys: &[KeyReference],
+    output: &OutputArgs,
     console: &Console,
 ) -> Result<(), Error> {
     // Before any work: the key may be missing, or the agent.
-    let signers = super::sign::signers(keys)?;
-    let cluster = Cluster::load(args, instead, console)?;
+    let signers = super::sign::signers(&output.sign)?;
+    let passphrase = output.passphrase_file.as_deref().map(passphrase).transpose()?;
+    let cluster = Cluster::load(args, &overrides(output), console)?;
     let jobs = jobs(from.jobs);
-    let out = out.map_or_else(|| Path::new("out").join(cluster.spec.name.as_str()), Path::to_owned);
+    let out = output.out.clone().unwrap_or_else(|| Path::new("out").join(cluster.spec.name.as_str()));
     let renew = BTreeSet::new();
     let context = BuildContext {
         store: store()?,
         sources: sources(from)?,
-        pki: cluster.pki(jobs, &renew),
+        pki: PkiContext { passphrase: passphrase.as_ref(), ..cluster.pki(jobs, &renew) },
         out: &out,
         jobs,
         date: cluster.date,
@@ -85,6 +86,26 @@ pub(super) fn build(
         ));
     }
     report(&out, &manifest, console)
+}
+
+fn overrides(output: &OutputArgs) -> Overrides<'_> {
+    let OutputArgs { format, deb_layout, deb_compression, seed, seed_image, .. } = output;
+    Overrides {
+        formats: format,
+        deb_layout: *deb_layout,
+        deb_compression: *deb_compression,
+        seed: *seed,
+        seed_image: *seed_image,
+    }
+}
+
+/// The first line of a file.
+fn passphrase(path: &Path) -> Result<Secret, Error> {
+    const LONGEST: u64 = 4096;
+    let text = regular::read(path, Links::Follow, LONGEST).map(Secret::new);
+    let text = text.map_err(|source| Error::Io { verb: "read", path: path.to_owned(), source })?;
+    let line = text.expose().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
 /// The formats of an earlier build of the same directory that the later one lacks.

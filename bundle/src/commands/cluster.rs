@@ -80,7 +80,8 @@ impl Cluster {
 
     /// The directories, the time and the options that [`pki`] needs.
     pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
-        pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
+        let (directory, base, now) = (&self.pki, &self.base, clock::now());
+        pki::PkiContext { directory, base, now, jobs, renew, passphrase: None }
     }
 }
 

@@ -9,8 +9,9 @@ use sha2::{Digest as _, Sha512};
 use time::OffsetDateTime;
 
 use super::Trust;
+use crate::armor;
 use crate::pki::info::day;
-use crate::sign::{NAMESPACE, PublicKey, armor, wire::Reader};
+use crate::sign::{NAMESPACE, PublicKey, wire::Reader};
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
