@@ -19,7 +19,7 @@ use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
 use crate::seal::{self, Sealed};
 use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
-use crate::target::Mode;
+use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Content, Entry, Tree};
 use installer::About;
 
@@ -62,11 +62,11 @@ pub enum Error {
 pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) -> Result<ArtifactInput, Error> {
     let plan = from.plan;
     Ok(match &output.kind {
-        OutputKind::Operator => ArtifactInput::Directory(tree("operator", &plan.content.operator, from)?),
+        OutputKind::Operator => ArtifactInput::Directory(operator(from)?),
         OutputKind::Archive { node } => {
             let node = node_plan(plan, node).ok_or_else(|| missing(&output.path, format!("node `{node}`")))?;
             let installed = tree(node.name.as_str(), &node.files, from)?;
-            let readme = guide::machine(plan, node, true)?;
+            let readme = guide::machine(about(node, from), true)?;
             let sealed = sealed(&installed, Some(&node.name), &output.path, from)?;
             let wrapped = installer::wrap(&installed, &output.path, about(node, from), readme, sealed.as_ref());
             ArtifactInput::Archive(wrapped.map_err(|source| conflict(&node.name, source))?)
@@ -114,6 +114,18 @@ fn blobs_of(source: &Source, blobs: &Blobs) -> Vec<Blob> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The files for people.
+fn operator(from: Ingredients<'_>) -> Result<Tree, Error> {
+    let mut files = tree("operator", &from.plan.content.operator, from)?;
+    if let Some(sealed) = sealed(&files, None, "operator", from)? {
+        (files, _) = seal::without_secrets(files);
+        for (name, entry) in sealed.files() {
+            files.insert(InstallPath::known(name), entry).map_err(|source| conflict_at("operator", source))?;
+        }
+    }
+    Ok(files)
 }
 
 fn about<'a>(node: &'a NodePlan, from: Ingredients<'a>) -> About<'a> {

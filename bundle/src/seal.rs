@@ -57,6 +57,13 @@ pub fn is_secret(entry: &Entry) -> bool {
     matches!(entry.content, Content::Secret(_))
 }
 
+/// What is no secret of a tree, directories included, and the paths of what is.
+pub fn without_secrets(mut tree: Tree) -> (Tree, Vec<InstallPath>) {
+    let secrets: Vec<_> = tree.files().filter(|(_, entry)| is_secret(entry)).map(|(path, _)| path.clone()).collect();
+    tree.retain(|entry| !is_secret(entry));
+    (tree, secrets)
+}
+
 /// Encrypts the secrets among `files` for a machine, or for people alone if there is none.
 ///
 /// # Errors

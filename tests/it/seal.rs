@@ -304,3 +304,172 @@ fn a_machine_opens_its_secrets_with_its_ssh_host_key_and_nobody_there() {
     let fix = "was /etc/ssh/ssh_host_ecdsa_key made again?";
     machine.run("setsid /one/install.sh").exits(1).says(&["no key is here that opens the secrets of only", fix]);
 }
+
+/// Bodies of all private keys as PEM, DER and Base64 have them, the token and the encryption key.
+fn secrets(workspace: &Workspace) -> Vec<(String, Vec<u8>)> {
+    use base64::Engine as _;
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let mut secrets = Vec::new();
+    for (name, (_, bytes)) in files(&workspace.path("pki")) {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if text.contains("PRIVATE KEY") {
+            let lines: Vec<_> = text.lines().filter(|line| !line.starts_with("---")).collect();
+            let der = base64.decode(lines.concat()).unwrap();
+            // What all keys of a kind begin with says nothing.
+            secrets.push((name.clone(), lines[1].as_bytes().to_vec()));
+            secrets.push((name.clone(), der[36..68].to_vec()));
+            secrets.push((name, base64.encode(&text).as_bytes()[120..160].to_vec()));
+        } else if name == "bootstrap-token.json" {
+            let token: serde_json::Value = serde_json::from_str(&text).unwrap();
+            secrets.push((name, token["secret"].as_str().unwrap().into()));
+        } else if name == "encryption-key" || name == "seal/sealing.key" {
+            secrets.push((name, bytes));
+        }
+    }
+    assert!(secrets.len() > 40);
+    secrets
+}
+
+/// Which secrets are in the files below `directory`.
+fn found(directory: &Path, secrets: &[(String, Vec<u8>)]) -> BTreeSet<String> {
+    let all = files(directory);
+    let is_in = |secret: &[u8]| all.values().any(|(_, bytes)| memchr(bytes, secret));
+    secrets.iter().filter(|(_, secret)| is_in(secret)).map(|(name, _)| name.clone()).collect()
+}
+
+fn memchr(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// Unpacks every archive, package and image below the output directory, into `inside/`.
+fn unpack_everything(workspace: &Workspace) {
+    let _ = std::fs::remove_dir_all(workspace.path("inside"));
+    let script = r#"
+set -eu
+mkdir inside
+find out/small -type f | while read -r file; do
+  to=inside/$(echo "$file" | tr / _)
+  mkdir "$to"
+  case $file in
+  *.deb) dpkg-deb --raw-extract "$file" "$to" ;;
+  *.tar.gz) tar -xzf "$file" -C "$to" ;;
+  *) cp "$file" "$to/" ;;
+  esac
+done
+chmod -R u+rwX inside
+"#;
+    run(workspace, "sh", &["-c", script]).success();
+}
+
+#[test]
+fn nothing_that_leaves_the_builder_holds_a_secret_in_the_clear() {
+    if !has_all(&["dpkg-deb"]) {
+        return;
+    }
+    let workspace = Workspace::small(1000);
+    let build = ["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb,nocloud,initrd"];
+    workspace.run(&build).success();
+    unpack_everything(&workspace);
+    let all = secrets(&workspace);
+    assert!(found(&workspace.path("inside"), &all).len() > 5, "the search finds them where they are");
+    seal(&workspace, "key");
+    workspace.run(&build).success();
+    workspace.run(&["verify", "--deep", "out/small"]).success();
+    unpack_everything(&workspace);
+    let all = secrets(&workspace);
+    assert_eq!(found(&workspace.path("inside"), &all), BTreeSet::new());
+    // Images as they are, which hold archives and packages that were searched.
+    assert_eq!(found(&workspace.path("out"), &all), BTreeSet::new());
+    let all = files(&workspace.path("out"));
+    let is_packed = |name: &str| [".gz", ".deb", ".iso", ".cpio"].iter().any(|ending| name.ends_with(ending));
+    for (name, (mode, _)) in all.iter().filter(|(name, _)| is_packed(name)) {
+        assert_eq!(*mode, 0o644, "{name}");
+    }
+    let archives = ["small-only-v1.16.0-amd64.tar.gz", "cidata.iso", "initrd.cpio"];
+    for name in archives {
+        workspace.run(&["verify", &format!("out/small/nodes/only/{name}")]).success();
+    }
+    workspace.run(&["verify", &workspace.package("out/small", "small-only").display().to_string()]).success();
+}
+
+#[test]
+fn the_administrator_opens_what_is_for_people_with_the_recovery_key() {
+    if !has_all(&["openssl"]) {
+        return;
+    }
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let mut plain = files(&workspace.path("out/small/operator"));
+    plain.retain(|_, (mode, _)| *mode == 0o600);
+    seal(&workspace, "key");
+    workspace.build().success();
+    assert!(!workspace.path("out/small/operator/admin.kubeconfig").exists());
+    open(&workspace, &workspace.path("out/small/operator/secrets.cms"), &["pki/seal/recovery.key"]).success();
+    assert_eq!(opened(&workspace), plain);
+    assert_ne!(
+        open(&workspace, &workspace.path("out/small/operator/secrets.cms"), &["pki/seal/only.pem"]).code,
+        Some(0)
+    );
+    // As the sheet says it.
+    let sheet = workspace.text("out/small/README.txt");
+    let commands: Vec<_> = sheet.lines().filter(|line| line.contains("secrets.") && line.starts_with("    ")).collect();
+    assert_eq!(commands.len(), 3);
+    let script = format!("set -e; cp pki/seal/recovery.key out/small/; cd out/small\n{}", commands.join("\n"));
+    run(&workspace, "sh", &["-c", &script]).success();
+    assert_eq!(workspace.read("out/small/operator/admin.kubeconfig"), plain["admin.kubeconfig"].1);
+}
+
+/// A machine with the packages of a sealed bundle in `/two`, and the keys in `/keys`.
+fn carry_packages(machine: &Machine) {
+    machine.carry_packages("two", |workspace| seal(workspace, "key"));
+    let keys = machine.workspace().path("pki/seal").display().to_string();
+    tool("cp", &["-a", &keys, &machine.path("keys").display().to_string()]);
+    for (name, script) in KEY_DISK {
+        machine.write(&format!("fake/{name}"), script);
+        tool("chmod", &["755", &machine.path(&format!("fake/{name}")).display().to_string()]);
+    }
+}
+
+#[test]
+fn a_package_opens_its_secrets_by_itself_or_leaves_its_units_alone() {
+    if !has_all(&["openssl"]) {
+        return;
+    }
+    let Some(machine) = Machine::with_dpkg() else { return };
+    carry_packages(&machine);
+    // The machine's dpkg knows nothing of openssl.
+    let install = "setsid dpkg --force-depends -i /two/*.deb";
+    let said = machine.run(install).success();
+    let fix = "labelled KBKEY with the file only.pem";
+    said.says(&["no key is here that opens the secrets of only", fix, "then: kube-bundle-unseal"]);
+    assert!(machine.calls().iter().all(|call| !call.contains("start")));
+    assert!(!machine.path("var/lib/kubernetes/ca-key.pem").exists());
+    machine.run("kube-bundle-status").exits(1).says(&["the secrets of this machine are encrypted yet"]);
+    machine.run("setsid kube-bundle-unseal").exits(1);
+    machine
+        .run("openssl ecparam -genkey -name prime256v1 -noout -out /other; setsid kube-bundle-unseal --key /other")
+        .exits(1);
+    assert!(machine.calls().iter().all(|call| !call.contains("start")));
+
+    machine.run("kube-bundle-unseal --key /keys/only.pem").success();
+    let calls = machine.calls();
+    assert!(calls.iter().any(|call| call.contains("start") && call.contains("kube-apiserver.service")), "{calls:?}");
+    let ca_key = std::fs::read(machine.workspace().path("pki/ca-key.pem")).unwrap();
+    assert_eq!(std::fs::read(machine.path("var/lib/kubernetes/ca-key.pem")).unwrap(), ca_key);
+    // Without the key, the same again needs none.
+    machine.run(install).success();
+    assert!(machine.calls().iter().all(|call| !call.contains("start")));
+
+    machine.run("dpkg --remove small-only").success();
+    let left = machine.owned_files();
+    assert!(left.keys().all(|name| !name.starts_with("var/lib/kubernetes")), "no key is left");
+    // With the key disk, nobody has to be there.
+    machine.run("mkdir /stick && cp /keys/only.pem /stick/").success();
+    machine.calls();
+    machine.run(install).success();
+    let calls = machine.calls();
+    assert!(calls.iter().any(|call| call.contains("start") && call.contains("kube-apiserver.service")), "{calls:?}");
+    let there = machine.owned_files();
+    assert_eq!(there["var/lib/kubernetes/ca-key.pem"], (0o600, ca_key));
+    assert!(nothing_is_left(&machine));
+}

@@ -92,6 +92,8 @@ END
 
 #include install/origin.sh
 
+#include unseal.sh
+
 #include install/secrets.sh
 
 #include install/connections.sh

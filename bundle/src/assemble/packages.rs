@@ -8,6 +8,7 @@ use crate::package::Relation;
 use crate::plan::{FilePlan, OutputKind, PackagePlan, Plan};
 use crate::recipe::install::Install;
 use crate::scripts::join;
+use crate::seal;
 
 pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<ArtifactInput, Error> {
     let PackagePlan { about, compression, date, .. } = package;
@@ -20,17 +21,26 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
             // The machine also needs the programs that other packages bring.
             let installed: Vec<_> = package.files.iter().chain(files_of(&about.depends, from.plan)).cloned().collect();
             let mut installed = tree(name, &installed, from)?;
+            let sealed = super::sealed(&own, Some(&node.name), name, from)?;
+            let mut secrets = Vec::new();
+            if sealed.is_some() {
+                (own, secrets) = seal::without_secrets(own);
+            }
             for files in [&mut own, &mut installed] {
-                debian::insert_status(files).map_err(|source| conflict_at(name, source))?;
+                let inserted = debian::insert_status(files);
+                let inserted =
+                    inserted.and_then(|()| sealed.iter().try_for_each(|it| debian::insert_sealed(files, it.files())));
+                inserted.map_err(|source| conflict_at(name, source))?;
             }
             let about_node = super::about(node, from);
             let record = NodeRecord {
                 settings: settings(about_node),
                 files: vec![
                     ("bundle.conf", installer::conf(about_node)),
-                    ("FILES", installer::listing(&installed, false)),
+                    ("FILES", installer::listing(&installed, sealed.is_some())),
                     ("TRIGGERS", restarts::triggers(&installed, &node.install.units)),
                 ],
+                sealed: secrets,
             };
             debian::node(about, own, &record, *compression, *date).map_err(|source| conflict(&node.name, source))?
         }

@@ -10,7 +10,7 @@ use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;
-use crate::plan::{Medium, SeedPlan};
+use crate::plan::{Medium, Output, SeedPlan};
 use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -59,14 +59,14 @@ pub(super) fn seed(of: &SeedPlan, about: Option<About<'_>>, written: &WrittenFil
     let mut files = host.map_or_else(|| Ok(Vec::new()), |host| host.files(of.medium, written))?;
     for path in &of.carries {
         let file = finished(written, path)?;
-        let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
+        // What is a machine's own stays private there, whether its secrets are encrypted or not.
+        let mode = if about.is_some_and(|about| is_own(about, path)) { Mode::SECRET } else { file.mode() };
+        let entry = Entry { mode, owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
     // An initramfs is for a kernel, and a file is user data alone.
-    if let Some(About { plan, node, .. }) =
-        about.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat))
-    {
-        files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(plan, node, false)?)));
+    if let Some(about) = about.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat)) {
+        files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(about, false)?)));
     }
     let tree = tree(of, files).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
     let image = |kind, tree| ArtifactInput::Image { kind, label, tree };
@@ -80,6 +80,12 @@ pub(super) fn seed(of: &SeedPlan, about: Option<About<'_>>, written: &WrittenFil
             ArtifactInput::File(first.ok_or_else(|| super::missing("a seed", "user data".to_owned()))?)
         }
     })
+}
+
+/// Whether an output is this machine's alone.
+fn is_own(about: About<'_>, path: &str) -> bool {
+    let own = |output: &Output| output.path == path && output.kind.node() == Some(&about.node.name);
+    about.plan.outputs.iter().any(own)
 }
 
 /// The files of a seed where its medium has them: an initramfs needs hooks that copy them, and every image has a list.
