@@ -2,6 +2,7 @@
 //!
 //! Text that holds a secret is built here, from structs; text that holds none came rendered with the plan.
 
+mod about;
 mod guide;
 mod images;
 mod installer;
@@ -21,7 +22,7 @@ use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Content, Entry, Tree};
-use installer::About;
+use about::About;
 
 /// The plan, and everything that its outputs are made from.
 #[derive(Clone, Copy)]

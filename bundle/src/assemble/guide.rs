@@ -14,7 +14,7 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::installer::About;
+use super::about::About;
 use super::{Error, Ingredients};
 use crate::pki::info::day;
 use crate::plan::guide::{Form, Language};

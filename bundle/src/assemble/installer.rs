@@ -14,32 +14,18 @@
 
 use std::fmt::Write as _;
 
-use time::OffsetDateTime;
-
+use super::about::About;
 use super::guide;
 use super::restarts::triggers;
 use crate::hash::Sha256;
 use crate::manifest::NO_DIGEST;
-use crate::plan::{NodePlan, Plan};
 use crate::scripts::{expand_includes, join};
 use crate::seal::{self, Sealed};
-use crate::spec::Seal;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
-
-/// What scripts need to know of a machine is taken from these.
-#[derive(Clone, Copy)]
-pub(super) struct About<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) node: &'a NodePlan,
-    /// When all certificates are valid.
-    pub(super) window: (OffsetDateTime, OffsetDateTime),
-    /// What opens the secrets; `None` if they are not encrypted.
-    pub(super) seal: Option<Seal>,
-}
 
 /// Everything in the archive of a machine, whose files are `installed`. `output` is the archive's path. The files of
 /// `sealed` take the place of those with secrets.

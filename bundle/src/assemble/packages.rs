@@ -1,6 +1,6 @@
 //! What a package is made from: its own files, and for a machine's package what its scripts need to know.
 
-use super::installer::About;
+use super::about::About;
 use super::{Error, Ingredients, conflict, conflict_at, installer, missing, node_plan, restarts, tree};
 use crate::artifact::ArtifactInput;
 use crate::debian::{self, NodeRecord};

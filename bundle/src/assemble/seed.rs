@@ -4,8 +4,9 @@
 //! another instance, for which cloud-init does again what it does once.
 
 use super::Error;
+use super::about::About;
 use super::guide;
-use super::installer::{About, settings};
+use super::installer::settings;
 use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;

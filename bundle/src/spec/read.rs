@@ -103,6 +103,8 @@ pub(super) struct ReadPki {
     pub(super) token_validity: Lifetime,
     pub(super) subject: Subject,
     pub(super) existing_ca: Option<ExistingCa>,
+    /// `None` if the key is missing.
+    pub(super) ca_key_on: Option<Vec<Spanned<NodeName>>>,
 }
 
 /// Reads the whole document, which ends at `end`.
@@ -309,6 +311,7 @@ fn read_pki(table: Option<Table<'_>>) -> ReadPki {
         token_validity: Lifetime::days(7),
         subject: Subject::default(),
         existing_ca: None,
+        ca_key_on: None,
     };
     let Some(table) = table else { return pki };
     if let Some(key) = table.parse("key") {
@@ -332,6 +335,7 @@ fn read_pki(table: Option<Table<'_>>) -> ReadPki {
         subject.finish();
     }
     pki.existing_ca = table.together(["ca_cert", "ca_key"]).map(|[cert, key]| ExistingCa { cert, key });
+    pki.ca_key_on = table.span_of("ca_key_on").and_then(|_| table.list("ca_key_on"));
     table.finish();
     pki
 }

@@ -52,3 +52,17 @@ pub(super) fn each_node_has_a_recipient_of_its_own(read: &Read, faults: &FaultLi
         }
     }
 }
+
+pub(super) fn the_cas_key_is_for_masters(read: &Read, faults: &FaultList) {
+    // A node whose name or roles can't be read may be the one that is meant.
+    if !read.knows_nodes || read.nodes.iter().any(|node| node.name.is_none() || node.roles.is_none()) {
+        return;
+    }
+    let masters: Vec<_> = read.masters().filter_map(|node| node.name.as_ref()).map(Spanned::get_ref).collect();
+    for name in read.pki.ca_key_on.iter().flatten().filter(|name| !masters.contains(&name.get_ref())) {
+        let names: Vec<_> = masters.iter().map(|name| format!("`{name}`")).collect();
+        let message = format!("`{}` in `ca_key_on` is no master", name.get_ref());
+        let error = Diagnostic::error(name.span(), message, format!("expected one of {}", names.join(", ")));
+        faults.add(error.help("only masters sign certificates; `[]` means that no machine does"));
+    }
+}
