@@ -239,7 +239,7 @@ _kube__bundle() {
             return 0
             ;;
         kube__bundle__subcmd__build)
-            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --seed --sign --seed-image --json --quiet --color --help"
+            opts="-c -j -o -q -h --cluster --recipe --from --offline --jobs --timeout --retries --out --format --deb-layout --deb-compression --seed --passphrase-file --sign --seed-image --json --quiet --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -299,6 +299,10 @@ _kube__bundle() {
                     ;;
                 --seed)
                     COMPREPLY=($(compgen -W "whole split" -- "${cur}"))
+                    return 0
+                    ;;
+                --passphrase-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --sign)

@@ -99,6 +99,7 @@ zstd\t'Smaller, in less than half the time; for Debian 12, Ubuntu 18.04 and late
 xz\t'Smallest, read by every dpkg; takes sixteen times as long as gzip'"
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed -d 'How seeds for the first boot are divided among images [default: as in cluster.toml, or whole]' -r -f -a "whole\t'One image for each machine, with everything in it'
 split\t'One image with the programs, shared by all machines, and a small one for each machine'"
+complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l passphrase-file -d 'File whose first line is the passphrase that new keys of machines get, with `seal = "passphrase"`' -r -F
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l sign -d 'Sign the bundle with this Ed25519 key; repeat the option for several' -r
 complete -c kube-bundle -n "__fish_kube_bundle_using_subcommand build" -l seed-image -d 'File system of seed disks [default: as in cluster.toml, or iso]' -r -f -a "iso\t'ISO 9660'
 vfat\t'FAT16, for platforms that can\'t attach an optical disk'"
