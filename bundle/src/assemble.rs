@@ -2,6 +2,7 @@
 //!
 //! Text that holds a secret is built here, from structs; text that holds none came rendered with the plan.
 
+mod about;
 mod guide;
 mod images;
 mod installer;
@@ -18,10 +19,12 @@ use crate::debian::repository::{self, Indexed};
 use crate::fetch::{Blob, Blobs, LinkedPrograms};
 use crate::pki::Pki;
 use crate::plan::{FilePlan, NodePlan, Output, OutputKind, Plan, Source};
+use crate::seal::{self, Sealed};
 use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
-use crate::target::Mode;
+use crate::target::{InstallPath, Mode};
 use crate::tree::{Conflict, Content, Entry, Tree};
+use about::About;
 
 /// The plan, and everything that its outputs are made from.
 #[derive(Clone, Copy)]
@@ -44,6 +47,9 @@ pub enum Error {
     /// Two files at one place.
     #[error("{node}: {source}")]
     Conflict { node: String, source: Conflict },
+    /// Secrets that can't be encrypted.
+    #[error("{path}: {source}")]
+    Seal { path: String, source: seal::Error },
     /// A file needs something that was neither fetched nor issued.
     #[error("`{path}` needs {what}, which does not exist")]
     MissingInput {
@@ -63,12 +69,13 @@ pub enum Error {
 pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) -> Result<ArtifactInput, Error> {
     let plan = from.plan;
     Ok(match &output.kind {
-        OutputKind::Operator => ArtifactInput::Directory(tree("operator", &plan.content.operator, from)?),
+        OutputKind::Operator => ArtifactInput::Directory(operator(from)?),
         OutputKind::Archive { node } => {
             let node = node_plan(plan, node).ok_or_else(|| missing(&output.path, format!("node `{node}`")))?;
             let installed = tree(node.name.as_str(), &node.files, from)?;
-            let readme = guide::machine(plan, node, true)?;
-            let wrapped = installer::wrap(&installed, &output.path, plan, node, from.pki.window(), readme);
+            let readme = guide::machine(about(node, from), true)?;
+            let sealed = sealed(&installed, Some(&node.name), &output.path, from)?;
+            let wrapped = installer::wrap(&installed, &output.path, about(node, from), readme, sealed.as_ref());
             ArtifactInput::Archive(wrapped.map_err(|source| conflict(&node.name, source))?)
         }
         OutputKind::Package(package) => packages::package(package, from)?,
@@ -91,7 +98,7 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         }
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
-            seed::seed(seed, from, node, written)?
+            seed::seed(seed, node.map(|node| about(node, from)), from.signers, written)?
         }
     })
 }
@@ -118,6 +125,28 @@ fn blobs_of(source: &Source, blobs: &Blobs) -> Vec<Blob> {
         }
         _ => Vec::new(),
     }
+}
+
+/// The files for people.
+fn operator(from: Ingredients<'_>) -> Result<Tree, Error> {
+    let mut files = tree("operator", &from.plan.content.operator, from)?;
+    if let Some(sealed) = sealed(&files, None, "operator", from)? {
+        (files, _) = seal::without_secrets(files);
+        for (name, entry) in sealed.files() {
+            files.insert(InstallPath::known(name), entry).map_err(|source| conflict_at("operator", source))?;
+        }
+    }
+    Ok(files)
+}
+
+fn about<'a>(node: &'a NodePlan, from: Ingredients<'a>) -> About<'a> {
+    About { plan: from.plan, node, window: from.pki.window(), seal: from.pki.seal().map(|keys| keys.by) }
+}
+
+/// The secrets among `files`, encrypted for a machine and for people; `None` if that is not wanted.
+fn sealed(files: &Tree, node: Option<&NodeName>, path: &str, from: Ingredients<'_>) -> Result<Option<Sealed>, Error> {
+    let sealed = from.pki.seal().map(|keys| seal::seal(files, node, keys)).transpose();
+    sealed.map_err(|source| Error::Seal { path: path.to_owned(), source })
 }
 
 fn indexed<'w>((path, written): (&'w String, &'w Written)) -> Option<Indexed<'w>> {

@@ -16,7 +16,7 @@ use crate::hash::Sha256;
 use crate::package::{Directories, Package, PackageManager};
 use crate::spec::Compression;
 use crate::tree::{Conflict, Tree};
-pub use scripts::{NodeRecord, Script, insert_status};
+pub use scripts::{NodeRecord, Script, insert_sealed, insert_status};
 
 /// dpkg, and apt in front of it.
 #[derive(Debug)]

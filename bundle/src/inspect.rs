@@ -92,14 +92,14 @@ impl Contents {
 
     fn directory(&mut self, name: String, mode: Mode) -> io::Result<()> {
         self.admit(&name)?;
-        self.entries.insert(name, Member { mode, size: None, sha256: None, link: None });
+        self.entries.insert(name, Member { mode, size: None, sha256: None, link: None, secret: false });
         Ok(())
     }
 
     /// Adds a symbolic link. Its target is compared with the lists, never followed.
     fn link(&mut self, name: String, mode: Mode, target: String) -> io::Result<()> {
         self.admit(&name)?;
-        self.entries.insert(name, Member { mode, size: None, sha256: None, link: Some(target) });
+        self.entries.insert(name, Member { mode, size: None, sha256: None, link: Some(target), secret: false });
         Ok(())
     }
 
@@ -137,7 +137,7 @@ impl Contents {
         if let Some(md5) = md5 {
             self.md5.insert(name.clone(), crate::hash::Md5::from(md5).to_string());
         }
-        self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256), link: None });
+        self.entries.insert(name, Member { mode, size: Some(size), sha256: Some(sha256), link: None, secret: false });
         Ok(())
     }
 }

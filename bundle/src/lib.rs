@@ -10,6 +10,7 @@
 //! [`build`] is the whole story. Each stage is a module of that name, in this order; `ARCHITECTURE.md` says
 //! what must stay true of them.
 
+mod armor;
 pub mod artifact;
 pub mod assemble;
 pub mod audit;
@@ -18,6 +19,7 @@ pub mod clock;
 pub mod commands;
 pub mod debian;
 pub mod demo;
+mod der;
 pub mod diagnostic;
 pub mod diff;
 pub mod error;
@@ -38,6 +40,7 @@ pub mod progress;
 pub mod recipe;
 pub mod regular;
 pub mod scripts;
+pub mod seal;
 pub mod secret;
 pub mod sign;
 pub mod spec;

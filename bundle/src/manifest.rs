@@ -14,11 +14,11 @@ use time::OffsetDateTime;
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
 pub use crate::plan::PUBLIC_SUMS;
-use crate::plan::downloads::{Content, Download};
+use crate::plan::downloads::{self, Download};
 use crate::plan::{NodePlan, Plan};
 use crate::regular::{self, Links};
 use crate::target::Mode;
-use crate::tree::{Entry, Tree};
+use crate::tree::{Content, Entry, Tree};
 use origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
 
 /// Name of the manifest in an output directory.
@@ -36,6 +36,13 @@ pub const MOST_SIGNERS: usize = 9;
 pub const LARGEST_LIST: u64 = 32 << 20;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle/1";
+
+/// Name of the file in an archive or package that holds what is secret, encrypted.
+pub const SEALED: &str = "secrets.cms";
+/// Name of the machine's key beside it, encrypted with a passphrase.
+pub const LOCKED_KEY: &str = "secrets-key.pem";
+/// What lists have instead of the digest of a file that is encrypted.
+pub const NO_DIGEST: &str = "sealed";
 
 /// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
 pub fn signature_files() -> impl Iterator<Item = String> {
@@ -151,15 +158,18 @@ pub struct Artifact {
 pub struct Member {
     /// Permission bits on the target.
     pub mode: Mode,
-    /// Length in bytes; absent for a directory.
+    /// Length in bytes; absent for a directory, and for a file with a secret.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub size: Option<u64>,
-    /// Digest; absent for a directory.
+    /// Digest; absent for a directory, and for a file with a secret, which it would help to guess.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sha256: Option<Sha256>,
     /// Where a symbolic link leads to; absent for anything else.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub link: Option<String>,
+    /// Whether it is a file with a secret. Bundles of earlier versions have digests of these too.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub secret: bool,
 }
 
 /// Under this name a package's control archive is listed beside its files, as `dpkg-deb --raw-extract` does it.
@@ -188,9 +198,21 @@ impl FileRecord {
 
 impl Member {
     fn of(entry: &Entry) -> Self {
-        let sha256 = entry.sha256();
+        let secret = matches!(entry.content, Content::Secret(_));
+        let sha256 = entry.sha256().filter(|_| !secret);
         let link = entry.link_target().map(str::to_owned);
-        Self { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256, link }
+        Self { mode: entry.mode, size: sha256.map(|_| entry.size()), sha256, link, secret }
+    }
+
+    /// Whether it is a file, with a secret or without.
+    pub fn is_file(&self) -> bool {
+        self.secret || self.sha256.is_some()
+    }
+
+    /// Whether `found`, which was read from an artifact, is what this says.
+    pub fn describes(&self, found: &Self) -> bool {
+        let is_same_secret = self.secret && found.is_file() && self.mode == found.mode;
+        is_same_secret || self == found
     }
 }
 
@@ -207,7 +229,9 @@ pub(crate) struct Built {
 /// Images that machines get as they are.
 fn images(plan: &Plan) -> BTreeMap<String, Origin> {
     let image = |download: &Download| match &download.content {
-        Content::Image(image) if image.members.is_empty() => Some((image.name.to_string(), Origin::of(download))),
+        downloads::Content::Image(image) if image.members.is_empty() => {
+            Some((image.name.to_string(), Origin::of(download)))
+        }
         _ => None,
     };
     plan.content.downloads.iter().filter_map(image).collect()

@@ -12,11 +12,13 @@ mod error;
 pub mod info;
 mod keys;
 mod leaf;
+mod locked;
 mod next;
 mod pem;
 mod private_key;
 mod records;
 pub mod revision;
+pub mod seal;
 mod status;
 pub mod token;
 
@@ -36,6 +38,7 @@ use info::{CertificateInfo, day};
 use keys::HeldKey;
 use leaf::Leaf;
 pub use next::{Next, next};
+use seal::SealKeys;
 pub use status::{State, Status, expiring, status};
 use token::BootstrapToken;
 
@@ -47,6 +50,7 @@ pub struct Pki {
     certificates: BTreeMap<CertId, Credential>,
     token: BootstrapToken,
     encryption_key: Secret,
+    seal: Option<SealKeys>,
 }
 
 /// One certificate or public key, with its private key where we hold it.
@@ -77,6 +81,11 @@ impl Pki {
         &self.encryption_key
     }
 
+    /// The keys for which secrets are encrypted; `None` if they are not.
+    pub fn seal(&self) -> Option<&SealKeys> {
+        self.seal.as_ref()
+    }
+
     /// When all certificates are valid together: latest begin, earliest end.
     pub fn window(&self) -> (OffsetDateTime, OffsetDateTime) {
         let info = || self.certificates.values().filter_map(|credential| credential.info.as_ref());
@@ -99,6 +108,8 @@ pub struct PkiContext<'a> {
     pub jobs: usize,
     /// What to reissue though it still fits, in the form that [`renewable`] takes.
     pub renew: &'a BTreeSet<String>,
+    /// What encrypts new keys of machines, with `seal = "passphrase"`.
+    pub passphrase: Option<&'a Secret>,
 }
 
 /// The name under which the bootstrap token is renewed.
@@ -124,6 +135,7 @@ pub fn issue(plan: &PkiPlan, at: &PkiContext<'_>, progress: &dyn Progress) -> Re
     let token = run.directory.token()?;
     let mut authorities = run.existing_authorities()?;
     let mut certificates = run.externals(&authorities)?;
+    let seal = run.seal_keys()?;
 
     // Before any certificate: where one exists, a missing encryption key was lost, not never drawn.
     let encryption_key = match encryption_key {
@@ -152,7 +164,7 @@ pub fn issue(plan: &PkiPlan, at: &PkiContext<'_>, progress: &dyn Progress) -> Re
     }
     let token = run.valid_token(token)?;
     certificates.extend(authorities.into_iter().map(|(id, authority)| (id, authority.into_credential())));
-    let pki = Pki { certificates, token, encryption_key };
+    let pki = Pki { certificates, token, encryption_key, seal };
     warn_of_the_end(&pki, at.now, progress);
     Ok(pki)
 }

@@ -2,7 +2,7 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 20] = [
+const PARTS: [(&str, &str); 23] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
@@ -14,8 +14,11 @@ const PARTS: [(&str, &str); 20] = [
     ("units.sh", include_str!("scripts/units.sh")),
     ("paths.sh", include_str!("scripts/paths.sh")),
     ("lock.sh", include_str!("scripts/lock.sh")),
+    ("unseal.sh", include_str!("scripts/unseal.sh")),
     ("status.sh", include_str!("scripts/status.sh")),
+    ("debian/secrets.sh", include_str!("debian/secrets.sh")),
     ("install/report.sh", include_str!("assemble/install/report.sh")),
+    ("install/secrets.sh", include_str!("assemble/install/secrets.sh")),
     ("install/connections.sh", include_str!("assemble/install/connections.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),
     ("install/origin.sh", include_str!("assemble/install/origin.sh")),

@@ -4,7 +4,6 @@
 //! deterministic. Nothing here reads a signature; `trust` does.
 
 mod agent;
-pub(crate) mod armor;
 pub(crate) mod dsse;
 mod key_file;
 pub(crate) mod openpgp;
@@ -15,6 +14,7 @@ pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 
+use crate::armor;
 use crate::artifact::ArtifactInput;
 use crate::manifest::provenance::{self, PAYLOAD_TYPE};
 use crate::manifest::{

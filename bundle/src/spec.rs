@@ -10,12 +10,14 @@ pub mod names;
 pub mod network;
 mod numbers;
 mod output;
+mod pki;
 pub mod pods;
 mod raw;
 mod read;
 pub mod recipe_ref;
 pub mod roles;
 pub mod schema;
+pub mod secrets;
 mod seed;
 pub(crate) mod similar;
 mod subject;
@@ -36,9 +38,11 @@ pub use bad_value::BadValue;
 use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 pub use numbers::{Address, Cidr};
 pub use output::{Compression, DebLayout, DebSpec, Format};
+pub use pki::{ExistingCa, KeyAlgorithm, PkiSpec};
 pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
 pub use recipe_ref::RecipeRef;
 pub use roles::{RoleCatalog, Service};
+pub use secrets::{Recipient, Seal};
 pub use seed::{
     Addressing, Interface, InterfaceName, MacAddress, MirrorUrl, Network, Payload, SeedImage, SeedLayout, SeedSpec,
     SshKey,
@@ -84,6 +88,8 @@ pub struct ClusterSpec {
     /// In the order of the file.
     pub nodes: Vec<Node>,
     pub pki: PkiSpec,
+    /// What opens the secrets of nodes.
+    pub seal: Seal,
     /// What is packed. Never empty.
     pub formats: BTreeSet<Format>,
     pub deb: DebSpec,
@@ -126,30 +132,9 @@ pub struct Node {
     pub pod_cidr: Option<IpNet>,
     /// Network settings for its first boot. `None`: the network is left as the image sets it up.
     pub network: Option<Network>,
-}
-
-/// `[pki]`, with defaults filled in.
-#[derive(Debug, Clone)]
-pub struct PkiSpec {
-    /// Used for every key that is made.
-    pub key: KeyAlgorithm,
-    pub ca_validity: Lifetime,
-    /// Of every certificate except CAs.
-    pub validity: Lifetime,
-    /// Of the bootstrap token.
-    pub token_validity: Lifetime,
-    /// Attributes that all subjects share.
-    pub subject: Subject,
-    /// A cluster CA that exists already. `None`: one is made.
-    pub existing_ca: Option<ExistingCa>,
-}
-
-/// Files of a CA that exists already. Relative paths are relative to `cluster.toml`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExistingCa {
-    pub cert: PathBuf,
-    /// Needed because kube-controller-manager signs kubelet certificates with it.
-    pub key: PathBuf,
+    /// Its SSH host key, if that opens its secrets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<Recipient>,
 }
 
 /// X.509 subject attributes that all certificates share.
@@ -164,48 +149,6 @@ pub struct Subject {
     /// `L`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub locality: Option<String>,
-}
-
-/// Key types that Kubernetes v1.16 accepts for every key it reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum KeyAlgorithm {
-    #[serde(rename = "rsa-2048")]
-    Rsa2048,
-    #[serde(rename = "rsa-3072")]
-    Rsa3072,
-    #[serde(rename = "rsa-4096")]
-    Rsa4096,
-    #[serde(rename = "ecdsa-p256")]
-    EcdsaP256,
-}
-
-impl FromStr for KeyAlgorithm {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "rsa-2048" => Ok(Self::Rsa2048),
-            "rsa-3072" => Ok(Self::Rsa3072),
-            "rsa-4096" => Ok(Self::Rsa4096),
-            "ecdsa-p256" => Ok(Self::EcdsaP256),
-            // v1.16.0 was built with Go 1.12; Ed25519 certificates came with Go 1.13. Its service-account code
-            // supports only RSA and ECDSA.
-            "ed25519" => Err("Kubernetes v1.16 does not support Ed25519; expected `rsa-2048`, `rsa-3072`, `rsa-4096` or `ecdsa-p256`".to_owned()),
-            _ => Err("expected `rsa-2048`, `rsa-3072`, `rsa-4096` or `ecdsa-p256`".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for KeyAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Rsa2048 => "rsa-2048",
-            Self::Rsa3072 => "rsa-3072",
-            Self::Rsa4096 => "rsa-4096",
-            Self::EcdsaP256 => "ecdsa-p256",
-        })
-    }
 }
 
 /// A span of time in whole hours, written `10y`, `90d` or `24h`; a year is 365 days, as cfssl's `8760h` is.

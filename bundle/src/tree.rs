@@ -121,6 +121,11 @@ impl Tree {
         Ok(())
     }
 
+    /// Removes files that `keep` says no to; directories stay.
+    pub fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
+        self.0.retain(|_, entry| entry.is_directory() || keep(entry));
+    }
+
     /// The entry at `path`.
     pub fn get(&self, path: &InstallPath) -> Option<&Entry> {
         self.0.get(path)

@@ -50,6 +50,7 @@ mod restarts;
 mod roles;
 mod sbom;
 mod screen;
+mod seal;
 mod secrets;
 mod seeds;
 mod sharing;

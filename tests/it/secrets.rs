@@ -89,6 +89,23 @@ fn inside_an_archive_every_secret_is_roots_alone() {
 }
 
 #[test]
+fn the_manifest_has_no_digest_of_a_secret_that_is_in_an_archive_or_package() {
+    let workspace = Workspace::small(1000);
+    workspace.run(&["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb"]).success();
+    let manifest = workspace.text("out/small/manifest.json");
+    let mut count = 0;
+    for (name, (mode, bytes)) in files(&workspace.unpack()) {
+        let digest = kube_bundle::hash::Sha256::of(&bytes).to_string();
+        let is_secret = mode == 0o600;
+        // What is a link on the machine is in no list of digests.
+        assert_eq!(manifest.contains(&digest), !is_secret, "{name}");
+        count += usize::from(is_secret);
+    }
+    assert!(count >= 10);
+    workspace.run(&["verify", "--deep", "out/small"]).success();
+}
+
+#[test]
 fn a_master_gets_no_key_that_its_role_does_not_need() {
     let workspace = Workspace::small(1000);
     workspace.build().success();
@@ -102,6 +119,26 @@ fn a_master_gets_no_key_that_its_role_does_not_need() {
             assert!(!text.contains(line) && !text.contains(&encoded), "{name} holds the key of {id}");
         }
     }
+}
+
+#[test]
+fn only_masters_that_are_named_get_the_cas_key_and_sign_with_it() {
+    let workspace = Workspace::small(1000);
+    workspace.edit("cluster.toml", "[pki]", "[pki]\nca_key_on = []");
+    workspace.build().success();
+    let unpacked = workspace.unpack();
+    let key = workspace.text("pki/ca-key.pem");
+    let line = key.lines().nth(1).unwrap();
+    for (name, (_, bytes)) in files(&unpacked) {
+        assert!(!String::from_utf8_lossy(&bytes).contains(line), "{name}");
+    }
+    let unit = "root/etc/systemd/system/kube-controller-manager.service";
+    assert!(!std::fs::read_to_string(unpacked.join(unit)).unwrap().contains("--cluster-signing"));
+    workspace.edit("cluster.toml", "ca_key_on = []", "ca_key_on = [\"only\"]");
+    workspace.build().success();
+    let unpacked = workspace.unpack();
+    assert!(std::fs::read_to_string(unpacked.join(unit)).unwrap().contains("--cluster-signing-key-file"));
+    assert_eq!(std::fs::read_to_string(unpacked.join("root/var/lib/kubernetes/ca-key.pem")).unwrap(), key);
 }
 
 #[test]

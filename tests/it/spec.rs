@@ -130,7 +130,7 @@ fn every_commented_key_that_is_no_example_is_shown_with_its_default() {
             format!("{line}\n")
         })
         .collect();
-    let all = "domain pod_security_policy key ca_validity validity token_validity formats layout compression payload image layout";
+    let all = "domain pod_security_policy key ca_validity validity token_validity seal formats layout compression payload image layout";
     assert_eq!(shown.join(" "), all);
     let parse = |text: &str| {
         let (spec, _) =

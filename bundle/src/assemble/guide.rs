@@ -14,12 +14,13 @@ use minijinja::value::Serde;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use super::about::About;
 use super::{Error, Ingredients};
 use crate::pki::info::day;
 use crate::plan::guide::{Form, Language};
 use crate::plan::{NodePlan, OutputKind, Plan, seeds};
 use crate::recipe::template::strict_environment;
-use crate::spec::{Payload, Service};
+use crate::spec::{Payload, Seal, Service};
 
 const ENGLISH: &str = include_str!("guide/bundle.en.md");
 const CHINESE: &str = include_str!("guide/bundle.zh-CN.md");
@@ -46,6 +47,8 @@ struct Values<'a> {
     /// Ways to install it: `archive`, `package`, `seed`.
     ways: Vec<&'static str>,
     has_pods: bool,
+    /// What opens keys and tokens; empty if they are not encrypted.
+    seal: &'static str,
 }
 
 type IsOne = fn(&OutputKind) -> bool;
@@ -103,7 +106,7 @@ pub(super) fn bundle(language: Language, form: Form, from: Ingredients<'_>) -> R
 }
 
 /// The guide beside what one machine installs: in its archive, or on the medium of its first boot.
-pub(super) fn machine(plan: &Plan, node: &NodePlan, is_archive: bool) -> Result<String, Error> {
+pub(super) fn machine(About { plan, node, seal, .. }: About<'_>, is_archive: bool) -> Result<String, Error> {
     #[derive(Serialize)]
     struct Values<'a> {
         cluster: &'a str,
@@ -112,6 +115,7 @@ pub(super) fn machine(plan: &Plan, node: &NodePlan, is_archive: bool) -> Result<
         node: &'a str,
         address: String,
         is_archive: bool,
+        seal: &'static str,
     }
     let values = Values {
         cluster: plan.content.cluster.as_str(),
@@ -120,6 +124,7 @@ pub(super) fn machine(plan: &Plan, node: &NodePlan, is_archive: bool) -> Result<
         node: node.name.as_str(),
         address: node.address.to_string(),
         is_archive,
+        seal: seal.map(Seal::as_str).unwrap_or_default(),
     };
     render(MACHINE, &values)
 }
@@ -147,8 +152,13 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
         shared_seeds: paths(plan, |kind| matches!(kind, OutputKind::Seed(seed) if seed.node.is_none())),
         steps: steps(&content.nodes),
         ways: WAYS.iter().filter(|(_, wanted)| has(*wanted)).map(|(way, _)| *way).collect(),
+        seal: seal(from),
         has_pods: content.nodes.iter().any(|node| node.provides.contains(&Service::Pods)),
     }
+}
+
+fn seal(from: Ingredients<'_>) -> &'static str {
+    from.pki.seal().map(|keys| keys.by.as_str()).unwrap_or_default()
 }
 
 fn paths(plan: &Plan, wanted: impl Fn(&OutputKind) -> bool) -> Vec<&str> {

@@ -26,6 +26,7 @@ action=install
 dry_run=false
 verbose=false
 trust=
+key_file=
 replace=false
 force=false
 start=true
@@ -43,6 +44,8 @@ Installs what this machine is to have of the cluster, from this directory.
   --dry-run        --check --verbose; with --uninstall or --purge: say what would be removed
   --trust DIR      require a signature by a key in DIR, such as \`kube-bundle trust init\` writes;
                    default: $known_keys, if it is there
+  --key FILE       open the secrets of this bundle with the private key in FILE; default: look for a
+                   file system labelled KBKEY and whatever else docs/secrets.md names
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd
@@ -89,6 +92,10 @@ END
 
 #include install/origin.sh
 
+#include unseal.sh
+
+#include install/secrets.sh
+
 #include install/connections.sh
 
 #include install/plan.sh
@@ -109,6 +116,10 @@ run_checks() {
   stop_at_new_faults
   run_check "the files of this bundle are undamaged" verify_bundle
   stop_at_new_faults
+  if [ -n "$seal" ]; then
+    run_check "a key opens the secrets of this machine" open_secrets
+    stop_at_new_faults
+  fi
   run_check "the clock, compared with the certificates" check_clock
   run_check "no other node and no package is installed here" check_archive_identity
   run_check "the address $address" check_address
@@ -141,7 +152,7 @@ install_bundle() {
   except=$(missing_users)
   except=${except:+, but for the system users}
   mkdir -p "$state"
-  trap 'undo_placing; rm -f "$lock"
+  trap 'undo_placing; leave
     printf "error: the files could not be placed, see above. Nothing was changed%s.\n" "$except" >&2; exit 1' EXIT
   create_users
   keep_foreign
@@ -155,7 +166,7 @@ install_bundle() {
     say "$node of cluster $cluster was installed already; no file changed."
   fi
   start_or_restart_units
-  rm -f "$lock"
+  leave
   trap - EXIT
   code=0
   wait_for_units || code=$?
@@ -185,6 +196,14 @@ while [ $# -gt 0 ]; do
     trust=${1-}
     [ -d "$trust" ] || {
       printf 'error: --trust: %s is no directory\n' "$trust" >&2
+      exit 2
+    }
+    ;;
+  --key)
+    shift
+    key_file=${1-}
+    [ -f "$key_file" ] || {
+      printf 'error: --key: %s is no file\n' "$key_file" >&2
       exit 2
     }
     ;;
@@ -239,4 +258,5 @@ commands=$(setting "$here" commands)
 preflight=$(setting "$here" preflight)
 not_before=$(setting "$here" not_before)
 not_after=$(setting "$here" not_after)
+seal=$(setting "$here" seal)
 install_bundle

@@ -7,19 +7,20 @@
 //!   bundle.conf                   what install.sh needs to know, KEY=VALUE
 //!   FILES                         all that is installed: MODE SUM PATH [OWNER:GROUP]
 //!   TRIGGERS                      which unit restarts when which file changes: UNIT PATH
+//!   secrets.cms                   instead of files with secrets below root/, if `[secrets]` wants them encrypted
 //!   SHA256SUMS                    over everything else here, for sha256sum(1)
 //!   root/…                        the files by their path on the machine
 //! ```
 
 use std::fmt::Write as _;
 
-use time::OffsetDateTime;
-
+use super::about::About;
 use super::guide;
 use super::restarts::triggers;
 use crate::hash::Sha256;
-use crate::plan::{NodePlan, Plan};
+use crate::manifest::NO_DIGEST;
 use crate::scripts::{expand_includes, join};
+use crate::seal::{self, Sealed};
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
 
@@ -34,14 +35,14 @@ pub(super) fn sha256() -> Sha256 {
     Sha256::of(expand_includes(INSTALL_SH).as_bytes())
 }
 
-/// Everything in the archive of a machine, whose files are `installed`. `output` is the archive's path.
+/// Everything in the archive of a machine, whose files are `installed`. `output` is the archive's path. The files of
+/// `sealed` take the place of those with secrets.
 pub(super) fn wrap(
     installed: &Tree,
     output: &str,
-    plan: &Plan,
-    node: &NodePlan,
-    window: (OffsetDateTime, OffsetDateTime),
+    about: About<'_>,
     readme: String,
+    sealed: Option<&Sealed>,
 ) -> Result<Tree, Conflict> {
     let name = output.rsplit('/').next().unwrap_or(output).trim_end_matches(".tar.gz");
     let top = InstallPath::known(name);
@@ -49,18 +50,25 @@ pub(super) fn wrap(
 
     let mut files = vec![
         (INSTALLER, Mode::EXECUTABLE, expand_includes(INSTALL_SH)),
-        ("bundle.conf", Mode::PUBLIC, conf(plan, node, window)),
+        ("bundle.conf", Mode::PUBLIC, conf(about)),
         (guide::NAME, Mode::PUBLIC, readme),
     ];
     let mut sums = String::new();
-    for (path, digest) in installed.files().filter_map(|(path, entry)| Some((path, entry.sha256()?))) {
-        // Writing to a string can't fail.
-        let _ = writeln!(sums, "{digest}  root/{path}");
+    let is_there = |entry: &Entry| sealed.is_none() || !seal::is_secret(entry);
+    for (path, entry) in installed.files().filter(|(_, entry)| is_there(entry)) {
+        if let Some(digest) = entry.sha256() {
+            // Writing to a string can't fail.
+            let _ = writeln!(sums, "{digest}  root/{path}");
+        }
     }
-    files.push(("FILES", Mode::PUBLIC, listing(installed)));
-    files.push(("TRIGGERS", Mode::PUBLIC, triggers(installed, &node.install.units)));
+    files.push(("FILES", Mode::PUBLIC, listing(installed, sealed.is_some())));
+    files.push(("TRIGGERS", Mode::PUBLIC, triggers(installed, &about.node.install.units)));
     for (name, _, text) in &files {
         let _ = writeln!(sums, "{}  {name}", Sha256::of(text.as_bytes()));
+    }
+    let sealed: Vec<_> = sealed.into_iter().flat_map(Sealed::files).collect();
+    for (name, digest) in sealed.iter().filter_map(|(name, entry)| Some((name, entry.sha256()?))) {
+        let _ = writeln!(sums, "{digest}  {name}");
     }
     files.push(("SHA256SUMS", Mode::PUBLIC, sums));
 
@@ -70,22 +78,26 @@ pub(super) fn wrap(
     for (name, mode, text) in files {
         tree.insert(InstallPath::known(name).below(&top), Entry::text(mode, text))?;
     }
-    for (path, entry) in installed.iter() {
+    for (name, entry) in sealed {
+        tree.insert(InstallPath::known(name).below(&top), entry)?;
+    }
+    for (path, entry) in installed.iter().filter(|(_, entry)| is_there(entry)) {
         tree.insert(path.below(&root), entry.clone())?;
     }
     Ok(tree)
 }
 
 /// `bundle.conf`: the settings as KEY=VALUE.
-pub(super) fn conf(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> String {
-    settings(plan, node, window).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
+pub(super) fn conf(about: About<'_>) -> String {
+    settings(about).iter().map(|(key, value)| format!("{key}={value}\n")).collect()
 }
 
-/// A line for each entry, `MODE SUM PATH [OWNER:GROUP]`: SUM is the sha256 of a file, `->TARGET` for a link and `-` for a
-/// directory; the last column is left out where both are root.
-pub(super) fn listing(installed: &Tree) -> String {
+/// A line for each entry, `MODE SUM PATH [OWNER:GROUP]`: SUM is the sha256 of a file, `->TARGET` for a link, `-` for a
+/// directory, and `sealed` for a file with a secret if it is encrypted; the last column is left out where both are root.
+pub(super) fn listing(installed: &Tree, is_sealed: bool) -> String {
     let line = |(path, entry): (&InstallPath, &Entry)| {
         let sum = match (&entry.content, entry.sha256()) {
+            (Content::Secret(_), _) if is_sealed => NO_DIGEST.to_owned(),
             (Content::Link(target), _) => format!("->{target}"),
             (_, Some(digest)) => digest.to_string(),
             (_, None) => "-".to_owned(),
@@ -97,13 +109,10 @@ pub(super) fn listing(installed: &Tree) -> String {
 }
 
 /// What a machine's scripts need to know of it. No value has a line's end in it.
-pub(super) fn settings(
-    plan: &Plan,
-    node: &NodePlan,
-    (not_before, not_after): (OffsetDateTime, OffsetDateTime),
-) -> [(&'static str, String); 16] {
+pub(super) fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
+    let About { plan, node, window: (not_before, not_after), seal } = about;
     let install = &node.install;
-    [
+    let mut settings = vec![
         ("cluster", plan.content.cluster.to_string()),
         ("node", node.name.to_string()),
         ("address", node.address.to_string()),
@@ -120,7 +129,9 @@ pub(super) fn settings(
         ("preflight", join(&install.preflight)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
-    ]
+    ];
+    settings.extend(seal.map(|by| ("seal", by.as_str().to_owned())));
+    settings
 }
 
 #[cfg(test)]
@@ -137,6 +148,6 @@ mod tests {
         insert("latest", Entry::link("data/empty"));
         let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let expected = format!("0700 - data etcd:etcd\n0600 {empty} data/empty\n0777 ->data/empty latest\n");
-        assert_eq!(listing(&tree), expected);
+        assert_eq!(listing(&tree, false), expected);
     }
 }

@@ -1,14 +1,14 @@
 //! What a package is made from: its own files, and for a machine's package what its scripts need to know.
 
-use time::OffsetDateTime;
-
+use super::about::About;
 use super::{Error, Ingredients, conflict, conflict_at, installer, missing, node_plan, restarts, tree};
 use crate::artifact::ArtifactInput;
 use crate::debian::{self, NodeRecord};
 use crate::package::Relation;
-use crate::plan::{FilePlan, NodePlan, OutputKind, PackagePlan, Plan};
+use crate::plan::{FilePlan, OutputKind, PackagePlan, Plan};
 use crate::recipe::install::Install;
 use crate::scripts::join;
+use crate::seal;
 
 pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<ArtifactInput, Error> {
     let PackagePlan { about, compression, date, .. } = package;
@@ -21,17 +21,26 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
             // The machine also needs the programs that other packages bring.
             let installed: Vec<_> = package.files.iter().chain(files_of(&about.depends, from.plan)).cloned().collect();
             let mut installed = tree(name, &installed, from)?;
-            for files in [&mut own, &mut installed] {
-                debian::insert_status(files).map_err(|source| conflict_at(name, source))?;
+            let sealed = super::sealed(&own, Some(&node.name), name, from)?;
+            let mut secrets = Vec::new();
+            if sealed.is_some() {
+                (own, secrets) = seal::without_secrets(own);
             }
-            let window = from.pki.window();
+            for files in [&mut own, &mut installed] {
+                let inserted = debian::insert_status(files);
+                let inserted =
+                    inserted.and_then(|()| sealed.iter().try_for_each(|it| debian::insert_sealed(files, it.files())));
+                inserted.map_err(|source| conflict_at(name, source))?;
+            }
+            let about_node = super::about(node, from);
             let record = NodeRecord {
-                settings: settings(from.plan, node, window),
+                settings: settings(about_node),
                 files: vec![
-                    ("bundle.conf", installer::conf(from.plan, node, window)),
-                    ("FILES", installer::listing(&installed)),
+                    ("bundle.conf", installer::conf(about_node)),
+                    ("FILES", installer::listing(&installed, sealed.is_some())),
                     ("TRIGGERS", restarts::triggers(&installed, &node.install.units)),
                 ],
+                sealed: secrets,
             };
             debian::node(about, own, &record, *compression, *date).map_err(|source| conflict(&node.name, source))?
         }
@@ -41,10 +50,9 @@ pub(super) fn package(package: &PackagePlan, from: Ingredients<'_>) -> Result<Ar
 
 /// What an archive's scripts know; and what a purge removes, file by file, since dpkg keeps no list of it. It removes state
 /// and logs alike, as `directories`; in scripts `state` is the directory of our own records.
-fn settings(plan: &Plan, node: &NodePlan, window: (OffsetDateTime, OffsetDateTime)) -> Vec<(&'static str, String)> {
-    let Install { state, logs, writes, .. } = &node.install;
-    let known =
-        installer::settings(plan, node, window).into_iter().filter(|(key, _)| !matches!(*key, "state" | "logs"));
+fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
+    let Install { state, logs, writes, .. } = &about.node.install;
+    let known = installer::settings(about).into_iter().filter(|(key, _)| !matches!(*key, "state" | "logs"));
     known.chain([("writes", join(writes)), ("directories", join(&[&state[..], logs].concat()))]).collect()
 }
 

@@ -3,14 +3,15 @@
 //! User data holds the digest of every file that it installs, and so does the instance's name: a changed payload is
 //! another instance, for which cloud-init does again what it does once.
 
+use super::Error;
+use super::about::About;
 use super::guide;
 use super::installer::settings;
-use super::{Error, Ingredients};
 use crate::artifact::{ArtifactInput, ImageKind, WrittenFiles};
 use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::out::WrittenFile;
-use crate::plan::{Medium, NodePlan, SeedPlan};
+use crate::plan::{Medium, Output, SeedPlan};
 use crate::scripts::script;
 use crate::target::{InstallPath, Mode, Owner};
 use crate::tree::{Conflict, Content, Entry, Tree};
@@ -42,14 +43,14 @@ struct Host {
 /// The seed of a machine, or what several share. `written` are the outputs that it may carry, by their paths.
 pub(super) fn seed(
     of: &SeedPlan,
-    from: Ingredients<'_>,
-    node: Option<&NodePlan>,
+    about: Option<About<'_>>,
+    signers: &[String],
     written: &WrittenFiles,
 ) -> Result<ArtifactInput, Error> {
-    let plan = from.plan;
-    let host = node.map(|node| {
-        let mut settings: Vec<_> = settings(plan, node, from.pki.window()).into();
-        settings.push(("trusted", from.signers.join("\n")));
+    let host = about.map(|about| {
+        let About { plan, node, .. } = about;
+        let mut settings = settings(about);
+        settings.push(("trusted", signers.join("\n")));
         settings.push(("mirror", of.mirror.as_ref().map(ToString::to_string).unwrap_or_default()));
         Host {
             name: node.name.to_string(),
@@ -65,12 +66,14 @@ pub(super) fn seed(
     let mut files = host.map_or_else(|| Ok(Vec::new()), |host| host.files(of.medium, written))?;
     for path in &of.carries {
         let file = finished(written, path)?;
-        let entry = Entry { mode: file.mode(), owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
+        // What is a machine's own stays private there, whether its secrets are encrypted or not.
+        let mode = if about.is_some_and(|about| is_own(about, path)) { Mode::SECRET } else { file.mode() };
+        let entry = Entry { mode, owner: Owner::ROOT, content: Content::WrittenFile(file.clone()) };
         files.push((last(path), entry));
     }
     // An initramfs is for a kernel, and a file is user data alone.
-    if let Some(node) = node.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat)) {
-        files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(plan, node, false)?)));
+    if let Some(about) = about.filter(|_| matches!(of.medium, Medium::Directory | Medium::Iso | Medium::Vfat)) {
+        files.push((guide::NAME, Entry::text(Mode::PUBLIC, guide::machine(about, false)?)));
     }
     let tree = tree(of, files).map_err(|source| Error::Conflict { node: label.to_owned(), source })?;
     let image = |kind, tree| ArtifactInput::Image { kind, label, tree };
@@ -84,6 +87,12 @@ pub(super) fn seed(
             ArtifactInput::File(first.ok_or_else(|| super::missing("a seed", "user data".to_owned()))?)
         }
     })
+}
+
+/// Whether an output is this machine's alone.
+fn is_own(about: About<'_>, path: &str) -> bool {
+    let own = |output: &Output| output.path == path && output.kind.node() == Some(&about.node.name);
+    about.plan.outputs.iter().any(own)
 }
 
 /// The files of a seed where its medium has them: an initramfs needs hooks that copy them, and every image has a list.

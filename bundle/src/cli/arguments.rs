@@ -89,6 +89,9 @@ pub struct OutputArgs {
     /// How seeds for the first boot are divided among images [default: as in cluster.toml, or whole]
     #[arg(long, value_name = "LAYOUT", value_parser = one_of::<SeedLayout>(SEED_LAYOUTS))]
     pub seed: Option<SeedLayout>,
+    /// File whose first line is the passphrase that new keys of machines get, with `seal = "passphrase"`
+    #[arg(long, value_name = "FILE")]
+    pub passphrase_file: Option<PathBuf>,
     /// Sign the bundle with this Ed25519 key; repeat the option for several
     ///
     /// The key is a file of ssh-keygen or openssl, or `agent:SHA256:…` for a key of ssh-agent, as `ssh-add -l` prints it.

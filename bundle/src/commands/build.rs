@@ -10,8 +10,11 @@ use super::cluster::{Cluster, Overrides, jobs, sources, store};
 use super::table::table;
 use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
 use crate::manifest::{MANIFEST, Manifest};
+use crate::pki::PkiContext;
 use crate::plan::Download;
 use crate::progress::bytes;
+use crate::regular::{self, Links};
+use crate::secret::Secret;
 use crate::{BuildContext, Error};
 
 /// What `fetch` prints for each component.
@@ -56,6 +59,7 @@ pub(super) fn build(
 ) -> Result<(), Error> {
     // Before any work: the key may be missing, or the agent.
     let signers = super::sign::signers(&output.sign)?;
+    let passphrase = output.passphrase_file.as_deref().map(passphrase).transpose()?;
     let cluster = Cluster::load(args, &Overrides::of(output), console)?;
     let jobs = jobs(from.jobs);
     let out = cluster.out(output.out.as_deref());
@@ -63,7 +67,7 @@ pub(super) fn build(
     let context = BuildContext {
         store: store()?,
         sources: sources(from)?,
-        pki: cluster.pki(jobs, &renew),
+        pki: PkiContext { passphrase: passphrase.as_ref(), ..cluster.pki(jobs, &renew) },
         out: &out,
         jobs,
         date: cluster.date,
@@ -82,6 +86,15 @@ pub(super) fn build(
         ));
     }
     report(&out, &manifest, console)
+}
+
+/// The first line of a file.
+fn passphrase(path: &Path) -> Result<Secret, Error> {
+    const LONGEST: u64 = 4096;
+    let text = regular::read(path, Links::Follow, LONGEST).map(Secret::new);
+    let text = text.map_err(|source| Error::Io { verb: "read", path: path.to_owned(), source })?;
+    let line = text.expose().split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(Secret::new(line.strip_suffix(b"\r").unwrap_or(line)))
 }
 
 /// The formats of an earlier build of the same directory that the later one lacks.

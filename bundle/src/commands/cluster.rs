@@ -91,13 +91,15 @@ impl Cluster {
 
     /// The directories, the time and the options that [`pki`] needs.
     pub(super) fn pki<'a>(&'a self, jobs: usize, renew: &'a BTreeSet<String>) -> pki::PkiContext<'a> {
-        pki::PkiContext { directory: &self.pki, base: &self.base, now: clock::now(), jobs, renew }
+        let (directory, base, now) = (&self.pki, &self.base, clock::now());
+        pki::PkiContext { directory, base, now, jobs, renew, passphrase: None }
     }
 }
 
 impl<'a> Overrides<'a> {
     pub(super) fn of(args: &'a OutputArgs) -> Self {
-        let OutputArgs { out: _, format, deb_layout, deb_compression, seed, seed_image, sign: _ } = args;
+        let OutputArgs { out: _, format, deb_layout, deb_compression, seed, seed_image, sign: _, passphrase_file: _ } =
+            args;
         Self {
             formats: format,
             deb_layout: *deb_layout,

@@ -14,6 +14,7 @@ use crate::hash::Sha256;
 use crate::manifest::{LARGEST_LIST, Manifest, PUBLIC_SUMS};
 use crate::pki::PkiContext;
 use crate::regular::{self, Links};
+use crate::secret::Secret;
 use crate::sign::{KeyReference, Signer};
 use crate::verify::public::{self, PublicFiles};
 use crate::{BuildContext, Error, sign as signing, verify};
@@ -91,10 +92,12 @@ fn build(
     let cluster = Cluster::load(args, &Overrides { formats: &formats, ..Overrides::default() }, console)?;
     let jobs = jobs(from.jobs);
     let (keys, renew) = (scratch.join("pki"), BTreeSet::new());
+    // Nobody will open what it protects.
+    let passphrase = Secret::new("thrown away");
     let context = BuildContext {
         store: store()?,
         sources: sources(from)?,
-        pki: PkiContext { directory: &keys, ..cluster.pki(jobs, &renew) },
+        pki: PkiContext { directory: &keys, passphrase: Some(&passphrase), ..cluster.pki(jobs, &renew) },
         out: to,
         jobs,
         date: cluster.date,

@@ -10,24 +10,31 @@
 
 #include units.sh
 
+#include unseal.sh
+
 # /var/lib/kube-bundle holds
 #   package/   FILES (all that belongs to this node), TRIGGERS (unit and path of each file that
 #              the unit names), bundle.conf
 #   started/   a digest over those files for each unit, from when it was last started
 state=/var/lib/kube-bundle
+
+#include debian/secrets.sh
+
 umask 077
 start=true
 # For how many seconds to wait until the units are up.
 wait=${KUBE_BUNDLE_WAIT:-90}
 
 # "digest path" of every file, as it is now; and those that are not as they should be.
-sums='' damaged=''
 read_files() {
+  sums='' damaged=''
   while read -r _ sum path _; do
     [ "$sum" != - ] || continue
     is=$(content_of "/$path")
     sums="$sums$is $path
 "
+    # No digest is known of what was encrypted.
+    [ "$sum" != sealed ] || continue
     case $path in
     # The administrator may change these.
     etc/*) continue ;;
@@ -220,15 +227,19 @@ configure | abort-upgrade | abort-deconfigure | abort-remove) ;;
 esac
 if [ -n "${DPKG_ROOT:-}" ]; then
   # Another root than this machine's: all that can be done from here is to enable.
-  enable_units
+  [ -n "${seal-}" ] || enable_units
   exit 0
 fi
-read_files
-[ "$1" != configure ] || verify_files
-[ "$1" != configure ] || check_commands
-[ "$faults" -eq 0 ] || exit 1
+if [ "$1" = configure ]; then
+  read_files
+  verify_files
+  check_commands
+  [ "$faults" -eq 0 ] || exit 1
+fi
 create_users
 close_key_directories
+unseal
+read_files
 set_owners
 enable_units
 mkdir -p "$state/started"

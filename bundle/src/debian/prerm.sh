@@ -17,5 +17,10 @@ if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
     fi
     for unit in $last_first; do clean_up "$unit"; done
   fi
+  # What was encrypted, which dpkg does not know.
+  if [ -f /var/lib/kube-bundle/unsealed/SUMS ]; then
+    while read -r _ path; do rm -f "/$path"; done </var/lib/kube-bundle/unsealed/SUMS
+  fi
+  rm -rf /var/lib/kube-bundle/unsealed
   rm -rf /var/lib/kube-bundle/started /var/lib/kube-bundle/unstarted
 fi

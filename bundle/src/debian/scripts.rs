@@ -29,6 +29,11 @@ const POSTRM: &str = include_str!("postrm.sh");
 /// What administrators call to see how the machine is: `install.sh --status` for packages.
 const STATUS: &str = include_str!("kube-bundle-status.sh");
 
+/// What administrators call where no key was found that opens the secrets.
+const UNSEAL: &str = include_str!("kube-bundle-unseal.sh");
+/// Where encrypted secrets lie.
+const SEALED: &str = "usr/lib/kube-bundle";
+
 /// Where a machine's package keeps what its scripts read.
 const RECORD: &str = "var/lib/kube-bundle/package";
 const STATUS_COMMAND: &str = "usr/sbin/kube-bundle-status";
@@ -65,11 +70,13 @@ pub struct NodeRecord {
     pub settings: Vec<(&'static str, String)>,
     /// Files of the record by name.
     pub files: Vec<(&'static str, String)>,
+    /// Files that dpkg does not unpack, because they are encrypted.
+    pub sealed: Vec<InstallPath>,
 }
 
 /// A digest over the scripts.
 pub fn digest() -> Sha256 {
-    Sha256::of([COMPONENTS, PREINST, POSTINST, PRERM, POSTRM, STATUS].map(expand_includes).concat().as_bytes())
+    Sha256::of([COMPONENTS, PREINST, POSTINST, PRERM, POSTRM, STATUS, UNSEAL].map(expand_includes).concat().as_bytes())
 }
 
 /// A package of components runs nothing but a check that it overwrites no file of others.
@@ -81,7 +88,8 @@ pub(super) fn of_components(files: &Tree) -> BTreeMap<Script, String> {
 pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTreeMap<Script, String> {
     let mut settings = vec![("package", about.name.to_string())];
     settings.extend(record.settings.iter().cloned());
-    settings.push(("paths", paths(files)));
+    let paths = files.files().map(|(path, _)| path).chain(&record.sealed);
+    settings.push(("paths", paths.map(InstallPath::as_str).collect::<Vec<_>>().join(" ")));
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
@@ -99,6 +107,18 @@ pub(super) fn is_added(path: &str) -> bool {
 pub fn insert_status(files: &mut Tree) -> Result<(), Conflict> {
     let path = InstallPath::known(STATUS_COMMAND);
     files.insert(path, Entry::text(Mode::EXECUTABLE, expand_includes(STATUS)))
+}
+
+/// Adds the encrypted secrets, and the command `kube-bundle-unseal`, to the files of a machine's package.
+///
+/// # Errors
+/// The place is taken.
+pub fn insert_sealed(files: &mut Tree, sealed: impl Iterator<Item = (&'static str, Entry)>) -> Result<(), Conflict> {
+    for (name, entry) in sealed {
+        files.insert(InstallPath::known(name).below(&InstallPath::known(SEALED)), entry)?;
+    }
+    let path = InstallPath::known("usr/sbin/kube-bundle-unseal");
+    files.insert(path, Entry::text(Mode::EXECUTABLE, expand_includes(UNSEAL)))
 }
 
 /// Adds what the scripts read. Only root may enter the directory: it lists the digests of keys.

@@ -54,7 +54,7 @@ fn comparable(plan: &Plan, old: &Manifest) -> Manifest {
             } else {
                 Some(entry.as_str()).filter(|entry| artifact.format != "deb" || is_planned(entry))
             };
-            let is_directory = member.sha256.is_none() && member.link.is_none();
+            let is_directory = !member.is_file() && member.link.is_none();
             inside.is_some_and(|path| !is_directory && !layouts.iter().any(|layout| path.starts_with(layout)))
         });
     }
@@ -141,7 +141,7 @@ impl Expectation<'_> {
         };
         let was = files(self.old, node.as_deref(), &format);
         let entry = |file: &FilePlan| {
-            let was = was.get(&format!("/{}", file.path)).map(|place| place.member);
+            let was = was.get(&format!("/{}", file.path)).map(|place| &place.member);
             Some((format!("{root}{}", file.path), self.member(file, was)?))
         };
         let entries = self.plan.files_of(&output.path)?.iter().filter_map(entry).collect();
@@ -150,10 +150,14 @@ impl Expectation<'_> {
 
     /// A file of a machine or a package; `None` for a directory, and for images, which are compared by name.
     fn member(&self, file: &FilePlan, was: Option<&Member>) -> Option<Member> {
+        if file.source.is_secret() {
+            return self.secret(file, was);
+        }
         let (sha256, size) = match &file.source {
             Source::Directory | Source::Images(_) => return None,
             Source::Link(target) => {
-                return Some(Member { mode: file.mode, size: None, sha256: None, link: Some(target.clone()) });
+                let link = Some(target.clone());
+                return Some(Member { mode: file.mode, size: None, sha256: None, link, secret: false });
             }
             Source::Text(text) => (Sha256::of(text.as_bytes()), Some(text.len() as u64)),
             Source::Component(name) if self.is_new_component(name) => {
@@ -166,7 +170,16 @@ impl Expectation<'_> {
                 _ => (unknown(), was.and_then(|was| was.size)),
             },
         };
-        Some(Member { mode: file.mode, size, sha256: Some(sha256), link: None })
+        Some(Member { mode: file.mode, size, sha256: Some(sha256), link: None, secret: false })
+    }
+
+    /// A file with a secret, of which manifests have no digest; `None` if it is sealed with the others.
+    fn secret(&self, file: &FilePlan, was: Option<&Member>) -> Option<Member> {
+        let kept = was.and_then(|was| was.sha256);
+        let sha256 = if self.is_new(&file.source) { Some(unknown()) } else { kept };
+        let size = was.and_then(|was| was.size);
+        let secret = was.is_none_or(|was| was.secret);
+        self.plan.content.pki.seal.is_none().then_some(Member { mode: file.mode, size, sha256, link: None, secret })
     }
 
     fn is_new_component(&self, name: &str) -> bool {
@@ -243,8 +256,13 @@ impl Expectation<'_> {
     fn operator_file(&self, output: &Output, file: &FilePlan) -> Option<(String, FileRecord)> {
         let path = format!("{}/{}", output.path, file.path);
         let was = self.old.files.get(&path);
-        let member =
-            was.map(|was| Member { mode: was.mode, size: Some(was.size), sha256: Some(was.sha256), link: None });
+        let member = was.map(|was| Member {
+            mode: was.mode,
+            size: Some(was.size),
+            sha256: Some(was.sha256),
+            link: None,
+            secret: false,
+        });
         let Member { mode, size, sha256, .. } = self.member(file, member.as_ref())?;
         Some((path, FileRecord { size: size.unwrap_or_default(), sha256: sha256?, mode }))
     }

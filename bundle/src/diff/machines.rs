@@ -27,7 +27,7 @@ const TEXTS: usize = 16;
 pub(super) struct Place<'m> {
     artifact: &'m str,
     entry: &'m str,
-    pub(super) member: &'m Member,
+    pub(super) member: Member,
 }
 
 /// Files by what people call them, such as `/etc/systemd/system/etcd.service`.
@@ -47,9 +47,10 @@ pub(super) fn compare(from: &Side<'_>, to: &Side<'_>, node: Option<&str>) -> Res
         let name = node.unwrap_or("all machines");
         return Err(format!("files of {name}: the bundles have them in different formats"));
     };
-    let (old, new) = (files(from.manifest, node, format), files(to.manifest, node, format));
-    let changes = Changes::between(&old, &new, |old, new| fields(old.member, new.member));
+    let (mut old, mut new) = (files(from.manifest, node, format), files(to.manifest, node, format));
     let mut not_compared = Vec::new();
+    secrets((from, &mut old), (to, &mut new), &mut not_compared);
+    let changes = Changes::between(&old, &new, |old, new| fields(&old.member, &new.member));
     let units = units(&changes, (from, &old), (to, &new), &mut not_compared);
     Ok(MachineChanges { files: changes, units, not_compared })
 }
@@ -80,7 +81,7 @@ fn files_of<'m>((name, artifact): (&'m str, &'m Artifact), format: &str) -> impl
     // `kube-bundle-etcd_3.4.13-1_amd64.deb`: the version is no part of what it is called.
     let package = name.rsplit('/').next().unwrap_or(name).split('_').next().unwrap_or(name);
     artifact.entries.iter().filter_map(move |(entry, member)| {
-        let is_directory = member.sha256.is_none() && member.link.is_none();
+        let is_directory = !member.is_file() && member.link.is_none();
         let base = entry.rsplit('/').next().unwrap_or(entry);
         let called = if is_archive {
             let inside = entry.split_once('/').map(|(_, inside)| inside)?;
@@ -91,8 +92,44 @@ fn files_of<'m>((name, artifact): (&'m str, &'m Artifact), format: &str) -> impl
             format!("/{entry}")
         };
         let is_list = LISTS.contains(&base) && !(called.starts_with("/etc/") || called.starts_with("/usr/"));
-        (!is_directory && !is_list).then_some((called, Place { artifact: name, entry, member }))
+        (!is_directory && !is_list).then_some((called, Place { artifact: name, entry, member: member.clone() }))
     })
+}
+
+/// Manifests have no digests of files with secrets, so these are computed, unless the artifacts are the same.
+fn secrets<'m>(
+    (from, old): (&Side<'_>, &mut Files<'m>),
+    (to, new): (&Side<'_>, &mut Files<'m>),
+    not_compared: &mut Vec<String>,
+) {
+    let with_secrets = |files: &Files<'_>| -> BTreeSet<String> {
+        files.values().filter(|place| place.member.secret).map(|place| place.artifact.to_owned()).collect()
+    };
+    let digest = |side: &Side<'_>, artifact: &str| side.manifest.files.get(artifact).map(|file| file.sha256);
+    let is_same =
+        |artifact: &String| digest(from, artifact).is_some() && digest(from, artifact) == digest(to, artifact);
+    let (Content::Directory(older), Content::Directory(newer)) = (from.content, to.content) else {
+        // What a plan leads to says itself which secrets it replaces.
+        return;
+    };
+    for (directory, files) in [(older, old), (newer, new)] {
+        for artifact in with_secrets(files).into_iter().filter(|artifact| !is_same(artifact)) {
+            if let Err(why) = add_digests(directory, &artifact, files) {
+                not_compared.push(format!("secrets in {}: {artifact}: {why}", directory.display()));
+            }
+        }
+    }
+}
+
+fn add_digests(directory: &Path, artifact: &str, files: &mut Files<'_>) -> io::Result<()> {
+    let file = regular::open_below(directory, artifact)?;
+    let contents = inspect::list(&file, &[], LARGEST_CONTENT)?;
+    for place in files.values_mut().filter(|place| place.member.secret && place.artifact == artifact) {
+        let found = contents.entries.get(place.entry).filter(|found| place.member.describes(found));
+        place.member =
+            found.cloned().ok_or_else(|| io::Error::other(format!("`{}` is not as the manifest says", place.entry)))?;
+    }
+    Ok(())
 }
 
 fn fields(from: &Member, to: &Member) -> Vec<Field> {
@@ -167,7 +204,7 @@ fn packed_texts(directory: &Path, wanted: &BTreeMap<String, &Place<'_>>) -> io::
             let mut contents = regular::open_below(directory, artifact)
                 .and_then(|file| inspect::list(&file, &keep, LARGEST_CONTENT))?;
             for (called, place) in some {
-                if contents.entries.get(place.entry) != Some(place.member) {
+                if contents.entries.get(place.entry) != Some(&place.member) {
                     return Err(io::Error::other(format!(
                         "`{}` in {artifact} is not as the manifest says",
                         place.entry

@@ -6,6 +6,7 @@
 //! bootstrap-token.json        0600
 //! encryption-key              0600, base64
 //! SHA256SUMS                  0600, digests of what can't be made again
+//! seal/                       keys that open what is encrypted in a bundle (`seal.rs`)
 //! revision.json               how many different bundles were built
 //! replaced/                   certificates that were reissued
 //! ```
@@ -196,6 +197,21 @@ impl PkiDir {
             listing += &format!("{}\n", digest.as_deref().unwrap_or("-"));
         }
         Ok(Sha256::of(listing.as_bytes()))
+    }
+
+    /// Digests of the files of these names, as far as they are there.
+    pub(super) fn digests(&self, names: &[String]) -> Result<Sha256, Error> {
+        let mut listing = String::new();
+        for name in names {
+            let digest = self.file(name)?.map(|bytes| Sha256::of(bytes.expose()).to_string());
+            listing += &format!("{}\n", digest.as_deref().unwrap_or("-"));
+        }
+        Ok(Sha256::of(listing.as_bytes()))
+    }
+
+    /// Writes a file of this name that nobody else may read.
+    pub(super) fn write_secret(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        self.write(&self.path(name), bytes, Mode::SECRET)
     }
 
     pub(super) fn write_checksums(&self, text: &str) -> Result<(), Error> {

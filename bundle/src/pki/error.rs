@@ -88,6 +88,12 @@ pub enum Error {
         id: CertId,
         why: String,
     },
+    /// Keys are to be encrypted, and there is nothing to do it with.
+    #[error(
+        "no passphrase of at least {} characters was given, and keys of machines are to be encrypted with one",
+        super::locked::SHORTEST
+    )]
+    Passphrase,
     /// `pki renew` was asked for something it doesn't do.
     #[error("`{id}` can't be renewed: {why}")]
     NotRenewable {
@@ -127,6 +133,9 @@ impl Error {
             Self::Expired { .. } => {
                 Some("a new CA means a new cluster trust: move the pki directory away and install every node again")
             }
+            Self::Passphrase => Some(
+                "write it on the first line of a file that only you can read, and build with `--passphrase-file FILE`",
+            ),
             Self::NotRenewable { .. } => Some("`kube-bundle pki status` lists what there is"),
             _ => None,
         }

@@ -88,6 +88,9 @@ fn content(plan: &PkiPlan, at: &PkiContext<'_>, rest: Sha256) -> Result<Sha256, 
     let mut digests = vec![rest];
     if let Some(directory) = PkiDir::existing(at.directory)? {
         digests.push(directory.fingerprint(plan.certificates.keys())?);
+        if let Some(seal) = &plan.seal {
+            digests.push(directory.digests(&super::seal::files(seal))?);
+        }
     }
     for external in plan.certificates.values() {
         let CertPlan::External { cert, key } = external else { continue };

@@ -39,11 +39,16 @@ fn plan() -> PkiPlan {
         key: KeyAlgorithm::EcdsaP256,
         token_validity: "7d".parse().expect("is there"),
         certificates: certificates.into_iter().map(|(id, planned)| (id.to_owned(), planned)).collect(),
+        seal: None,
     }
 }
 
 fn issue_at(directory: &Path, now: OffsetDateTime) -> Result<Pki, Error> {
-    issue(&plan(), &PkiContext { directory, base: directory, now, jobs: 1, renew: &BTreeSet::new() }, &Quiet)
+    issue(
+        &plan(),
+        &PkiContext { directory, base: directory, now, jobs: 1, renew: &BTreeSet::new(), passphrase: None },
+        &Quiet,
+    )
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test looks at what was written")]

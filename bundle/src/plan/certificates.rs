@@ -9,8 +9,8 @@ use serde::Serialize;
 pub use super::values::CertId;
 use super::values::{Holder, Templates, holds};
 use crate::recipe::layout::{External, Leaf, Names, Scope, Usage};
-use crate::spec::names::{DnsName, Host};
-use crate::spec::{self, ClusterSpec, KeyAlgorithm, Lifetime, Node, network};
+use crate::spec::names::{DnsName, Host, NodeName};
+use crate::spec::{self, ClusterSpec, KeyAlgorithm, Lifetime, Node, Recipient, Seal, network};
 
 /// Everything secret that is to exist, without a secret in it.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,18 @@ pub struct PkiPlan {
     pub token_validity: Lifetime,
     /// Certificates and keys by ID.
     pub certificates: BTreeMap<CertId, CertPlan>,
+    /// Whose keys open what is secret; `None` if it is not encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seal: Option<SealPlan>,
+}
+
+/// Keys that open secrets.
+#[derive(Debug, Serialize)]
+pub struct SealPlan {
+    /// What the keys of machines are.
+    pub by: Seal,
+    /// The machines, with the key of those that have one already.
+    pub nodes: BTreeMap<NodeName, Option<Recipient>>,
 }
 
 /// One certificate or key.
@@ -106,9 +118,14 @@ pub(super) fn plan(templates: &Templates<'_>) -> Result<PkiPlan, Vec<String>> {
             }
         }
     }
-    let plan = PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates };
+    let plan = PkiPlan { key: spec.pki.key, token_validity: spec.pki.token_validity, certificates, seal: seal(spec) };
     faults.extend(plan.unsigned());
     if faults.is_empty() { Ok(plan) } else { Err(faults) }
+}
+
+fn seal(spec: &ClusterSpec) -> Option<SealPlan> {
+    let nodes = || spec.nodes.iter().map(|node| (node.name.clone(), node.recipient)).collect();
+    (spec.seal != Seal::Off).then(|| SealPlan { by: spec.seal, nodes: nodes() })
 }
 
 /// For whom a description is made, each in turn.

@@ -17,7 +17,7 @@ use crate::package::{Architecture, Line, Malformed, Package, PackageManager, Pac
 use crate::recipe::Recipe;
 use crate::recipe::install::RequiredCommand;
 use crate::spec::names::NodeName;
-use crate::spec::{ClusterSpec, Compression, DebLayout, Node, Service};
+use crate::spec::{ClusterSpec, Compression, DebLayout, Node, Seal, Service};
 
 /// What the name of every package of components begins with.
 const PREFIX: &str = "kube-bundle-";
@@ -219,6 +219,16 @@ impl<'a> Packager<'a> {
         packages.into_iter().map(|package| Ok(Relation::any(package.parse()?))).collect()
     }
 
+    /// Packages of the distribution whose commands open what is encrypted.
+    fn openers(&self) -> Result<Vec<Relation>, Malformed> {
+        let packages: &[&str] = match self.spec.seal {
+            Seal::Off => &[],
+            Seal::Key | Seal::Passphrase => &["openssl"],
+            Seal::SshHost => &["openssl", "openssh-client"],
+        };
+        packages.iter().map(|package| Ok(Relation::any(package.parse()?))).collect()
+    }
+
     fn about_node(&self, node: &Node, groups: &BTreeSet<&str>, has_images: bool) -> Result<Package, Malformed> {
         let (release, layout) = (&self.recipe.release, &self.recipe.layout);
         let (cluster, fat) = (&self.spec.name, self.spec.deb.layout == DebLayout::Fat);
@@ -241,6 +251,12 @@ impl<'a> Packager<'a> {
             depends.push(Relation { package: images_package(self.spec)?, exactly });
         }
         depends.extend(self.commands(node)?);
+        depends.extend(self.openers()?);
+        let keys = if self.spec.seal == Seal::Off {
+            "It holds private keys: keep the file from others, and delete it once installed."
+        } else {
+            "Its keys and tokens are encrypted; it looks for the key that opens them when it is installed."
+        };
         let roles: Vec<_> = node.roles.iter().map(ToString::to_string).collect();
         Ok(Package {
             name: node_package(self.spec, &node.name)?,
@@ -259,7 +275,7 @@ impl<'a> Packager<'a> {
                     "Units, configuration, certificates and keys of one machine, which alone may install them. {what}"
                 )
                 .parse()?,
-                "It holds private keys: keep the file from others, and delete it once installed.".parse::<Line>()?,
+                keys.parse::<Line>()?,
             ],
             copyright: self.recipe.files.get(&layout.package.copyright).unwrap_or_default().to_owned(),
         })

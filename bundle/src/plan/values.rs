@@ -48,6 +48,7 @@ pub(super) fn holds(when: Option<Condition>, spec: &ClusterSpec, holder: Holder<
         Some(Condition::PodNetwork) => spec.network_plugin != NetworkPlugin::None,
         Some(Condition::Flannel) => spec.network_plugin == NetworkPlugin::Flannel,
         Some(Condition::Routes) => spec.network_plugin == NetworkPlugin::Routes,
+        Some(Condition::CaKey) => matches!(holder, Holder::Node(node) if spec.pki.has_ca_key(&node.name)),
         Some(Condition::NoApiServer) => {
             matches!(holder, Holder::Node(node) if !node.provides.contains(&Service::ApiServer))
         }
@@ -77,6 +78,8 @@ struct Values<'a> {
     vars: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a Node>,
+    /// Whether the machine has the key of the cluster's CA.
+    has_ca_key: bool,
     /// An etcd endpoint's host, as a part of a path.
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<String>,
@@ -173,6 +176,7 @@ impl<'a> Templates<'a> {
             masters: spec.masters().collect(),
             images: self.recipe_images().map(|(name, image)| (name, image.name.to_string())).collect(),
             vars: &self.recipe.release.vars,
+            has_ca_key: holds(Some(Condition::CaKey), spec, holder),
             node,
             member,
         }

@@ -92,6 +92,8 @@ pub enum Condition {
     PodNetwork,
     /// The machine runs no API server itself.
     NoApiServer,
+    /// The machine has the key of the cluster's CA.
+    CaKey,
 }
 
 /// The content of a file.

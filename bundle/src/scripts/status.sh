@@ -53,6 +53,9 @@ show_bundle() {
   say "Installed as the package $package"
   [ "$package_state" = installed ] ||
     fault "the package is ${package_state:-unknown to dpkg}, not installed completely" "dpkg --configure -a"
+  [ -z "$(setting "$record" seal)" ] ||
+    [ "$(cat "$state/unsealed/of" 2>/dev/null)" = "$(digest /usr/lib/kube-bundle/secrets.cms)" ] ||
+    fault "the secrets of this machine are encrypted yet" "kube-bundle-unseal"
 }
 
 # show_interrupted: what an installation of an archive left when it was stopped, or has still to do.

@@ -4,9 +4,9 @@
 use aws_lc_rs::signature::Ed25519KeyPair;
 use zeroize::Zeroizing;
 
-use super::armor;
 use super::public_key::ALGORITHM;
 use super::wire::Reader;
+use crate::armor;
 use crate::secret::Secret;
 
 /// Why a file is of no use for signing.

@@ -6,7 +6,8 @@
 use aws_lc_rs::digest::{self, SHA1_FOR_LEGACY_USE_ONLY};
 use sha2::{Digest as _, Sha512};
 
-use super::{Error, PublicKey, Signer, armor};
+use super::{Error, PublicKey, Signer};
+use crate::armor;
 
 /// When every key and signature says it was made, in seconds since 1970: 1 January 2020. No clock may change a byte of a
 /// bundle; and sqv refuses a signature that is older than the key's own.

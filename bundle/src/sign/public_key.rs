@@ -5,8 +5,8 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::armor;
 use super::wire::{Reader, put_string};
+use crate::armor;
 use crate::hash::Sha256;
 
 /// The name of the algorithm in SSH (RFC 8709).

@@ -4,7 +4,8 @@ use sha2::{Digest as _, Sha512};
 
 use super::public_key::ALGORITHM;
 use super::wire::put_string;
-use super::{Error, Purpose, Signer, armor};
+use super::{Error, Purpose, Signer};
+use crate::armor;
 
 const MAGIC: &[u8] = b"SSHSIG";
 const VERSION: u32 = 1;

@@ -8,6 +8,7 @@ mod examples;
 mod networks;
 mod nodes;
 mod pods;
+mod secrets;
 mod seeds;
 
 use std::net::IpAddr;
@@ -49,6 +50,10 @@ const RULES: &[Rule] = &[
     pods::images_are_for_nodes_with_pods,
     leaves_do_not_outlive_their_ca,
     certificates_outlive_their_own_making,
+    secrets::a_node_that_opens_with_its_host_key_names_it,
+    secrets::a_recipient_is_for_host_keys,
+    secrets::the_cas_key_is_for_masters,
+    secrets::each_node_has_a_recipient_of_its_own,
     networks::everything_is_ipv4,
     the_domain_leaves_room_for_a_service,
     there_is_something_to_pack,
@@ -71,7 +76,7 @@ pub(super) fn check(text: &str, roles: &RoleCatalog) -> Result<(ClusterSpec, Vec
     }
     let faults = FaultList::default();
     examples::none_is_left(table.get_ref(), &faults);
-    let mut read = read(Table::root(&table, &faults), text.len(), &faults);
+    let mut read = read(Table::root(&table, &faults), text.len());
     nodes::look_up_roles(&mut read, roles, &faults);
     for rule in RULES {
         rule(&read, &faults);
@@ -106,6 +111,7 @@ impl Read {
                 provides: node.provides,
                 pod_cidr,
                 network: seeds::network(node.network),
+                recipient: node.recipient.map(Spanned::into_inner),
             })
         };
         let service_cidr = self.service_cidr?.into_inner();
@@ -131,7 +137,9 @@ impl Read {
                 token_validity: self.pki.token_validity,
                 subject: self.pki.subject,
                 existing_ca: self.pki.existing_ca,
+                ca_key_on: self.pki.ca_key_on.map(|names| inner(names).into_iter().collect()),
             },
+            seal: self.seal?.into_inner(),
             formats: self.output.formats?.into_iter().map(Spanned::into_inner).collect(),
             deb: self.output.deb,
             seed: SeedSpec {

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -182,6 +183,21 @@ impl<'a> Table<'a> {
         // Collect before checking, so that every invalid element is reported.
         let parsed: Vec<_> = elements.iter().map(parse).collect();
         parsed.into_iter().collect()
+    }
+
+    /// Paths that must be set together. `None` if none is set, or only some are, which adds an error.
+    pub(super) fn together<const N: usize>(&self, keys: [&'static str; N]) -> Option<[PathBuf; N]> {
+        let values = keys.map(|key| self.parse::<PathBuf>(key));
+        let given: Vec<_> = values.iter().flatten().collect();
+        if let (Some(first), true) = (given.first(), given.len() < N) {
+            let names = keys.map(|key| format!("`{key}`")).join(", ");
+            self.faults.add(
+                Diagnostic::error(first.span(), format!("{names} must be set together"), "only some are set")
+                    .help(format!("set all of {names}, or none")),
+            );
+        }
+        let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
+        paths?.try_into().ok()
     }
 
     /// Where the value of `key` is, or `None` if the key is missing.

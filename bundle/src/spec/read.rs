@@ -3,20 +3,18 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::Range;
-use std::path::PathBuf;
 
 use ipnet::IpNet;
 use toml::Spanned;
 
 use super::names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 use super::numbers::{Address, Cidr};
-use super::raw::{FaultList, Table};
+use super::raw::Table;
 use super::subject::{Country, Printable};
 use super::{
     DebSpec, ExistingCa, ExistingEtcd, Format, ImageReference, InterfaceName, KeyAlgorithm, Lifetime, MacAddress,
-    MirrorUrl, NetworkPlugin, Payload, RecipeRef, SeedImage, SeedLayout, Service, SshKey, Subject,
+    MirrorUrl, NetworkPlugin, Payload, RecipeRef, Recipient, Seal, SeedImage, SeedLayout, Service, SshKey, Subject,
 };
-use crate::diagnostic::Diagnostic;
 
 /// The parsed file, with spans. A required value is `None` only if an error was added for it.
 pub(super) struct Read {
@@ -39,6 +37,7 @@ pub(super) struct Read {
     /// Whether `nodes` are all that the file means; an error was added if not.
     pub(super) knows_nodes: bool,
     pub(super) pki: ReadPki,
+    pub(super) seal: Option<Spanned<Seal>>,
     pub(super) output: ReadOutput,
 }
 
@@ -92,6 +91,9 @@ pub(super) struct ReadNode {
     pub(super) provides: BTreeSet<Service>,
     pub(super) pod_cidr: Option<Spanned<IpNet>>,
     pub(super) network: Option<ReadNetwork>,
+    /// Whether `recipient` is present, even if invalid or misspelt.
+    pub(super) names_recipient: bool,
+    pub(super) recipient: Option<Spanned<Recipient>>,
 }
 
 pub(super) struct ReadPki {
@@ -101,10 +103,12 @@ pub(super) struct ReadPki {
     pub(super) token_validity: Lifetime,
     pub(super) subject: Subject,
     pub(super) existing_ca: Option<ExistingCa>,
+    /// `None` if the key is missing.
+    pub(super) ca_key_on: Option<Vec<Spanned<NodeName>>>,
 }
 
-/// Reads the whole document, which ends at `end`; every error is added to `faults`.
-pub(super) fn read(root: Table<'_>, end: usize, faults: &FaultList) -> Read {
+/// Reads the whole document, which ends at `end`.
+pub(super) fn read(root: Table<'_>, end: usize) -> Read {
     let cluster = root.require_table("cluster");
     let nodes_span = root.span_of("nodes");
     let nodes = root.tables("nodes");
@@ -125,14 +129,15 @@ pub(super) fn read(root: Table<'_>, end: usize, faults: &FaultList) -> Read {
         nodes_span,
         knows_nodes: nodes.is_some(),
         nodes: nodes.into_iter().flatten().map(read_node).collect(),
-        pki: read_pki(root.table("pki"), faults),
+        pki: read_pki(root.table("pki")),
+        seal: read_secrets(&root),
         output: read_output(root.table("output")),
     };
     if let Some(cluster) = cluster {
         read_cluster(cluster, &mut read);
     }
     if let Some(etcd) = root.table("etcd") {
-        read_etcd(etcd, &mut read, faults);
+        read_etcd(etcd, &mut read);
     } else if read.etcd_span.is_some() {
         read.etcd = None;
     }
@@ -141,6 +146,9 @@ pub(super) fn read(root: Table<'_>, end: usize, faults: &FaultList) -> Read {
     read.output.names_mirror |= misspelt.contains("output");
     if misspelt.contains("etcd") {
         read.etcd = None;
+    }
+    if misspelt.contains("secrets") {
+        read.seal = None;
     }
     read
 }
@@ -161,12 +169,11 @@ fn read_cluster(cluster: Table<'_>, read: &mut Read) {
     }
 }
 
-fn read_etcd(etcd: Table<'_>, read: &mut Read, faults: &FaultList) {
+fn read_etcd(etcd: Table<'_>, read: &mut Read) {
     if etcd.span_of("endpoints").is_some() {
         read.etcd = etcd.list("endpoints");
     }
-    read.existing_etcd =
-        together(&etcd, ["ca", "cert", "key"], faults).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
+    read.existing_etcd = etcd.together(["ca", "cert", "key"]).map(|[ca, cert, key]| ExistingEtcd { ca, cert, key });
     read.etcd_span = Some(etcd.span.clone());
     if etcd.finish().contains("endpoints") {
         read.etcd = None;
@@ -258,10 +265,14 @@ fn read_node(table: Table<'_>) -> ReadNode {
         provides: BTreeSet::new(),
         pod_cidr: table.parse("pod_cidr").map(self::network),
         network: table.table("network").map(read_network),
+        names_recipient: table.span_of("recipient").is_some(),
+        recipient: table.parse("recipient"),
     };
-    if table.finish().contains("roles") {
+    let misspelt = table.finish();
+    if misspelt.contains("roles") {
         node.roles = None;
     }
+    node.names_recipient |= misspelt.contains("recipient");
     node
 }
 
@@ -283,7 +294,16 @@ fn read_network(table: Table<'_>) -> ReadNetwork {
     network
 }
 
-fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
+/// `None` only if an error was added for it.
+fn read_secrets(root: &Table<'_>) -> Option<Spanned<Seal>> {
+    let off = Some(Spanned::new(0..0, Seal::Off));
+    let Some(table) = root.table("secrets") else { return off };
+    let seal = if table.span_of("seal").is_some() { table.parse("seal") } else { off };
+    let misspelt = table.finish().contains("seal");
+    seal.filter(|_| !misspelt)
+}
+
+fn read_pki(table: Option<Table<'_>>) -> ReadPki {
     let mut pki = ReadPki {
         key: KeyAlgorithm::Rsa2048,
         ca_validity: Spanned::new(0..0, Lifetime::days(3650)),
@@ -291,6 +311,7 @@ fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
         token_validity: Lifetime::days(7),
         subject: Subject::default(),
         existing_ca: None,
+        ca_key_on: None,
     };
     let Some(table) = table else { return pki };
     if let Some(key) = table.parse("key") {
@@ -313,22 +334,8 @@ fn read_pki(table: Option<Table<'_>>, faults: &FaultList) -> ReadPki {
         };
         subject.finish();
     }
-    pki.existing_ca = together(&table, ["ca_cert", "ca_key"], faults).map(|[cert, key]| ExistingCa { cert, key });
+    pki.existing_ca = table.together(["ca_cert", "ca_key"]).map(|[cert, key]| ExistingCa { cert, key });
+    pki.ca_key_on = table.span_of("ca_key_on").and_then(|_| table.list("ca_key_on"));
     table.finish();
     pki
-}
-
-/// Paths that must be set together. `None` if none is set, or only some are, which adds an error.
-fn together<const N: usize>(table: &Table<'_>, keys: [&'static str; N], faults: &FaultList) -> Option<[PathBuf; N]> {
-    let values = keys.map(|key| table.parse::<PathBuf>(key));
-    let given: Vec<_> = values.iter().flatten().collect();
-    if let (Some(first), true) = (given.first(), given.len() < N) {
-        let names = keys.map(|key| format!("`{key}`")).join(", ");
-        faults.add(
-            Diagnostic::error(first.span(), format!("{names} must be set together"), "only some are set")
-                .help(format!("set all of {names}, or none")),
-        );
-    }
-    let paths: Option<Vec<PathBuf>> = values.into_iter().map(|value| value.map(Spanned::into_inner)).collect();
-    paths?.try_into().ok()
 }

@@ -3,9 +3,10 @@
 
 use super::Trust;
 use super::signature::{Refusal, is_by};
+use crate::armor;
 use crate::manifest::IN_RELEASE;
 use crate::sign::openpgp::{ARMOR_BEGIN, Kind, Unsigned, armored, canonical, clear_text, fingerprint};
-use crate::sign::{PublicKey, Purpose, armor};
+use crate::sign::{PublicKey, Purpose};
 
 /// Where the fingerprint of the key stands in a signature packet's body, and where the two numbers begin.
 const FINGERPRINT: std::ops::Range<usize> = 15..35;

@@ -9,9 +9,10 @@ use sha2::{Digest as _, Sha512};
 use time::OffsetDateTime;
 
 use super::Trust;
+use crate::armor;
 use crate::pki::info::day;
 use crate::sign::dsse::{self, Envelope};
-use crate::sign::{PublicKey, Purpose, armor, wire::Reader};
+use crate::sign::{PublicKey, Purpose, wire::Reader};
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

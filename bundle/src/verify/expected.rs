@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Report;
 use crate::hash::Sha256;
 use crate::inspect::Contents;
-use crate::manifest::Member;
+use crate::manifest::{Member, NO_DIGEST};
 use crate::target::{Mode, Owner};
 
 /// What an entry should be.
@@ -115,7 +115,7 @@ pub(super) fn sums<'t>(report: &mut Report, name: &str, text: &'t str) -> BTreeM
     sums
 }
 
-/// A list of mode, sha256 (`-` for a directory, `->TARGET` for a link), path, and owner where that is not root.
+/// A list of mode, sha256 (`-` for a directory, `->TARGET` for a link, `sealed` for what is encrypted), path, and owner where that is not root.
 pub(super) fn records<'t>(report: &mut Report, name: &str, text: &'t str) -> BTreeMap<&'t str, Expected> {
     let mut records = BTreeMap::new();
     for line in text.lines() {
@@ -125,6 +125,7 @@ pub(super) fn records<'t>(report: &mut Report, name: &str, text: &'t str) -> BTr
             let expected = match (sha256, sha256.strip_prefix("->")) {
                 (_, Some(target)) => Expected { mode: Some(mode), content: Content::Link(target.to_owned()) },
                 ("-", None) => Expected::directory(Some(mode)),
+                (NO_DIGEST, None) => Expected::file(Some(mode), None),
                 (sha256, None) => Expected::file(Some(mode), Some(sha256.parse().ok()?)),
             };
             // Only archives and packages know owners; what they hold is root's until it is installed.

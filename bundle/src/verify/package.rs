@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::expected::{Content, Entries, Expected, compare, parents, records, sums};
 use super::{FILES, Report, kept};
 use crate::inspect::Contents;
-use crate::manifest::CONTROL;
+use crate::manifest::{CONTROL, SEALED};
 use crate::target::Mode;
 
 pub(super) const MD5SUMS: &str = "md5sums";
@@ -40,6 +40,10 @@ pub(super) fn check(report: &mut Report, contents: &Contents) {
     // A machine's package has a record; one of programs, which is the same for all machines, has none.
     let is_machines = [FILES, CONF, SCRIPTS].iter().any(|name| record(name).is_some());
     let is_data = |path: &&String| !path.starts_with("DEBIAN/");
+    let is_sealed = |record: &Expected| matches!(record.content, Content::File { sha256: None, .. });
+    if lists.files.values().any(is_sealed) && !lists.md5sums.keys().any(|path| path.ends_with(SEALED)) {
+        report.fault(format!("{SEALED}: missing, and {FILES} says what it has"));
+    }
     let mut expected = data(&lists, contents.entries.keys().filter(is_data).map(String::as_str));
     let scripts = is_machines.then(|| sums(report, SCRIPTS, record(SCRIPTS).unwrap_or_default()));
     expected.extend(control_archive(report, scripts.as_ref(), contents));
@@ -86,6 +90,8 @@ fn data<'p>(lists: &Lists<'_>, there: impl Iterator<Item = &'p str>) -> Entries 
             Some(Expected { mode, content: Content::File { sha256: known, .. } }) => {
                 (*mode, *known) = (record.mode, sha256);
             }
+            // Encrypted.
+            None if sha256.is_none() => {}
             // Programs that other packages bring are listed too, so that a machine can check them.
             None if is_program(path) && !there.contains(path) => elsewhere.push(*path),
             _ => {

@@ -1,9 +1,12 @@
 //! A node's archive: one directory, in it `SHA256SUMS` over all files and `FILES` with the modes of what is installed.
 
+use std::collections::BTreeMap;
+
 use super::expected::{Content, Entries, Expected, compare, records, sums};
 use super::{FILES, Report, kept, origin};
+use crate::hash::Sha256;
 use crate::inspect::Contents;
-use crate::manifest::{SUMS, signature_files};
+use crate::manifest::{SEALED, SUMS, signature_files};
 use crate::target::Mode;
 use crate::trust::Trust;
 
@@ -28,8 +31,28 @@ pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Tru
         report.fault(format!("{SUMS}: without an end of its last line"));
     }
 
+    let expected = expected(report, top, contents, &digests, &files);
+    let before = report.faults.len();
+    compare(report, &expected, contents, SUMS);
+    // What everything lies in says nothing.
+    let prefix = format!("{top}/");
+    for fault in &mut report.faults[before..] {
+        if let Some(short) = fault.strip_prefix(&prefix) {
+            *fault = short.to_owned();
+        }
+    }
+}
+
+/// What the two lists say of the entries, and where they disagree.
+fn expected(
+    report: &mut Report,
+    top: &str,
+    contents: &Contents,
+    digests: &BTreeMap<&str, Sha256>,
+    files: &BTreeMap<&str, Expected>,
+) -> Entries {
     let mut expected = lists(top, contents);
-    for (path, sha256) in &digests {
+    for (path, sha256) in digests {
         let mode = if path.rsplit_once('.').is_some_and(|(_, ending)| ending == "sh") {
             Mode::EXECUTABLE
         } else {
@@ -46,25 +69,22 @@ pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Tru
         };
         expected.insert(format!("{top}/{path}"), Expected::file(mode, Some(*sha256)));
     }
+    let mut sealed = Vec::new();
     for (path, entry) in files {
         let name = format!("{ROOT}/{path}");
         match &entry.content {
             Content::Directory | Content::Link(_) => {
-                expected.insert(format!("{top}/{name}"), entry);
+                expected.insert(format!("{top}/{name}"), entry.clone());
             }
+            Content::File { sha256: None, .. } => sealed.push(name),
             Content::File { sha256, .. } if digests.get(name.as_str()).copied() == *sha256 => {}
             Content::File { .. } => report.fault(format!("{name}: {SUMS} and {FILES} disagree about it")),
         }
     }
-    let before = report.faults.len();
-    compare(report, &expected, contents, SUMS);
-    // What everything lies in says nothing.
-    let prefix = format!("{top}/");
-    for fault in &mut report.faults[before..] {
-        if let Some(short) = fault.strip_prefix(&prefix) {
-            *fault = short.to_owned();
-        }
+    if !sealed.is_empty() && !digests.contains_key(SEALED) {
+        report.fault(format!("{SEALED}: missing, and {FILES} says that it has `{}`", sealed[0]));
     }
+    expected
 }
 
 /// What lies beside the files of the lists: directories, the list of checksums, and its signatures if there are any.

@@ -38,7 +38,7 @@ verify_bundle() {
   done <"$here/SHA256SUMS"
   while read -r _ sum path _; do
     case $sum in
-    -) continue ;;
+    - | sealed) continue ;;
     '->'*) [ "$(content_of "$here/root/$path")" = "$sum" ] || damaged="$damaged  root/$path: not the link that FILES has
 " ;;
     *) has_line "$here/SHA256SUMS" "$sum  root/$path" || damaged="$damaged  root/$path: without a checksum
@@ -82,7 +82,7 @@ check_package_ownership() {
   there=
   while read -r _ sum path _; do
     if [ "$sum" != - ] && exists "/$path"; then there="$there /$path"; fi
-  done <"$here/FILES"
+  done <"$lists/FILES"
   [ -n "$there" ] || return 0
   # shellcheck disable=SC2086 # a list of paths
   owned=$(dpkg-query --search $there 2>/dev/null || true)
@@ -101,7 +101,7 @@ check_targets() {
       fault "$target is in the way: this bundle did not put it there" \
         "move it away, or install with --replace, which keeps it in $state/replaced"
     fi
-  done <"$here/FILES"
+  done <"$lists/FILES"
 }
 
 # check_target_directory DIRECTORY [OWNER:GROUP]
@@ -121,7 +121,7 @@ check_file_owners() {
     [ -n "$owner" ] || continue
     case " $users " in *" ${owner%%:*}:"*) ;; *) user_exists "${owner%%:*}" || unknown="$unknown user ${owner%%:*}" ;; esac
     case " $users " in *" ${owner#*:}:"*) ;; *) [ -n "$(group_id "${owner#*:}")" ] || unknown="$unknown group ${owner#*:}" ;; esac
-  done <"$here/FILES"
+  done <"$lists/FILES"
   [ -z "$unknown" ] || fault "files of this bundle belong to users or groups that are not here:$unknown" "create them"
 }
 
@@ -140,7 +140,7 @@ need() {
 check_space() {
   need "$state" 1048576
   for target in $changed; do
-    need "$target" "$(stat -c %s "$here/root$target")"
+    need "$target" "$(stat -c %s "$(source_of "${target#/}")")"
   done
   for target in $foreign; do
     need "$state" "$(stat -Lc %s "$target" 2>/dev/null || printf 0)"

@@ -59,10 +59,10 @@ compute_changes() {
     [ "$sum" != - ] || continue
     is_current "$mode" "$sum" "$path" "$owner" || changed="$changed /$path"
     if exists "/$path" && [ ! -d "/$path" ] && [ -z "$(digests_of "$path")" ]; then foreign="$foreign /$path"; fi
-  done <"$here/FILES"
+  done <"$lists/FILES"
   for record in $(records); do
     while read -r _ sum path _; do
-      if [ "$sum" != - ] && exists "/$path" && ! listed "$here" "$path"; then obsolete="$obsolete /$path"; fi
+      if [ "$sum" != - ] && exists "/$path" && ! listed "$lists" "$path"; then obsolete="$obsolete /$path"; fi
     done <"$record/FILES"
     for unit in $(setting "$record" units); do
       case " $units $dropped " in *" $unit "*) ;; *) dropped="$dropped $unit" ;; esac

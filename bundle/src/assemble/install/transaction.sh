@@ -11,14 +11,27 @@ take_lock() {
     give_up_on_faults
     rm -f "$lock"
   done
-  trap 'rm -f "$lock"' EXIT
+  has_lock=true
+  leave_at_end
+}
+
+# leave: lets go of what this script holds.
+has_lock=false
+leave() {
+  ! $has_lock || rm -f "$lock"
+  has_lock=false
+  forget_secrets
+}
+
+leave_at_end() {
+  trap leave EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
 }
 
 interrupted() {
-  rm -f "$lock"
+  leave
   printf 'error: stopped half-way.\n  fix: run it again\n' >&2
   exit 70
 }
@@ -67,7 +80,7 @@ write_record() {
   cp "$here/SHA256SUMS" "$here/TRIGGERS" "$here/bundle.conf" "$1.new/"
   install -m 0700 "$here/install.sh" "$1.new/install.sh"
   # With FILES in it, it counts as a record.
-  cp "$here/FILES" "$1.new/FILES$new"
+  cp "$lists/FILES" "$1.new/FILES$new"
   mv "$1.new" "$1"
   mv "$1/FILES$new" "$1/FILES"
   for directory in $data; do
@@ -84,7 +97,7 @@ place_new_files() {
     else
       case " $changed " in *" /$path "*) place_file "$mode" "$sum" "$path" "$owner" ;; esac
     fi
-  done <"$here/FILES"
+  done <"$lists/FILES"
 }
 
 # place_directory MODE PATH [OWNER:GROUP]
@@ -104,9 +117,10 @@ place_file() {
   '->'*) ln -s "${2#??}" "/$3$new" ;;
   *)
     owner_placed=${4:-0:0}
-    install -m "$1" -o "${owner_placed%%:*}" -g "${owner_placed#*:}" "$here/root/$3" "/$3$new"
+    from=$(source_of "$3")
+    install -m "$1" -o "${owner_placed%%:*}" -g "${owner_placed#*:}" "$from" "/$3$new"
     [ "$(digest "/$3$new")" = "$2" ] || {
-      printf 'error: %s has changed since it was checked\n  fix: %s\n' "$here/root/$3" \
+      printf 'error: %s has changed since it was checked\n  fix: %s\n' "$from" \
         "see who else writes there, and unpack the archive again" >&2
       exit 1
     }
@@ -127,7 +141,7 @@ set_directory_rights() {
       has_line "$state/created" "$path" || note "$state/owners" "$(stat -c %u:%g "/$path") $path"
       chown "$owner" "/$path"
     fi
-  done <"$here/FILES"
+  done <"$lists/FILES"
 }
 
 undo_placing() {
@@ -193,7 +207,7 @@ commit() {
   sync
 }
 
-is_wanted_here() { listed "$here" "$1" || has_line "$state/data" "$1"; }
+is_wanted_here() { listed "$lists" "$1" || has_line "$state/data" "$1"; }
 
 # remove_created_directories KEEP: deepest first, and only empty ones; what somebody put there stays, and what KEEP
 # says yes to.
