@@ -91,7 +91,7 @@ fn data<'p>(lists: &Lists<'_>, there: impl Iterator<Item = &'p str>) -> Entries 
                 (*mode, *known) = (record.mode, sha256);
             }
             // Encrypted.
-            None if sha256.is_none() => {},
+            None if sha256.is_none() => {}
             // Programs that other packages bring are listed too, so that a machine can check them.
             None if is_program(path) && !there.contains(path) => elsewhere.push(*path),
             _ => {
