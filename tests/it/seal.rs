@@ -230,7 +230,7 @@ fn the_installer_opens_the_secrets_by_any_of_the_ways_and_changes_nothing_withou
     machine.run("/one/install.sh --key /none").exits(2);
     assert_eq!(machine.files(), before, "nothing was changed");
 
-    let damage = "cp -a /one /bad; printf x | dd of=/bad/secrets.cms bs=1 seek=900 conv=notrunc 2>/dev/null";
+    let damage = "cp -a /one /bad; printf x | dd of=/bad/secrets.cms bs=1 seek=1176 conv=notrunc 2>/dev/null";
     machine.run(damage).success();
     machine.run("/bad/install.sh --key /keys/only.pem").exits(1).says(&["secrets.cms: changed", "damaged"]);
     // Even where the checksums agree with the damage.

@@ -44,8 +44,8 @@ Installs what this machine is to have of the cluster, from this directory.
   --dry-run        --check --verbose; with --uninstall or --purge: say what would be removed
   --trust DIR      require a signature by a key in DIR, such as \`kube-bundle trust init\` writes;
                    default: $known_keys, if it is there
-  --key FILE       open the secrets of this bundle with the private key in FILE; default: look for a
-                   file system labelled KBKEY and whatever else docs/secrets.md names
+  --key FILE       open encrypted secrets with the private key in FILE; default: one on a file system
+                   labelled KBKEY, from the hypervisor, of the SSH server, or with a passphrase
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd

@@ -19,8 +19,8 @@ case $#${1-} in
 Usage: $0 [--key FILE]
 Opens the secrets of this machine's package, which came encrypted, and starts its units.
 
-  --key FILE   the private key; default: look for a file system labelled KBKEY and whatever
-               else docs/secrets.md names, and ask for a passphrase if that opens them
+  --key FILE   the private key; default: one on a file system labelled KBKEY, from the
+               hypervisor, of the SSH server, or with a passphrase
 
 Exit status: 0 done; 1 no key opens them; 2 wrong usage.
 END

@@ -28,7 +28,7 @@ open_secrets() {
     list_opened
   elif [ -n "$key_file" ]; then
     fault "the key in $key_file does not open the secrets of $node" \
-      "name the key of this machine, $node.pem, or the recovery key; see docs/secrets.md"
+      "name the key of this machine, $node.pem, or the recovery key"
   else
     fault "no key is here that opens the secrets of $node" "$(how_to_open)"
     # A disk may come later.
