@@ -89,6 +89,8 @@ fn two_demos_differ_only_in_what_is_drawn() {
         let holds = [
             ".tar.gz",
             "manifest.json",
+            "sbom.cdx.json",
+            "sbom.spdx.json",
             "SHA256SUMS",
             "inside/FILES",
             "inside/bundle.conf",
