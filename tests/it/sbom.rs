@@ -75,6 +75,7 @@ fn both_lists_have_every_file_at_every_place_where_it_is() {
         let comment = package["comment"].as_str().and_then(|comment| comment.strip_prefix("in the bundle at "));
         in_spdx.extend(comment.into_iter().flat_map(|it| it.split(", ")).map(|it| (it.to_owned(), sha256.clone())));
     }
+    assert_eq!((&cyclonedx["specVersion"], &spdx["spdxVersion"]), (&"1.6".into(), &"SPDX-2.3".into()));
     assert_eq!(found, in_spdx);
     assert_eq!(found.keys().collect::<Vec<_>>(), places.keys().collect::<Vec<_>>());
     for (place, sha256) in found {
