@@ -13,6 +13,9 @@ use super::files::{self, Listing};
 use super::pods;
 use super::shell::{Outcome, stdout_of};
 
+/// The credential with the key that opens a machine's secrets, and its file beside the machine.
+const KEY: &str = "kube-bundle.key";
+
 /// A machine, running or powered off.
 pub(super) struct Machine {
     pub(super) name: String,
@@ -94,6 +97,16 @@ impl Machine {
         stdout_of("cp", &["-a", &from.display().to_string(), &target.display().to_string()]).map(drop)
     }
 
+    /// Hands the private key in a file over to the machine at its next boot, or none, as a hypervisor does: by a credential of
+    /// systemd.
+    pub(super) fn hand_over(&self, key: Option<&Path>) -> Result<()> {
+        let place = self.directory.join(KEY);
+        match key {
+            Some(key) => fs::copy(key, &place).map(drop).context("could not copy the key"),
+            None => fs::remove_file(&place).context("could not remove the key"),
+        }
+    }
+
     /// Boots it, and waits for basic.target only: services may wait for another machine that is not on yet.
     pub(super) fn boot(&mut self) -> Result<()> {
         let nspawn = self.spawn_nspawn()?;
@@ -123,6 +136,10 @@ impl Machine {
         nspawn.args(["--timezone=off", "--console=read-only"]).arg(format!("--network-bridge={BRIDGE}"));
         nspawn.arg(format!("--machine={}", self.name)).arg(format!("--hostname={}", self.name));
         nspawn.arg(format!("--directory={}", self.path("").display()));
+        let key = self.directory.join(KEY);
+        if key.exists() {
+            nspawn.arg(format!("--load-credential={KEY}:{}", key.display()));
+        }
         if self.runs_pods {
             nspawn.args(pods::arguments(&self.directory));
         }

@@ -26,7 +26,7 @@ const CLOUD_TOOLS: &[(&str, &str)] =
     &[("qemu-system-x86_64", "qemu-system-x86"), ("mke2fs", "e2fsprogs"), ("debugfs", "e2fsprogs")];
 
 /// The packages of a container, besides the essential ones.
-const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,libnss-myhostname";
+const PACKAGES: &str = "systemd,systemd-sysv,dbus,iproute2,procps,debsums,libnss-myhostname,openssl";
 
 /// What a machine needs besides, so that pods run on it.
 const POD_PACKAGES: &str = "conntrack,iptables,kmod,curl,iputils-ping";

@@ -10,6 +10,7 @@ mod etcd_days;
 mod etcd_interrupted;
 mod forged;
 mod live;
+mod sealed;
 mod static_binary;
 mod tarball;
 mod upgrade;
@@ -73,6 +74,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "tarball-refusals",
         about: "a flipped byte, a full disk, a wrong clock, a port in use: refused before anything changes",
         run: tarball::refusals,
+    },
+    Scenario {
+        name: "sealed",
+        about: "encrypted secrets: an archive and packages open them with a key of the hypervisor, and nobody is there",
+        run: sealed::nobody_there,
     },
     Scenario {
         name: "health",

@@ -1,0 +1,79 @@
+//! Bundles whose secrets are encrypted, on machines where nobody is.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::deb::{DPKG, PURGE};
+use super::tarball::unpack;
+use crate::e2e::bundle::Bundle;
+use crate::e2e::cluster::Cluster;
+use crate::e2e::environment::ScenarioContext;
+use crate::e2e::files::ensure_same_files;
+use crate::e2e::machine::Machine;
+use crate::e2e::report_ok;
+use crate::e2e::shell::stdout_of;
+use crate::e2e::units::wait_units_active;
+
+pub(super) fn nobody_there(context: &ScenarioContext) -> Result<()> {
+    let cluster = Cluster::new(context, 1)?;
+    cluster.edit("cluster.toml", "[[nodes]]", "[secrets]\nseal = \"key\"\n[[nodes]]")?;
+    let bundle = cluster.build("one", &[])?;
+    let pki = bundle.out.with_file_name("pki");
+    open_for_people(&bundle)?;
+    let mut machine = cluster.machines(context)?.remove(0);
+    let there = unpack(&bundle, &machine, "one")?;
+    let before = machine.files()?;
+    let refused = machine.try_sh(&format!("{there}/install.sh"))?;
+    ensure!(!refused.success() && refused.text.contains("no key is here that opens"), "{}", refused.text);
+    ensure_same_files(&before, &machine.files()?)?;
+    report_ok("install.sh without a key: refused, nothing changed");
+
+    by_archive(&bundle, &mut machine, &pki, &there)?;
+    by_packages(&bundle, &mut machine)?;
+    with_somebody_there(&bundle, &machine, &pki)
+}
+
+fn by_archive(bundle: &Bundle, machine: &mut Machine, pki: &Path, there: &str) -> Result<()> {
+    machine.hand_over(Some(&pki.join("seal/master-1.pem")))?;
+    machine.reboot()?;
+    machine.sh(&format!("{there}/install.sh"))?;
+    bundle.wait_healthy(machine)?;
+    report_ok("the key as a credential of the hypervisor: installed, API server well");
+    machine.sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
+    Ok(())
+}
+
+/// The key is still handed over when this begins.
+fn by_packages(bundle: &Bundle, machine: &mut Machine) -> Result<()> {
+    bundle.copy_packages_to(machine, "one")?;
+    machine.sh(DPKG)?;
+    bundle.wait_healthy(machine)?;
+    report_ok("dpkg -i in the same way: API server well");
+    machine.hand_over(None)?;
+    machine.reboot()?;
+    bundle.wait_healthy(machine)?;
+    wait_units_active(machine)?;
+    report_ok("rebooted without the key: everything returned by itself");
+    machine.sh(PURGE)?;
+    machine.sh("test ! -e /var/lib/kubernetes && ! ls -d /run/kube-bundle.*/ 2>/dev/null")?;
+    Ok(())
+}
+
+fn with_somebody_there(bundle: &Bundle, machine: &Machine, pki: &Path) -> Result<()> {
+    machine.sh(DPKG)?;
+    ensure!(!machine.try_sh("kube-bundle-status")?.success(), "it should say that secrets are encrypted yet");
+    machine.sh("systemctl is-enabled kube-apiserver.service && exit 1 || test ! -e /var/lib/kubernetes/ca-key.pem")?;
+    machine.copy_in(&pki.join("seal/master-1.pem"), "root")?;
+    machine.sh("kube-bundle-unseal --key /root/master-1.pem")?;
+    bundle.wait_healthy(machine)?;
+    report_ok("dpkg -i without a key: configured, units off; kube-bundle-unseal --key: API server well");
+    Ok(())
+}
+
+/// Opens what is for people, as the bundle's sheet says.
+fn open_for_people(bundle: &Bundle) -> Result<()> {
+    let script = "cd \"$1\" && openssl cms -decrypt -inform DER -in operator/secrets.cms -inkey ../pki/seal/recovery.key \
+        -out secrets.tar && tar -xf secrets.tar -C operator --strip-components=1 root";
+    stdout_of("sh", &["-c", script, "open", &bundle.out.display().to_string()]).map(drop)
+}
