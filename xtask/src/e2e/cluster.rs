@@ -142,7 +142,11 @@ impl Cluster {
             version.lines().next().and_then(|line| line.strip_prefix("etcd Version: ")).context("no version")?;
         let recipe = self.directory.join("recipe/recipe.toml");
         let text = fs::read_to_string(&recipe).context("could not read the recipe")?;
-        let text = text.replace("version = \"v3.4.13\"", &format!("version = \"v{version}\""));
+        // Its names in lists of software say the version, too.
+        let text = text
+            .replace("version = \"v3.4.13\"", &format!("version = \"v{version}\""))
+            .replace("etcd@v3.4.13", &format!("etcd@v{version}"))
+            .replace("etcd:3.4.13:", &format!("etcd:{version}:"));
         fs::write(&recipe, text).context("could not write the recipe")
     }
 
