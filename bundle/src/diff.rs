@@ -111,7 +111,7 @@ pub fn bundles(from: Side<'_>, to: Side<'_>, jobs: usize) -> Differences {
 }
 
 /// What the build of a plan would change in the bundle in `directory`, reading units of up to `jobs` machines at a time.
-/// [`expected`] says what can't be known before it. `next` is what `pki/` will hold.
+/// `expected.rs` says what can't be known before it. `next` is what `pki/` will hold.
 pub fn planned((directory, old): (&Path, &Manifest), plan: &Plan, next: Next, jobs: usize) -> Differences {
     let (old, new) = expected::manifests(plan, &next, old);
     let from = Side { content: Content::Directory(directory), manifest: &old };
