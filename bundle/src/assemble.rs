@@ -33,7 +33,7 @@ pub struct Ingredients<'a> {
     pub plan: &'a Plan,
     /// Downloads.
     pub blobs: &'a Blobs,
-    /// What is linked into the programs among them.
+    /// Go packages and modules that are linked into downloaded programs.
     pub linked: &'a LinkedPrograms,
     /// Keys and certificates.
     pub pki: &'a Pki,

@@ -19,7 +19,7 @@ use version::Version;
 /// Releases whose support has ended, and when: what is found in them is never all.
 const ENDED: [(&str, &str); 1] = [("v1.16.", "September 2020")];
 
-/// What was found.
+/// Known vulnerabilities of what is in a bundle.
 #[derive(Debug, Serialize)]
 pub struct Report<'a> {
     /// Version of Kubernetes.

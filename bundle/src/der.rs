@@ -12,6 +12,9 @@ pub(crate) const FIELD: u8 = 0xa0;
 /// Of a field with a number of its own, and bytes inside.
 pub(crate) const BARE_FIELD: u8 = 0x80;
 
+/// The identifier id-aes256-CBC (RFC 3565), encoded.
+pub(crate) const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
+
 /// One value with its tag and length.
 pub(crate) fn value(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len().to_be_bytes();

@@ -44,6 +44,7 @@ pub mod seal;
 pub mod secret;
 pub mod sign;
 pub mod spec;
+mod ssh;
 pub mod target;
 pub mod tree;
 pub mod trust;

@@ -44,6 +44,9 @@ pub const LOCKED_KEY: &str = "secrets-key.pem";
 /// What lists have instead of the digest of a file that is encrypted.
 pub const NO_DIGEST: &str = "sealed";
 
+/// Name of the signature that every signed bundle has.
+pub const SIGNATURE: &str = "SHA256SUMS.sig";
+
 /// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
 pub fn signature_files() -> impl Iterator<Item = String> {
     let further = (2..=MOST_SIGNERS).map(|number| format!(".{number}"));

@@ -10,7 +10,6 @@ pub(crate) mod openpgp;
 mod public_key;
 mod signer;
 mod sshsig;
-pub(crate) mod wire;
 
 use std::path::{Path, PathBuf};
 

@@ -1,22 +1,10 @@
 //! Images that users hold as files: what docker saved, and what other tools made of it, goes into bundles as it is.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
-use kube_bundle::hash::Sha256;
-
 use crate::harness::{Run, Workspace, component, files, has, program, tool};
-
-fn digest(bytes: &[u8]) -> String {
-    Sha256::of(bytes).to_string()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
+use crate::registry::{digest, gzip};
 
 /// A member of a tar archive: its name, and its content or the target of a link.
 enum Member {

@@ -124,8 +124,8 @@ fn a_bundle_can_be_signed_after_it_was_built_but_not_after_it_was_damaged() {
     workspace.run(&["sign", "out/small", "--key", "key"]).success();
     assert_eq!(workspace.text("out/small/SHA256SUMS"), before);
     workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
-    // The signatures are the build's own, so the next build may replace them.
-    workspace.build().success();
+    // The signatures are the build's own, so the next build may replace them, and says so.
+    workspace.build().success().says(&["was signed before, and is not any more", "kube-bundle sign out/small"]);
     assert!(!workspace.path("out/small/SHA256SUMS.sig").exists());
 
     workspace.edit("out/small/README.txt", "network", "Network");

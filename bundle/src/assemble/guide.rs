@@ -71,7 +71,7 @@ struct Machine<'a> {
     name: &'a str,
     address: String,
     archive: Option<&'a str>,
-    /// Its own one.
+    /// The package of this machine alone.
     package: Option<&'a str>,
     seeds: Vec<&'a str>,
 }

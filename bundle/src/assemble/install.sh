@@ -106,6 +106,11 @@ END
 
 #include install/removal.sh
 
+refuse_argument() {
+  printf 'error: %s\n' "$1" >&2
+  exit 2
+}
+
 run_checks() {
   run_check "root, systemd, x86-64" check_machine
   if [ "$(id -u)" -eq 0 ]; then
@@ -194,18 +199,12 @@ while [ $# -gt 0 ]; do
   --trust)
     shift
     trust=${1-}
-    [ -d "$trust" ] || {
-      printf 'error: --trust: %s is no directory\n' "$trust" >&2
-      exit 2
-    }
+    [ -d "$trust" ] || refuse_argument "--trust: $trust is no directory"
     ;;
   --key)
     shift
     key_file=${1-}
-    [ -f "$key_file" ] || {
-      printf 'error: --key: %s is no file\n' "$key_file" >&2
-      exit 2
-    }
+    [ -f "$key_file" ] || refuse_argument "--key: $key_file is no file"
     ;;
   --uninstall) action=uninstall ;;
   --purge) action=purge ;;

@@ -27,7 +27,7 @@ use crate::tree::{Conflict, Content, Entry, Tree};
 /// The installer, the same for every bundle.
 const INSTALL_SH: &str = include_str!("install.sh");
 
-/// Its name in an archive.
+/// The name of the installer in an archive.
 pub(super) const INSTALLER: &str = "install.sh";
 
 /// The digest of the installer as it lies in archives.

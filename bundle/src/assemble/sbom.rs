@@ -37,7 +37,7 @@ struct Inventory<'a> {
     parts: Vec<Part<'a>>,
 }
 
-/// What a part is.
+/// Kinds of parts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// A downloaded program.
@@ -68,7 +68,7 @@ struct Part<'a> {
     places: Vec<Place<'a>>,
     /// What is linked into it; `None` if nothing is known.
     libraries: Option<Vec<Library>>,
-    /// Its layers.
+    /// The layers of an image, as indices into the parts.
     layers: Vec<usize>,
 }
 

@@ -155,7 +155,8 @@ impl Host {
         text += "bootcmd:\n- |\n  [ \"$(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null)\" != started ] ||\n    \
                  rm -f /var/lib/cloud/instance/sem/config_scripts_user\n";
         text += "runcmd:\n- |\n";
-        // Clouds take 16 KiB, so what only people read stays at home, and a level of indentation is one blank. cloud-init adds the first line.
+        // Clouds take 16 KiB, so what only people read stays at home, and a level of indentation is one blank. cloud-init
+        // adds the first line.
         let script = script(&self.settings, &body);
         let lines = script.lines().filter(|line| !line.is_empty() && !line.trim_start().starts_with('#'));
         lines.for_each(|line| {

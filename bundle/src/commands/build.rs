@@ -9,7 +9,7 @@ use super::Console;
 use super::cluster::{Cluster, Overrides, jobs, sources, store};
 use super::table::table;
 use crate::cli::{ClusterArgs, OutputArgs, SourceArgs};
-use crate::manifest::{MANIFEST, Manifest};
+use crate::manifest::{MANIFEST, Manifest, SIGNATURE};
 use crate::pki::PkiContext;
 use crate::plan::Download;
 use crate::progress::bytes;
@@ -74,6 +74,7 @@ pub(super) fn build(
         signers: &signers,
     };
     let before = Manifest::read(&out).ok();
+    let loses_signatures = signers.is_empty() && regular::open(&out.join(SIGNATURE), Links::Refuse).is_ok();
     let manifest = crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;
     console.note(&format!(
         "Built {0}; next: `kube-bundle verify {0}`, then carry to each machine what is its own, as {0}/README.txt says",
@@ -82,6 +83,12 @@ pub(super) fn build(
     if let Some(gone) = before.and_then(|before| formats_gone(&before, &manifest)) {
         console.progress().warn(&format!(
             "`{}` had {gone} before, which this build does not write and so removed; `--format` takes several",
+            out.display()
+        ));
+    }
+    if loses_signatures {
+        console.progress().warn(&format!(
+            "`{0}` was signed before, and is not any more; `kube-bundle sign {0} --key KEY`, or build with `--sign KEY`",
             out.display()
         ));
     }

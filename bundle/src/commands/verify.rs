@@ -49,7 +49,7 @@ fn too_few(report: &verifier::Report, threshold: usize) -> Option<String> {
     (counted < threshold).then(|| format!("{threshold} trusted keys must vouch for it, and {counted} do"))
 }
 
-/// What was found. Checksums say that nothing was damaged, and not who made them.
+/// The verdict for people. Checksums say that nothing was damaged, and not who made them.
 fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
     let path = path.display().to_string();
     let (path, files) = (printable(&path), report.files);

@@ -8,14 +8,13 @@ use aws_lc_rs::rand;
 use zeroize::Zeroizing;
 
 use crate::armor;
-use crate::der::{identifier, null, number, octets, sequence};
+use crate::der::{AES_256_CBC, identifier, null, number, octets, sequence};
 use crate::secret::Secret;
 
-/// id-PBES2, id-PBKDF2 (RFC 8018), hmacWithSHA256 (RFC 4231), id-aes256-CBC (RFC 3565).
+/// id-PBES2, id-PBKDF2 (RFC 8018), hmacWithSHA256 (RFC 4231).
 const PBES2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0d];
 const PBKDF2: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x05, 0x0c];
 const HMAC_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x02, 0x09];
-const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
 
 /// How often the passphrase is hashed: what OWASP asks of PBKDF2 with SHA-256 (Password Storage Cheat Sheet). scrypt would
 /// be better, but openssl refuses more than 32 MiB of memory for it.

@@ -12,15 +12,14 @@ use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use aws_lc_rs::key_wrap::{AES_256 as WRAP_AES_256, AesKek, KeyWrap as _};
 use zeroize::Zeroizing;
 
-use crate::der::{BARE_FIELD, FIELD, bits, identifier, number, octets, sequence, set, value};
+use crate::der::{AES_256_CBC, BARE_FIELD, FIELD, bits, identifier, number, octets, sequence, set, value};
 use crate::secret::Secret;
 use crate::spec::Recipient;
 
 /// id-envelopedData and id-data (RFC 5652).
 const ENVELOPED_DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03];
 const DATA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
-/// id-aes256-CBC and id-aes256-wrap (RFC 3565).
-pub(crate) const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a];
+/// id-aes256-wrap (RFC 3565).
 const AES_256_WRAP: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2d];
 /// dhSinglePass-stdDH-sha256kdf-scheme (RFC 5753, section 7.1.4).
 const STANDARD_DH_SHA256: &[u8] = &[0x2b, 0x81, 0x04, 0x01, 0x0b, 0x01];

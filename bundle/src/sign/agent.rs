@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use super::wire::{Reader, put_string};
 use super::{Error, PublicKey};
 use crate::clock;
+use crate::ssh::{Reader, put_string};
 
 const REQUEST_IDENTITIES: u8 = 11;
 const IDENTITIES: u8 = 12;

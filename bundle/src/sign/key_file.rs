@@ -5,9 +5,9 @@ use aws_lc_rs::signature::Ed25519KeyPair;
 use zeroize::Zeroizing;
 
 use super::public_key::ALGORITHM;
-use super::wire::Reader;
 use crate::armor;
 use crate::secret::Secret;
+use crate::ssh::Reader;
 
 /// Why a file is of no use for signing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -5,9 +5,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 
-use super::wire::{Reader, put_string};
 use crate::armor;
 use crate::hash::Sha256;
+use crate::ssh::{Reader, put_string};
 
 /// The name of the algorithm in SSH (RFC 8709).
 pub(super) const ALGORITHM: &[u8] = b"ssh-ed25519";

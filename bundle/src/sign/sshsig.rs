@@ -3,9 +3,9 @@
 use sha2::{Digest as _, Sha512};
 
 use super::public_key::ALGORITHM;
-use super::wire::put_string;
 use super::{Error, Purpose, Signer};
 use crate::armor;
+use crate::ssh::put_string;
 
 const MAGIC: &[u8] = b"SSHSIG";
 const VERSION: u32 = 1;

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
+use crate::ssh::{Reader, put_string};
+
 /// What opens the secrets of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -67,21 +69,21 @@ impl Recipient {
     }
 
     /// Reads the blob of a public key: three strings with their lengths, of which the last is the point.
-    fn from_blob(mut blob: &[u8]) -> Option<Self> {
-        for expected in [ALGORITHM.as_bytes(), CURVE] {
-            blob = blob.strip_prefix(&length(expected)[..])?.strip_prefix(expected)?;
-        }
-        Self::from_point(blob.strip_prefix(&length(&[0; POINT])[..])?)
+    /// `None` for keys of other algorithms and curves.
+    fn from_blob(blob: &[u8]) -> Option<Self> {
+        let mut reader = Reader(blob);
+        let is_ours = reader.string()? == ALGORITHM.as_bytes() && reader.string()? == CURVE;
+        let point = Self::from_point(reader.string()?)?;
+        (is_ours && reader.0.is_empty()).then_some(point)
     }
 
     fn blob(&self) -> Vec<u8> {
-        [ALGORITHM.as_bytes(), CURVE, &self.0].map(|part| [&length(part)[..], part].concat()).concat()
+        let mut blob = Vec::new();
+        for part in [ALGORITHM.as_bytes(), CURVE, &self.0] {
+            put_string(&mut blob, part);
+        }
+        blob
     }
-}
-
-/// What stands before a string (RFC 4251, section 5).
-fn length(bytes: &[u8]) -> [u8; 4] {
-    u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes()
 }
 
 impl FromStr for Recipient {

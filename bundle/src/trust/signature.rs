@@ -12,7 +12,8 @@ use super::Trust;
 use crate::armor;
 use crate::pki::info::day;
 use crate::sign::dsse::{self, Envelope};
-use crate::sign::{PublicKey, Purpose, wire::Reader};
+use crate::sign::{PublicKey, Purpose};
+use crate::ssh::{Reader, put_string};
 
 /// Why a signature does not count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,7 @@ impl Trust {
         let key = self.admit(parts.key, purpose)?;
         let mut signed = b"SSHSIG".to_vec();
         for part in [parts.namespace, b"", b"sha512", &Sha512::digest(text)] {
-            signed.extend(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-            signed.extend(part);
+            put_string(&mut signed, part);
         }
         if is_by(&key, &signed, parts.signature) { Ok(key) } else { Err(Refusal::Wrong(key)) }
     }

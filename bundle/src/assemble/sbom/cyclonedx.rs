@@ -119,7 +119,7 @@ struct Composition {
     assemblies: Vec<String>,
 }
 
-/// What stands for the whole bundle.
+/// The reference to the whole bundle.
 const BUNDLE: &str = "bundle";
 
 pub(super) fn render(inventory: &Inventory<'_>) -> String {

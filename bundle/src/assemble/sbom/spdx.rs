@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::{Inventory, Kind, Part, digests, pin_source};
 use crate::golang::Library;
 
-/// What SPDX says where nothing is known.
+/// The value that SPDX 2.3 wants where nothing is known.
 const NOTHING_KNOWN: &str = "NOASSERTION";
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const BUNDLE: &str = "SPDXRef-Bundle";

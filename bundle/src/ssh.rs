@@ -1,7 +1,8 @@
-//! Data types of the SSH protocols (RFC 4251, section 5), which signatures, keys and the agent's messages consist of.
+//! Data types of the SSH protocols (RFC 4251, section 5), which signatures, public keys and
+//! the agent's messages consist of.
 
 /// Appends a `string`: its length as a `uint32`, and its bytes.
-pub(super) fn put_string(to: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn put_string(to: &mut Vec<u8>, bytes: &[u8]) {
     let length =
         u32::try_from(bytes.len()).unwrap_or_else(|why| unreachable!("nothing that is signed is so long: {why}"));
     to.extend(length.to_be_bytes());
