@@ -140,13 +140,17 @@ impl Cluster {
         let version = stdout_of(&self.binaries.join("etcd").display().to_string(), &["--version"])?;
         let version =
             version.lines().next().and_then(|line| line.strip_prefix("etcd Version: ")).context("no version")?;
+        self.set_version("etcd", "3.4.13", version)
+    }
+
+    /// Writes another version of a product into the recipe: its names in lists of software say the version, too.
+    pub(super) fn set_version(&self, product: &str, from: &str, to: &str) -> Result<()> {
         let recipe = self.directory.join("recipe/recipe.toml");
         let text = fs::read_to_string(&recipe).context("could not read the recipe")?;
-        // Its names in lists of software say the version, too.
         let text = text
-            .replace("version = \"v3.4.13\"", &format!("version = \"v{version}\""))
-            .replace("etcd@v3.4.13", &format!("etcd@v{version}"))
-            .replace("etcd:3.4.13:", &format!("etcd:{version}:"));
+            .replace(&format!("version = \"v{from}\""), &format!("version = \"v{to}\""))
+            .replace(&format!("{product}@v{from}"), &format!("{product}@v{to}"))
+            .replace(&format!("{product}:{from}:"), &format!("{product}:{to}:"));
         fs::write(&recipe, text).context("could not write the recipe")
     }
 

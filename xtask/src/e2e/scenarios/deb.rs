@@ -170,7 +170,7 @@ fn changed_flag(cluster: &Cluster, machine: &Machine) -> Result<()> {
 }
 
 fn another_version(cluster: &Cluster, machine: &Machine) -> Result<()> {
-    cluster.edit_recipe("recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
+    cluster.set_version("kubernetes", "1.16.0", "1.16.15")?;
     let release = cluster.build("four", &[])?;
     release.copy_packages_to(machine, "four")?;
     install(machine, "dpkg -i /root/four/*.deb", "")?;

@@ -155,7 +155,7 @@ pub(super) fn upgrade(context: &ScenarioContext) -> Result<()> {
     let three = unpack(&cluster.build("three", &[])?, &machine, "three")?;
     install(&three, "kube-controller-manager")?;
     report_ok("a renewed certificate: kube-controller-manager alone restarted");
-    cluster.edit_recipe("recipe.toml", "version = \"v1.16.0\"", "version = \"v1.16.15\"")?;
+    cluster.set_version("kubernetes", "1.16.0", "1.16.15")?;
     let release = cluster.build("four", &[])?;
     let four = unpack(&release, &machine, "four")?;
     install(&four, "")?;
