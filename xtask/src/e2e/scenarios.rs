@@ -14,6 +14,7 @@ mod sealed;
 mod static_binary;
 mod tarball;
 mod upgrade;
+mod vm_sealed;
 mod vms;
 mod whole;
 mod whole_grown;
@@ -215,6 +216,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "boot-refusals",
         about: "a flipped byte, a clock years off: refused on the console, and the system as it was",
         run: vms::refusals,
+    },
+    Scenario {
+        name: "boot-sealed",
+        about: "encrypted secrets, and a disk with the key: installed with nobody there; with another key nothing is planted",
+        run: vm_sealed::key_disk,
     },
     Scenario {
         name: STATIC_BINARY,

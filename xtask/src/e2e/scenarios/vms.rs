@@ -14,14 +14,14 @@ use crate::e2e::units::UNITS;
 use crate::e2e::vm::{Boot, Vm};
 
 /// What the console shows when an installation succeeds.
-const SUCCESS: [&str; 4] = [
+pub(super) const SUCCESS: [&str; 4] = [
     "kube-bundle: Verified: 6 files",
     "kube-bundle: Installed master-1 of cluster roc",
     "kube-bundle: Up: ",
     "kube-bundle: Done.",
 ];
 
-fn ensure_console_shows(console: &str, lines: &[&str]) -> Result<()> {
+pub(super) fn ensure_console_shows(console: &str, lines: &[&str]) -> Result<()> {
     for line in lines {
         ensure!(console.contains(line), "the console does not show {line:?}");
     }
@@ -29,7 +29,7 @@ fn ensure_console_shows(console: &str, lines: &[&str]) -> Result<()> {
 }
 
 /// Fails unless the report on the console is that of a healthy master whose first boot ran once.
-fn ensure_healthy_master(console: &str) -> Result<()> {
+pub(super) fn ensure_healthy_master(console: &str) -> Result<()> {
     for unit in UNITS.split(' ') {
         ensure_console_shows(console, &[&format!("e2e: {unit} is active")])?;
     }
@@ -42,7 +42,7 @@ fn vm(context: &ScenarioContext, bundle: &Bundle, name: &str, has_card: bool) ->
 
 /// Boots two machines: stand-ins at the same time. Emulated machines with real components need both processors each, or they
 /// are not up when the installer stops waiting.
-fn run_both<T: Send>(
+pub(super) fn run_both<T: Send>(
     context: &ScenarioContext,
     one: impl FnOnce() -> Result<T> + Send,
     other: impl FnOnce() -> Result<T> + Send,
