@@ -3,6 +3,7 @@
 mod arguments;
 mod subcommands;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -229,6 +230,26 @@ Example:
         /// Directory of the newer bundle
         #[arg(value_name = "B")]
         to: PathBuf,
+    },
+    /// Serve a bundle to the machines of a site over HTTP, apt included
+    ///
+    /// Served is what the manifest lists, with the lists and signatures; nothing else that lies in the directory. Nothing is
+    /// encrypted on its way, and what arrives is checked against signatures and digests. Files with private keys that are
+    /// not sealed (see `[secrets]`) are refused.
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle serve out/roc
+  kube-bundle serve out/roc --listen 192.0.2.5:8000   # to a local network
+  # and on a machine: deb [signed-by=/etc/apt/keyrings/roc.asc] http://192.0.2.5:8000/deb ./")]
+    Serve {
+        /// Directory of a bundle
+        out: PathBuf,
+        /// Address and port; port 0 is any that is free
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
+        listen: SocketAddr,
+        /// Also serve files with private keys and tokens, to whoever reaches the address
+        #[arg(long)]
+        include_secrets: bool,
     },
     /// Show and renew keys and certificates
     #[command(subcommand)]

@@ -16,6 +16,7 @@ mod plan;
 mod rebuild;
 mod recipe;
 mod reference;
+mod serve;
 mod sign;
 mod store;
 mod table;
@@ -29,6 +30,7 @@ pub use usage::refuse;
 use crate::Error;
 use crate::cli::{Cli, Command, ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 use crate::error::ExitCode;
+use crate::serve::Secrets;
 
 /// Why a command failed, and the exit code that says so.
 #[derive(Debug)]
@@ -65,6 +67,10 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::audit(&args, console),
         Command::Diff { from, to } => {
             return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
+        }
+        Command::Serve { out, listen, include_secrets } => {
+            let secrets = if include_secrets { Secrets::Included } else { Secrets::Refused };
+            serve::serve(&out, listen, secrets, console)
         }
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),

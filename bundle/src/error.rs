@@ -100,6 +100,13 @@ pub enum Error {
         /// Whether it should have been verified or only listed.
         exit: ExitCode,
     },
+    /// `serve` got no port, or lost it.
+    #[error("could not serve at {address}")]
+    Listen {
+        /// As the user gave it.
+        address: std::net::SocketAddr,
+        source: std::io::Error,
+    },
     /// The path that `verify`, `inspect` or `diff` was given does not exist.
     #[error("could not read `{}`: no such file or directory", path.display())]
     NoSuchPath {
@@ -140,6 +147,9 @@ impl Error {
             Self::Trust(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
+            }
+            Self::Listen { .. } => {
+                Some("choose an address of this machine and a free port with `--listen ADDRESS:PORT`")
             }
             Self::Expiring { .. } => {
                 Some("`kube-bundle pki renew`, `kube-bundle build`, then install again; CAs can't be renewed")
@@ -191,6 +201,7 @@ impl Error {
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
             Self::PinImages { .. } => "images",
+            Self::Listen { .. } => "listen",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
             Self::NotReproduced { .. } => "not-reproduced",

@@ -42,6 +42,7 @@ pub mod regular;
 pub mod scripts;
 pub mod seal;
 pub mod secret;
+pub mod serve;
 pub mod sign;
 pub mod spec;
 mod ssh;

@@ -53,6 +53,7 @@ mod screen;
 mod seal;
 mod secrets;
 mod seeds;
+mod serve;
 mod sharing;
 mod sheet;
 mod slow;

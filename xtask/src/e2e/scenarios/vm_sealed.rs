@@ -20,7 +20,10 @@ pub(super) fn key_disk(context: &ScenarioContext) -> Result<()> {
     let bundle = cluster.build_as("nocloud", "one", &[])?;
     let right = bundle.out.with_file_name("pki").join("seal/master-1.pem");
     let wrong = context.work.join("wrong.pem");
-    stdout_of("openssl", &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &wrong.display().to_string()])?;
+    stdout_of(
+        "openssl",
+        &["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", &wrong.display().to_string()],
+    )?;
     let disks = |name: &str, key: &Path| -> Result<[PathBuf; 2]> {
         Ok([node(&bundle).join("cidata.iso"), make_key_disk(&context.work.join(name), key)?])
     };
