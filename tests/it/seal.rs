@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kube_bundle::hash::Sha256;
+
 use crate::harness::{Run, Workspace, files, has_all, tool};
 use crate::machine::Machine;
 
@@ -472,4 +474,36 @@ fn a_package_opens_its_secrets_by_itself_or_leaves_its_units_alone() {
     let there = machine.owned_files();
     assert_eq!(there["var/lib/kubernetes/ca-key.pem"], (0o600, ca_key));
     assert!(nothing_is_left(&machine));
+}
+
+#[test]
+fn an_upgrade_to_encrypted_secrets_without_a_key_leaves_the_machine_with_those_it_has() {
+    if !has_all(&["openssl"]) {
+        return;
+    }
+    let Some(machine) = Machine::with_dpkg() else { return };
+    machine.run("dpkg -i /one/*.deb").success();
+    let keys = |machine: &Machine| {
+        let mut files = machine.owned_files();
+        files.retain(|name, (mode, _)| name.starts_with("var/lib/kubernetes/") && *mode == 0o600);
+        files.into_iter().map(|(name, (_, bytes))| (name, Sha256::of(&bytes))).collect::<BTreeMap<_, _>>()
+    };
+    let before = keys(&machine);
+    assert!(before.len() > 5);
+    machine.calls();
+    carry_packages(&machine);
+    let install = "setsid dpkg --force-depends -i /two/*.deb";
+    machine.run(install).success().says(&["no key is here that opens the secrets of only"]);
+    assert_eq!(keys(&machine), before);
+    assert!(machine.calls().iter().all(|call| !call.contains("stop")), "units run on");
+    // As often as it is tried.
+    machine.run(install).success();
+    assert_eq!(keys(&machine), before);
+    machine.run("kube-bundle-unseal --key /keys/only.pem").success();
+    assert_eq!(keys(&machine).len(), before.len());
+    let status = machine.run("kube-bundle-status");
+    assert!(!status.stderr.contains("encrypted yet"), "{}", status.stderr);
+    machine.run("dpkg --remove small-only").success();
+    assert_eq!(keys(&machine).len(), 0, "no key is left");
+    assert!(!machine.path("var/lib/kube-bundle/kept").exists());
 }

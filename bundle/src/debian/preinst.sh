@@ -42,6 +42,18 @@ check_dropped_units() {
   done
 }
 
+# dpkg removes files that only the version before has: its keys, where this one has them encrypted. Without a key that
+# opens those, postinst puts the old ones back.
+: "${seal:=}"
+keep_secrets() {
+  if [ -z "$seal" ] || [ ! -f "$state/package/FILES" ] || [ -n "$(setting "$state/package" seal)" ]; then return 0; fi
+  while read -r mode sum path _; do
+    if [ "$mode" != 0600 ] || [ "$sum" = - ] || [ ! -f "/$path" ]; then continue; fi
+    (umask 077 && mkdir -p "$state/kept/${path%/*}")
+    cp -pf "/$path" "$state/kept/$path"
+  done <"$state/package/FILES"
+}
+
 case ${1-} in
 install | upgrade) ;;
 *) exit 0 ;;
@@ -61,3 +73,4 @@ fi
 [ "$1" != install ] || check_unowned_files
 check_package_directories
 give_up_on_faults
+keep_secrets

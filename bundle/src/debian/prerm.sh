@@ -21,6 +21,6 @@ if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
   if [ -f /var/lib/kube-bundle/unsealed/SUMS ]; then
     while read -r _ path; do rm -f "/$path"; done </var/lib/kube-bundle/unsealed/SUMS
   fi
-  rm -rf /var/lib/kube-bundle/unsealed
+  rm -rf /var/lib/kube-bundle/unsealed /var/lib/kube-bundle/kept
   rm -rf /var/lib/kube-bundle/started /var/lib/kube-bundle/unstarted
 fi

@@ -1,5 +1,6 @@
 # Secrets that come encrypted are put in their places here, since dpkg knows nothing of them.
 #   unsealed/   SUMS, "digest path" of the files that were put in place, and `of`, the digest of what they came from
+#   kept/       those of the version before, which had them in the clear
 : "${seal:=}"
 sealed=/usr/lib/kube-bundle
 key_file=${KUBE_BUNDLE_KEY:-}
@@ -13,6 +14,7 @@ unseal() {
   trap forget_secrets EXIT
   opened=$(mktemp -d /run/kube-bundle.XXXXXX)
   find_key || {
+    restore_kept
     warn "no key is here that opens the secrets of $node, so its units stay as they are"
     printf '  fix: %s\n  then: kube-bundle-unseal\n' "$(how_to_open)" >&2
     exit 0
@@ -45,6 +47,18 @@ plant_secrets() {
   done <"$state/unsealed/SUMS"
   mv -f "$state/unsealed/SUMS.new" "$state/unsealed/SUMS"
   digest "$sealed/secrets.cms" >"$state/unsealed/of"
+  rm -rf "$state/kept"
+}
+
+restore_kept() {
+  [ -d "$state/kept" ] || return 0
+  mkdir -p "$state/unsealed"
+  while read -r _ sum path _; do
+    if [ "$sum" != sealed ] || [ ! -f "$state/kept/$path" ] || exists "/$path"; then continue; fi
+    cp -p "$state/kept/$path" "/$path.kube-bundle-new"
+    mv -fT "/$path.kube-bundle-new" "/$path"
+    printf '%s %s\n' "$(digest "/$path")" "$path" >>"$state/unsealed/SUMS"
+  done <"$state/package/FILES"
 }
 
 # has_line_ending FILE END
