@@ -72,7 +72,7 @@ fn with_somebody_there(bundle: &Bundle, machine: &Machine, pki: &Path) -> Result
 }
 
 /// Opens what is for people, as the bundle's sheet says.
-fn open_for_people(bundle: &Bundle) -> Result<()> {
+pub(super) fn open_for_people(bundle: &Bundle) -> Result<()> {
     let script = "cd \"$1\" && openssl cms -decrypt -inform DER -in operator/secrets.cms -inkey ../pki/seal/recovery.key \
         -out secrets.tar && tar -xf secrets.tar -C operator --strip-components=1 root";
     stdout_of("sh", &["-c", script, "open", &bundle.out.display().to_string()]).map(drop)

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::boot::{machine, node};
+use super::sealed::open_for_people;
 use super::vms::{SUCCESS, ensure_console_shows, ensure_healthy_master, run_both};
 use crate::e2e::cluster::Cluster;
 use crate::e2e::environment::ScenarioContext;
@@ -18,6 +19,7 @@ pub(super) fn key_disk(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 1)?;
     cluster.edit("cluster.toml", "[[nodes]]", "[secrets]\nseal = \"key\"\n[[nodes]]")?;
     let bundle = cluster.build_as("nocloud", "one", &[])?;
+    open_for_people(&bundle)?;
     let right = bundle.out.with_file_name("pki").join("seal/master-1.pem");
     let wrong = context.work.join("wrong.pem");
     stdout_of(
