@@ -187,7 +187,8 @@ Examples:
     },
     /// Sign a bundle: its checksum list, and its index of packages
     ///
-    /// Archives that were built without `--sign` stay without a signature inside, which `install.sh` would look for.
+    /// Archives that were built without `--sign` stay without a signature inside, which `install.sh` would look for: where
+    /// keys are known, it takes them with `--archive FILE`.
     #[command(after_long_help = "\
 Example:
   ssh-keygen -t ed25519 -f release-key
