@@ -85,6 +85,8 @@ END
 
 #include units.sh
 
+#include queue.sh
+
 #include lock.sh
 
 #include status.sh
