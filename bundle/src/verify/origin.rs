@@ -67,7 +67,11 @@ pub(super) fn attested(report: &mut Report, trust: &Trust, public: &[u8], attest
 /// the one beside it is.
 fn is_of_another(why: Refusal, name: &str, results: &[(Result<PublicKey, Refusal>, String)]) -> bool {
     match why {
-        Refusal::Unknown(_) | Refusal::Revoked(_) | Refusal::Expired(..) | Refusal::NotYet(..) => true,
+        Refusal::Unknown(_)
+        | Refusal::TrustedFor(..)
+        | Refusal::Revoked(_)
+        | Refusal::Expired(..)
+        | Refusal::NotYet(..) => true,
         Refusal::Unreadable | Refusal::OtherPurpose | Refusal::OtherText | Refusal::Wrong(_) => false,
         Refusal::NoTrustedKey => {
             let beside = name.strip_suffix("ed25519").map(|stem| format!("{stem}sig"));
