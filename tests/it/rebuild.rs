@@ -116,7 +116,10 @@ fn several_people_can_vouch_for_the_same_bundle() {
     let verify =
         |threshold: &str| workspace.run(&["verify", "out/small", "--trust", "trust", "--threshold", threshold]);
     verify("1").success();
-    verify("2").exits(3).says(&["2 trusted keys must vouch for it, and 1 do"]);
+    verify("2").exits(3).says(&[
+        "2 trusted keys must vouch for it, and 1 does",
+        "hint: have others build it again and say so: `kube-bundle attest OUT -c cluster.toml --key KEY`",
+    ]);
     attest(&workspace, "first");
     attest(&workspace, "first");
     attest(&workspace, "second");

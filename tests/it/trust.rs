@@ -88,7 +88,10 @@ fn no_program_takes_another_key_than_the_trusted_one() {
     assert_ne!(run(&workspace, "gpgv", &OPENPGP).code, Some(0));
     assert_ne!(run(&workspace, "sqv", &OPENPGP).code, Some(0));
     assert_ne!(openssl_verify(&workspace).code, Some(0));
-    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is not trusted"]);
+    workspace
+        .run(&["verify", "out/small", "--trust", "trust"])
+        .exits(3)
+        .says(&["which is not trusted", "hint: get it from whom"]);
 }
 
 #[test]
@@ -108,7 +111,16 @@ fn verify_with_trusted_keys_wants_a_signature_by_one_of_them() {
     assert_eq!(without.stdout.lines().last(), Some("origin not checked"));
 
     workspace.build().success();
-    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["SHA256SUMS: it has no signature"]);
+    let sign = "hint: whoever built it signs it with `kube-bundle sign OUT --key KEY`";
+    workspace
+        .run(&["verify", "out/small", "--trust", "trust"])
+        .exits(3)
+        .says(&["SHA256SUMS: it has no signature", sign]);
+    // What is damaged besides comes first.
+    let readme = workspace.text("out/small/README.txt");
+    workspace.write("out/small/README.txt", "shorter");
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["hint: copy it again"]);
+    workspace.write("out/small/README.txt", readme);
     workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).exits(3).says(&["it has no signature"]);
     workspace.run(&["verify", "out/small", "--trust", "nothing"]).exits(1).says(&["kube-bundle trust init DIR"]);
 }

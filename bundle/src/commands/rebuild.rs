@@ -59,8 +59,8 @@ fn compare(out: &Path, args: &ClusterArgs, from: &SourceArgs, console: &Console)
     let command = Attempt { path: out, command: "rebuild", exit: ExitCode::Failed };
     command.expect_bundle()?;
     let report = verify::directory(out, true, None).map_err(|source| command.failed(source))?;
-    if !report.faults.is_empty() {
-        return Err(Error::Verification { path: out.to_owned(), faults: report.faults });
+    if let Some(cause) = report.cause() {
+        return Err(Error::Verification { path: out.to_owned(), faults: report.faults, cause });
     }
     let theirs = list(out)?;
     let scratch = tempfile::tempdir().map_err(|source| Error::Io {

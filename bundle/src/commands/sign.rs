@@ -32,8 +32,8 @@ pub(super) fn sign(out: &Path, keys: &[KeyReference], console: &Console) -> Resu
     let signers = signers(keys)?;
     // Whoever signs vouches for every byte, so a damaged bundle gets no signature.
     let report = verify::directory(out, true, None).map_err(|source| command.failed(source))?;
-    if !report.faults.is_empty() {
-        return Err(Error::Verification { path: out.to_owned(), faults: report.faults });
+    if let Some(cause) = report.cause() {
+        return Err(Error::Verification { path: out.to_owned(), faults: report.faults, cause });
     }
     let files: Vec<_> = signing::bundle(out, &signers)?.into_iter().map(|name| out.join(name)).collect();
     for signer in &signers {
