@@ -40,9 +40,15 @@ fn a_manifest_names_the_recipes_source_of_each_component_and_no_other() {
     assert_eq!(manifest["nodes"]["only"], serde_json::json!({"address": "192.0.2.1", "roles": ["master"]}));
     let inspect = workspace.run(&["inspect", "out/small"]).success().stdout;
     let version = format!("Built by kube-bundle {}", env!("CARGO_PKG_VERSION"));
-    for part in [&version, "https://example.net/kubectl", "a/b SUMS @0960c74c3788", "read aloud"] {
+    for part in
+        [&version, "https://example.net/kubectl", "  published  a/b SUMS @0960c74c3788", "  remark     read aloud"]
+    {
         assert!(inspect.contains(part), "no {part} in {inspect}");
     }
+    let (_, origins) = inspect.split_once("Origin of downloaded files\n").unwrap();
+    let (origins, _) = origins.split_once("\n\n").unwrap();
+    let names: Vec<_> = origins.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(names, COMPONENTS, "in the order of their names");
 }
 
 #[test]
@@ -83,12 +89,6 @@ fn every_certificate_is_listed_with_its_end_and_what_openssl_says() {
         let said = tool("openssl", &["x509", "-in", &pem, "-noout", "-fingerprint", "-sha256"]);
         let said = said.trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
         assert_eq!(manifest["certificates"]["admin"]["sha256"], said);
-    }
-}
-
-#[test]
-fn a_bundle_of_an_earlier_version_is_still_read_and_verified() {
-    let workspace = Workspace::small(1000);
         let serial = tool("openssl", &["x509", "-in", &pem, "-noout", "-serial"]);
         let serial = serial.trim().rsplit('=').next().unwrap().to_lowercase();
         assert!(!inspect.contains(&said));
@@ -96,9 +96,9 @@ fn a_bundle_of_an_earlier_version_is_still_read_and_verified() {
         let has = |name: &str, value: &str| detail.lines().any(|line| line == format!("  {name:10}  {value}"));
         assert!(has("SHA-256", &said) && has("serial", &serial), "{said} {serial} {detail}");
         assert!(detail.contains("O=system:masters") && detail.contains("192.0.2.1"), "{detail}");
-    workspace.build().success();
-    let mut old: kube_bundle::manifest::Manifest =
-        serde_json::from_slice(&workspace.read("out/small/manifest.json")).unwrap();
+    }
+}
+
 #[test]
 fn the_summary_says_which_secrets_are_for_which_machine() {
     let workspace = Workspace::small(1000);
@@ -130,6 +130,12 @@ fn the_summary_says_which_secrets_are_for_which_machine() {
     assert!(count > 4, "{count}");
 }
 
+#[test]
+fn a_bundle_of_an_earlier_version_is_still_read_and_verified() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let mut old: kube_bundle::manifest::Manifest =
+        serde_json::from_slice(&workspace.read("out/small/manifest.json")).unwrap();
     old.kube_bundle = None;
     old.nodes.clear();
     old.components.clear();

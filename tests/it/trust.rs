@@ -108,7 +108,10 @@ fn verify_with_trusted_keys_wants_a_signature_by_one_of_them() {
     let archive = workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
     assert_eq!(archive.stdout.lines().last(), Some(last.as_str()));
     let without = workspace.run(&["verify", "out/small"]).success();
-    assert_eq!(without.stdout.lines().last(), Some("origin not checked"));
+    assert_eq!(
+        without.stdout.lines().last(),
+        Some("origin not checked: `--trust DIR` compares who signed it with the keys in DIR")
+    );
 
     workspace.build().success();
     let sign = "hint: whoever built it signs it with `kube-bundle sign OUT --key KEY`";

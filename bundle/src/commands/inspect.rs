@@ -151,13 +151,19 @@ fn origins(manifest: &Manifest) -> String {
     for (name, origin) in components.chain(manifest.images.iter().map(|(name, it)| (name.as_str(), it))) {
         downloads.entry(origin.pin).or_insert((origin, Vec::new())).1.push(name);
     }
-    downloads.values().map(|(origin, names)| download(origin, names)).collect()
+    let mut downloads: Vec<_> = downloads.into_values().collect();
+    downloads.sort_by(|(_, one), (_, other)| one.cmp(other));
+    downloads.iter().map(|(origin, names)| download(origin, names)).collect()
 }
 
 fn download(origin: &Origin, names: &[&str]) -> String {
     let mut text = format!("{}\n  digest     {}\n", printable(&names.join(", ")), origin.pin);
     let urls = origin.urls.iter().map(|url| format!("  URL        {}\n", printable(url)));
-    let publishers = origin.publishers.iter().map(|it| format!("  published  {}\n", printable(&it.to_string())));
+    let publishers = origin.publishers.iter().map(|it| {
+        // Whoever computed a digest has not published it.
+        let what = if matches!(it, Publisher::Statement(_)) { "remark   " } else { "published" };
+        format!("  {what}  {}\n", printable(&it.to_string()))
+    });
     text.extend(urls.chain(publishers));
     text
 }

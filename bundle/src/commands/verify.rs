@@ -55,7 +55,8 @@ fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
         );
     }
     if report.signed_by.is_empty() {
-        return text + &paint.text("origin not checked", Tone::Notable);
+        let not_checked = paint.text("origin not checked", Tone::Notable);
+        return text + &not_checked + ": `--trust DIR` compares who signed it with the keys in DIR";
     }
     if !report.rebuilt_by.is_empty() {
         text += &format!("built again, with the same result, by the key {}\n", report.rebuilt_by.join(", and by "));
