@@ -231,6 +231,11 @@ fn a_bundle_says_which_one_it_is() {
         let said = machine.run(&format!("{script} --version")).success().stdout;
         assert!(said.starts_with(&format!("{first}\nInstalled here on 2")), "{said}");
     }
+    machine.run("/var/lib/kube-bundle/installed/install.sh").exits(1).says(&[
+        "this install.sh stayed here to show and to remove",
+        "fix: add --status",
+        "unpacked archive",
+    ]);
     let said = machine.run("/two/install.sh --version").success().stdout;
     assert!(said.starts_with("only of cluster small, Kubernetes v1.16.0, build 2\nAnother one is installed"), "{said}");
     assert!(said.ends_with(&format!(":\n{first}\n")), "{said}");
