@@ -13,7 +13,7 @@ pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, Tr
 
 use crate::sign::KeyReference;
 
-/// Build offline bundles that turn bare machines into a Kubernetes control plane.
+/// Build offline bundles that turn bare machines into a Kubernetes cluster.
 ///
 /// One `cluster.toml` describes a cluster. `kube-bundle build` downloads the release, verifies every byte
 /// against pinned digests, makes all keys and certificates, and packs one archive for each machine. The

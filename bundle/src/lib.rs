@@ -1,4 +1,4 @@
-//! Offline bundles that turn bare machines into a Kubernetes control plane.
+//! Offline bundles that turn bare machines into a Kubernetes cluster.
 //!
 //! ```text
 //! cluster.toml ─parse─▶ ClusterSpec ┐
