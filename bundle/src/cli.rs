@@ -14,7 +14,7 @@ pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, Tr
 
 use crate::sign::KeyReference;
 
-/// Build offline bundles that turn bare machines into a Kubernetes control plane.
+/// Build offline bundles that turn bare machines into a Kubernetes cluster.
 ///
 /// One `cluster.toml` describes a cluster. `kube-bundle build` downloads the release, verifies every byte
 /// against pinned digests, makes all keys and certificates, and packs one archive for each machine. The
@@ -188,7 +188,8 @@ Examples:
     },
     /// Sign a bundle: its checksum list, and its index of packages
     ///
-    /// Archives that were built without `--sign` stay without a signature inside, which `install.sh` would look for.
+    /// Archives that were built without `--sign` stay without a signature inside, which `install.sh` would look for: where
+    /// keys are known, it takes them with `--archive FILE`.
     #[command(after_long_help = "\
 Example:
   ssh-keygen -t ed25519 -f release-key

@@ -23,9 +23,12 @@ use crate::{BuildContext, Error, clock, out, pin, pki};
 
 /// The recipe whose programs the stand-ins replace.
 const RECIPE: &str = "v1.16.0";
+/// The name of the recipe that is pinned to stand-ins.
+const STAND_INS: &str = "stand-ins";
 
 /// Builds the demonstration bundle into `to`, with new keys each time: nothing but the bundle is kept.
 pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, Error> {
+    replaces_no_real_bundle(to)?;
     let failed = |source| Error::Io { verb: "make", path: "a temporary directory".into(), source };
     // An empty container has no directory for temporary files.
     let scratch = tempfile::tempdir().or_else(|_| tempfile::tempdir_in(".")).map_err(failed)?;
@@ -78,6 +81,17 @@ pub fn run(to: &Path, jobs: usize, progress: &dyn Progress) -> Result<Manifest, 
     crate::build(&spec, &recipe, &context, progress)
 }
 
+/// A real cluster may have the name of the demo's, which is that of the template.
+fn replaces_no_real_bundle(to: &Path) -> Result<(), Error> {
+    match Manifest::read(to) {
+        Ok(there) if there.recipe.name != STAND_INS => {
+            let is_there = format!("cluster `{}` by recipe `{}`", there.cluster, there.recipe.name);
+            Err(out::Error::OtherBundle { path: to.to_owned(), there: is_there, this: "the demo".to_owned() }.into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Writes the programs as files, for a machine whose loopback device is down.
 fn directory(programs: &[(String, Vec<u8>)], scratch: &Path) -> Result<PathBuf, Error> {
     for (name, program) in programs {
@@ -102,5 +116,5 @@ fn recipe(programs: &[(String, Vec<u8>)]) -> Result<Recipe, Error> {
             size: program.len() as u64,
         })
         .collect();
-    Ok(pin::pinned(&embedded::load(RECIPE)?, "stand-ins", &pins)?)
+    Ok(pin::pinned(&embedded::load(RECIPE)?, STAND_INS, &pins)?)
 }

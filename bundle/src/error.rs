@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
 use crate::printable::{heading, printable, printable_lines};
-use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, trust};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, trust, verify};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +80,8 @@ pub enum Error {
         path: PathBuf,
         /// One line for each error.
         faults: Vec<String>,
+        /// What decides what to do next.
+        cause: verify::Cause,
     },
     /// A bundle that has other public files than the same `cluster.toml` and recipe give here.
     #[error("`{}` is not what is built here:{}", path.display(), differences.iter().map(|line| format!("\n  {}", printable(line))).collect::<String>())]
@@ -160,7 +162,7 @@ impl Error {
             Self::PinImages { .. } => Some(
                 "name what pods need, such as `extra = [\"registry.example/name:1.0\"]`, and what holds it with `--from DIR|FILE`",
             ),
-            Self::Verification { .. } => Some("copy it again from where it was built, or build it again"),
+            Self::Verification { cause, .. } => Some(cause.hint()),
             Self::Spec(_) | Self::Usage(_) | Self::ReadSpec { .. } | Self::Io { .. } | Self::Assemble(_) => None,
         };
         text.map(str::to_owned)
@@ -214,7 +216,7 @@ impl Error {
     pub fn message(&self, exit: ExitCode) -> Message {
         let (message, faults) = match self {
             Self::Spec(faults) => (faults.summary().unwrap_or_default(), faults.list()),
-            Self::Verification { path, faults } => (
+            Self::Verification { path, faults, .. } => (
                 format!("verification of `{}` failed", path.display()),
                 faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
             ),

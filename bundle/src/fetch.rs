@@ -92,8 +92,8 @@ pub fn fetch(
 }
 
 fn describe(download: &Download) -> String {
-    let size = download.size.map_or_else(|| "size unknown".to_owned(), |size| crate::progress::bytes(size).to_string());
-    format!("{} ({size}, {})", download.title(), download.pin)
+    let size = download.size.map_or_else(String::new, |size| format!("{}, ", crate::progress::bytes(size)));
+    format!("{} ({size}{})", download.title(), download.pin)
 }
 
 /// Shared by all downloads of a run.

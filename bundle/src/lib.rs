@@ -1,4 +1,4 @@
-//! Offline bundles that turn bare machines into a Kubernetes control plane.
+//! Offline bundles that turn bare machines into a Kubernetes cluster.
 //!
 //! ```text
 //! cluster.toml ─parse─▶ ClusterSpec ┐
@@ -97,6 +97,8 @@ pub fn build(
     at: &BuildContext<'_>,
     progress: &dyn Progress,
 ) -> Result<Manifest, Error> {
+    let permission = |there: &Path| Manifest::permit_replacement(there, spec.name.as_str());
+    out::check(at.out, &permission)?;
     let plan = timed(progress, "Planning", || plan::plan(spec, recipe, &debian::Dpkg, at.date))?;
     let downloads = &plan.content().downloads;
     let blobs = timed(progress, "Fetching", || fetch::fetch(downloads, &at.store, &at.sources, progress))?;
@@ -108,7 +110,7 @@ pub fn build(
     let signers: Vec<_> =
         at.signers.iter().map(|signer| trust::allowed_signer(signer.public(), Purpose::Bundle)).collect();
     let from = Ingredients { plan: &plan, blobs: &blobs, linked: &linked, pki: &pki, signers: &signers };
-    let staging = Staging::begin(at.out, Manifest::foreign_files).map_err(pack::Error::from)?;
+    let staging = Staging::begin(at.out, &permission).map_err(pack::Error::from)?;
     let compressed = assemble::compressed_blobs(from);
     let cache = timed(progress, "Compressing", || pack::compress(&compressed, &at.store, at.jobs, progress))?;
     let written = timed(progress, "Packing", || pack_all(from, &staging, &cache, at, progress))?;
@@ -126,7 +128,7 @@ pub fn build(
 /// Writes the outputs of the plan, stage by stage.
 fn pack_all(
     from: Ingredients<'_>,
-    staging: &Staging,
+    staging: &Staging<'_>,
     cache: &CompressedCache,
     at: &BuildContext<'_>,
     progress: &dyn Progress,

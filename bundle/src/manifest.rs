@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::hash::Sha256;
-use crate::out::WrittenFile;
+use crate::out::{self, WrittenFile};
 pub use crate::plan::PUBLIC_SUMS;
 use crate::plan::downloads::{self, Download};
 use crate::plan::{NodePlan, Plan};
@@ -322,13 +322,24 @@ impl Manifest {
         Self::parse(&text)
     }
 
-    /// Those of `files` in a bundle's directory that neither its build nor a signer wrote; `None` if there is no manifest
-    /// that reads.
-    pub fn foreign_files(directory: &Path, files: &[String]) -> Option<Vec<String>> {
-        let manifest = Self::read(directory).ok()?;
+    /// Whether a build of `cluster` may replace a directory: a bundle of that cluster, all of whose files its build or a
+    /// signer wrote.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn permit_replacement(directory: &Path, cluster: &str) -> Result<(), out::Error> {
+        // Whatever else is there may be large, so it is not listed.
+        let manifest = Self::read(directory).map_err(|_| out::Error::Foreign(directory.to_owned()))?;
+        if manifest.cluster != cluster {
+            let [there, this] = [&manifest.cluster, cluster].map(|name| format!("cluster `{name}`"));
+            return Err(out::Error::OtherBundle { path: directory.to_owned(), there, this });
+        }
         let is_own =
             |name: &str| manifest.files.contains_key(name) || [MANIFEST, SUMS].contains(&name) || is_signature(name);
-        Some(files.iter().filter(|name| !is_own(name)).cloned().collect())
+        let there = out::list(directory);
+        let there = there.map_err(|source| out::Error::Io { verb: "list", path: directory.to_owned(), source })?;
+        let files: Vec<_> = there.into_iter().filter(|name| !is_own(name)).collect();
+        if files.is_empty() { Ok(()) } else { Err(out::Error::Extra { path: directory.to_owned(), files }) }
     }
 
     /// Reads the text of a manifest.

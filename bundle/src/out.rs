@@ -17,7 +17,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::hash::{Hasher, Sha256};
 use crate::target::Mode;
-pub use staging::{Error, Foreign, Staging};
+pub use staging::{Error, Permission, Staging, check};
 
 /// How temporary names begin.
 const TEMPORARY: &str = ".kube-bundle-";

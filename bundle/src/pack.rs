@@ -92,7 +92,7 @@ pub fn compress(
 /// What all outputs of a build have in common.
 pub struct PackContext<'a> {
     /// The output directory in the making.
-    pub staging: &'a Staging,
+    pub staging: &'a Staging<'a>,
     /// Compressed blobs.
     pub cache: &'a CompressedCache,
     /// Modification time of packed files, seconds since 1970.
@@ -150,7 +150,7 @@ pub fn pack(path: &str, input: &ArtifactInput, context: &PackContext<'_>) -> Res
 ///
 /// # Errors
 /// A file that can't be written.
-pub fn lists(staging: &Staging, manifest: &Manifest) -> Result<(), Error> {
+pub fn lists(staging: &Staging<'_>, manifest: &Manifest) -> Result<(), Error> {
     let text = manifest.to_json();
     for (name, text) in [(SUMS, manifest.sums(&text)), (MANIFEST, text)] {
         let path = staging.place(name, Mode::EXECUTABLE)?;

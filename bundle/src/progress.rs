@@ -74,6 +74,24 @@ struct NoTask;
 
 impl Task for NoTask {}
 
+/// Another one, without its messages about what is made: for work whose result nobody keeps.
+pub struct WithoutNotes<'p>(pub &'p dyn Progress);
+
+impl Progress for WithoutNotes<'_> {
+    fn note(&self, text: &str) {
+        self.0.detail(text);
+    }
+    fn detail(&self, text: &str) {
+        self.0.detail(text);
+    }
+    fn warn(&self, text: &str) {
+        self.0.warn(text);
+    }
+    fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
+        self.0.task(name, size)
+    }
+}
+
 /// One line for each event, for logs.
 #[derive(Debug)]
 pub struct Plain {

@@ -2,7 +2,7 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 23] = [
+const PARTS: [(&str, &str); 24] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
@@ -12,6 +12,7 @@ const PARTS: [(&str, &str); 23] = [
     ("unit_keys.sh", include_str!("scripts/unit_keys.sh")),
     ("cleanup.sh", include_str!("scripts/cleanup.sh")),
     ("units.sh", include_str!("scripts/units.sh")),
+    ("queue.sh", include_str!("scripts/queue.sh")),
     ("paths.sh", include_str!("scripts/paths.sh")),
     ("lock.sh", include_str!("scripts/lock.sh")),
     ("unseal.sh", include_str!("scripts/unseal.sh")),

@@ -89,8 +89,10 @@ impl Trust {
         if self.revoked.contains(&key) {
             return Err(Refusal::Revoked(key));
         }
-        let mut refusal = Refusal::Unknown(key);
-        for signer in self.signers.iter().filter(|signer| signer.key == key && signer.purposes.contains(&purpose)) {
+        let mut of_key = self.signers.iter().filter(|signer| signer.key == key).peekable();
+        let other = of_key.peek().and_then(|signer| signer.purposes.first());
+        let mut refusal = other.map_or(Refusal::Unknown(key), |other| Refusal::TrustedFor(key, *other));
+        for signer in of_key.filter(|signer| signer.purposes.contains(&purpose)) {
             match (signer.valid_after, signer.valid_before) {
                 (Some(after), _) if self.now < after => refusal = Refusal::NotYet(key, after),
                 (_, Some(before)) if self.now > before => refusal = Refusal::Expired(key, before),

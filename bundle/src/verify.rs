@@ -8,6 +8,7 @@ mod listing;
 mod origin;
 mod package;
 pub mod public;
+mod report;
 mod seed;
 mod tarball;
 
@@ -28,37 +29,7 @@ use crate::sign::PublicKey;
 use crate::target::Mode;
 use crate::trust::Trust;
 use listing::Listing;
-
-/// What was found right, and what wrong. Names in it are as they are in the file: whoever prints them escapes them.
-#[derive(Debug, Default, serde::Serialize)]
-pub struct Report {
-    /// How many files were compared.
-    pub files: usize,
-    /// How many bytes were read.
-    pub bytes: u64,
-    /// Everything that is wrong, sorted by file.
-    pub faults: Vec<String>,
-    /// What is right and still not good.
-    pub warnings: Vec<String>,
-    /// Fingerprints of the trusted keys that signed it; empty if nobody asked.
-    pub signed_by: Vec<String>,
-    /// Fingerprints of the trusted keys whose owners built it again and got the same public files.
-    pub rebuilt_by: Vec<String>,
-    /// What is there and in no list, so that nothing is known about it.
-    pub not_compared: Vec<String>,
-}
-
-impl Report {
-    fn fault(&mut self, fault: impl Into<String>) {
-        self.faults.push(fault.into());
-    }
-
-    fn sorted(mut self) -> Self {
-        self.faults.sort();
-        self.faults.dedup();
-        self
-    }
-}
+pub use report::{Cause, Report};
 
 /// What a file should be. A damaged manifest leaves the digest alone, from `SHA256SUMS`.
 struct Known {
@@ -107,7 +78,7 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
     unknown(&mut report, &there, &known);
     match (&manifest, &lists) {
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
-        _ => report.faults.extend(manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).cloned()),
+        _ => manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).for_each(|why| report.fault(why)),
     }
     let text = |name: &str| {
         let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
@@ -288,7 +259,8 @@ pub fn file(path: &Path, trust: Option<&Trust>) -> io::Result<Report> {
     }
     match contents.kind {
         Kind::Tarball => tarball::check(&mut report, &contents, trust),
-        _ if trust.is_some() => report.fault(
+        _ if trust.is_some() => report.fault_of(
+            Cause::PartOfBundle,
             "only archives have signatures of their own; `verify OUT --trust DIR` checks the whole bundle".to_owned(),
         ),
         Kind::Deb => package::check(&mut report, &contents),

@@ -125,6 +125,23 @@ fn the_plan_digest_in_the_manifest_is_the_digest_of_the_printed_plan() {
 }
 
 #[test]
+fn a_bundle_of_another_cluster_is_never_replaced() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let (bundle, keys) = (files(&workspace.path("out")), files(&workspace.path("pki")));
+    workspace.edit("cluster.toml", "name = \"small\"", "name = \"other\"");
+    let other = ["build", "--offline", "--from", "files", "-o", "out/small"];
+    workspace.run(&other).exits(1).says(&[
+        "`out/small` holds the bundle of cluster `small`, and this is a build of cluster `other`",
+        "hint: choose another directory with `-o`, or remove this one",
+    ]);
+    assert_eq!((files(&workspace.path("out")), files(&workspace.path("pki"))), (bundle, keys), "before any work");
+    std::fs::remove_dir_all(workspace.path("out/small")).unwrap();
+    workspace.run(&other).success();
+    workspace.run(&other).success();
+}
+
+#[test]
 fn a_directory_that_is_no_bundle_is_never_replaced() {
     let workspace = Workspace::small(1000);
     workspace.write("out/small/thesis.tex", "years of work");

@@ -53,6 +53,26 @@ fn the_demo_needs_no_directory_for_temporary_files() {
 }
 
 #[test]
+fn the_demo_replaces_nothing_but_a_demo() {
+    let workspace = Workspace::small(1000);
+    // With the name of the demo's cluster, which is the template's.
+    workspace.edit("cluster.toml", "name = \"small\"", "name = \"roc\"");
+    workspace.build().success();
+    let before = files(&workspace.path("out"));
+    workspace.run(&["demo", "-q", "-o", "out/roc"]).exits(1).says(&[
+        "`out/roc` holds the bundle of cluster `roc` by recipe `recipe`, and this is a build of the demo",
+        "hint: choose another directory with `-o`, or remove this one",
+    ]);
+    assert_eq!(files(&workspace.path("out")), before);
+    workspace.write("home/letter.txt", "dear");
+    for (place, named) in [("/", "`/` exists"), ("home", "`home` exists"), ("home/letter.txt", "letter.txt` exists")] {
+        let run = workspace.run(&["demo", "-o", place]).exits(1).says(&[named, "is no bundle"]);
+        assert!(!run.stderr.contains("Packed") && !run.stderr.contains("Made"), "{}", run.stderr);
+    }
+    assert_eq!(workspace.text("home/letter.txt"), "dear");
+}
+
+#[test]
 fn a_stand_in_runs_and_says_that_it_is_none() {
     let workspace = Workspace::new();
     workspace.run(&["demo", "-q"]).success();

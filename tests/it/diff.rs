@@ -30,6 +30,11 @@ pub(crate) fn changed(format: &str, look: impl FnOnce(&Workspace)) -> Workspace 
     workspace
 }
 
+/// Whether a line has 80 columns at most, or is one word, which stays whole where it is no terminal.
+pub(crate) fn fits(line: &str) -> bool {
+    line.chars().count() <= 80 || !line.trim_start_matches(['+', '-', '~', ' ']).contains([' ', ','])
+}
+
 fn diff(workspace: &Workspace) -> (Run, Value) {
     let text = workspace.run(&["diff", "out/old", "out/new"]).exits(1);
     let json = workspace.run(&["diff", "out/old", "out/new", "--json"]).exits(1);
@@ -49,7 +54,7 @@ fn everything_that_differs_is_named_in_80_columns() {
     for format in ["tarball", "deb"] {
         let workspace = changed(format, |_| {});
         let (text, json) = diff(&workspace);
-        assert!(text.stdout.lines().all(|line| line.chars().count() <= 80), "{}", text.stdout);
+        assert!(text.stdout.lines().all(fits), "{}", text.stdout);
         assert_eq!((text.stderr.as_str(), &json["equal"]), ("", &false.into()));
         assert_eq!(json["nodes"]["added"], serde_json::json!(["second"]));
         assert_eq!(field(&json["components"]["changed"]["kubectl"], "version"), (&"v1.16.0".into(), &"v1.16.7".into()));
@@ -78,6 +83,8 @@ fn everything_that_differs_is_named_in_80_columns() {
         let outputs = json["outputs"].to_string();
         assert!(outputs.contains(if format == "deb" { "small-second_" } else { "nodes/second/" }), "{outputs}");
 
+        let first = text.stdout.lines().next().unwrap();
+        assert!(first.starts_with("Different: ") && first.contains(" 1 machine, 1 program, "), "{first}");
         for line in [
             "Machines\n  + second\n",
             "      version: v1.16.0 -> v1.16.7\n",
@@ -89,6 +96,24 @@ fn everything_that_differs_is_named_in_80_columns() {
             assert!(text.stdout.contains(line), "no {line:?} in {}", text.stdout);
         }
     }
+}
+
+#[test]
+fn bundles_of_two_clusters_are_said_to_be_that_first_and_urls_stay_whole() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let url = format!("https://example.org/{}/kubectl", "long".repeat(30));
+    workspace.edit(
+        "recipe/recipe.toml",
+        "[components.kubectl]\n",
+        &format!("[components.kubectl]\nurls = [\"{url}\"]\n"),
+    );
+    workspace.edit("cluster.toml", "name = \"small\"", "name = \"other\"");
+    workspace.build().success();
+    let text = workspace.run(&["diff", "out/small", "out/other"]).exits(1).stdout;
+    let first = text.lines().next().unwrap();
+    assert!(first.starts_with("Two clusters, `small` and `other`. Different: "), "{text}");
+    assert!(text.lines().any(|line| line.trim_end().ends_with(&url)), "{text}");
 }
 
 #[test]

@@ -41,6 +41,9 @@ fn every_file_that_a_guide_names_is_in_the_bundle() {
             assert!(workspace.path(&format!("out/small/{path}")).exists(), "{name} names `{path}`");
         }
         assert!(text.contains("192.0.2.1") && text.contains("front-proxy-ca"), "{text}");
+        for needed in ["`recipe`", "public.SHA256SUMS", "`/tmp`", "tar -xpzf NAME.tar.gz"] {
+            assert!(text.contains(needed), "no {needed} in {text}");
+        }
     }
 }
 

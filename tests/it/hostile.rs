@@ -424,7 +424,10 @@ fn what_is_promised_is_that_checksums_match_and_no_more() {
     {
         let run = workspace.run(&["verify", path]).success();
         assert!(run.stdout.contains("all checksums match"), "{}", run.stdout);
-        assert_eq!(run.stdout.lines().last(), Some("origin not checked"));
+        assert_eq!(
+            run.stdout.lines().last(),
+            Some("origin not checked: `--trust DIR` compares who signed it with the keys in DIR")
+        );
     }
     let listed = workspace.run(&["inspect", "out/small"]).success().stdout;
     let dates: Vec<_> = listed.lines().nth(1).unwrap().split(' ').filter(|word| word.ends_with('Z')).collect();

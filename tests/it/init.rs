@@ -55,6 +55,7 @@ fn a_wrong_value_is_refused_like_one_in_a_file_and_nothing_is_written() {
     };
     refused(&["--name", "Prod_1"], &["expected lower-case letters", "write `prod-1`"]);
     refused(&["--node", "192.0.2.11"], &["expected `NAME=ADDRESS` or `NAME=ADDRESS:ROLE,ROLE`"]);
+    refused(&["--node", "w1:worker"], &["such as `w1=192.0.2.11:worker`"]);
     refused(&["--node", "one=192.0.2.11/24"], &["address `192.0.2.11/24`", "write `192.0.2.11`"]);
     refused(&["--node", "one=192.0.2.11:maser"], &["no role `maser`", "did you mean `master`?", "(not written)"]);
     refused(&["--node", "one=2001:db8::1"], &["`2001:db8::1` and 1 more are IPv6"]);

@@ -47,7 +47,8 @@ ip address add 192.0.2.1/32 dev lo
 exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@"
 "#;
 
-/// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time.
+/// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time. Jobs and what
+/// units start after are below /run/Job-of and /run/After-of.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 mkdir -p /run/units
 while case $1 in --*) ;; *) false ;; esac; do shift; done
@@ -60,7 +61,7 @@ for word; do
   --value) value=true ;;
   --property=*) properties=${word#--property=} ;;
   *) case $verb in
-    start | restart) /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
+    start | restart) [ ! -e /run/Job-of/$word ] || continue; /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
     disable | stop) rm -f /run/units/$word ;;
     preset) mkdir -p /etc/systemd/system/multi-user.target.wants; ln -sf /lib/systemd/system/$word /etc/systemd/system/multi-user.target.wants ;;
     is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] && echo enabled || echo disabled ;;
@@ -70,7 +71,8 @@ for word; do
       for property in $(echo $properties | tr , ' '); do
         case $property in
         ActiveState) answer=$state ;;
-        SubState) answer=exited ;;
+        SubState) answer=$(cat /run/sub-state-of/$word 2>/dev/null || echo exited) ;;
+        Job | After) answer=$(cat /run/$property-of/$word 2>/dev/null) || answer= ;;
         RemainAfterExit) case $word in kube-bootstrap*) answer=yes ;; *) answer=no ;; esac ;;
         *) case " $(cat /run/crashing 2>/dev/null) " in *" $word "*) answer=$(date +%s) ;; *) answer=1 ;; esac ;;
         esac

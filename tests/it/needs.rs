@@ -98,6 +98,12 @@ fn an_archive_gives_files_to_the_users_of_units_and_keeps_their_data() {
     assert!(!machine.path("etc/probe.conf").exists());
 
     machine.run("/one/install.sh").success();
+    machine.run("rm /var/lib/probe/db").success();
+    for command in ["--uninstall --dry-run", "--uninstall"] {
+        let nothing = machine.run(&format!("/one/install.sh {command}")).success();
+        assert!(!nothing.stdout.contains("/var/lib/probe"), "nothing is kept: {}", nothing.stdout);
+    }
+    machine.run("/one/install.sh").success();
     let purged = machine.run("/one/install.sh --purge").success();
     assert!(purged.stdout.contains("Removing the data in /var/lib/probe"), "{}", purged.stdout);
     assert!(!machine.path("var/lib/probe").exists());

@@ -40,9 +40,15 @@ fn a_manifest_names_the_recipes_source_of_each_component_and_no_other() {
     assert_eq!(manifest["nodes"]["only"], serde_json::json!({"address": "192.0.2.1", "roles": ["master"]}));
     let inspect = workspace.run(&["inspect", "out/small"]).success().stdout;
     let version = format!("Built by kube-bundle {}", env!("CARGO_PKG_VERSION"));
-    for part in [&version, "https://example.net/kubectl", "a/b SUMS @0960c74c3788", "read aloud"] {
+    for part in
+        [&version, "https://example.net/kubectl", "  published  a/b SUMS @0960c74c3788", "  remark     read aloud"]
+    {
         assert!(inspect.contains(part), "no {part} in {inspect}");
     }
+    let (_, origins) = inspect.split_once("Origin of downloaded files\n").unwrap();
+    let (origins, _) = origins.split_once("\n\n").unwrap();
+    let names: Vec<_> = origins.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(names, COMPONENTS, "in the order of their names");
 }
 
 #[test]
@@ -83,7 +89,45 @@ fn every_certificate_is_listed_with_its_end_and_what_openssl_says() {
         let said = tool("openssl", &["x509", "-in", &pem, "-noout", "-fingerprint", "-sha256"]);
         let said = said.trim().rsplit('=').next().unwrap().replace(':', "").to_lowercase();
         assert_eq!(manifest["certificates"]["admin"]["sha256"], said);
+        let serial = tool("openssl", &["x509", "-in", &pem, "-noout", "-serial"]);
+        let serial = serial.trim().rsplit('=').next().unwrap().to_lowercase();
+        assert!(!inspect.contains(&said));
+        let detail = workspace.run(&["inspect", "-v", "out/small"]).success().stdout;
+        let has = |name: &str, value: &str| detail.lines().any(|line| line == format!("  {name:10}  {value}"));
+        assert!(has("SHA-256", &said) && has("serial", &serial), "{said} {serial} {detail}");
+        assert!(detail.contains("O=system:masters") && detail.contains("192.0.2.1"), "{detail}");
     }
+}
+
+#[test]
+fn the_summary_says_which_secrets_are_for_which_machine() {
+    let workspace = Workspace::small(1000);
+    workspace.edit(
+        "cluster.toml",
+        "[pki]",
+        "[[nodes]]\nname = \"second\"\naddress = \"192.0.2.2\"\nroles = [\"master\"]\n[pki]",
+    );
+    let build = ["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb"];
+    workspace.run(&build).success();
+    let summary = workspace.run(&["inspect", "out/small"]).success().stdout;
+    let row = |file: &str| -> Vec<Vec<&str>> {
+        let rows = summary.lines().map(|row| row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect());
+        rows.filter(|row: &Vec<&str>| row.first() == Some(&file) && row.len() == 2).collect()
+    };
+    assert_eq!(row("/var/lib/kubernetes/ca-key.pem"), [["/var/lib/kubernetes/ca-key.pem", "only, second"]]);
+    let admin = "operator/admin.kubeconfig";
+    assert_eq!(row(admin), [[admin, "the administrator, no machine"]]);
+    assert!(row("/var/lib/kubernetes/ca.pem").is_empty(), "{summary}");
+    // Each file of an unpacked archive that others must not read is in the list.
+    let archive = workspace.path("out/small/nodes/only/small-only-v1.16.0-amd64.tar.gz").display().to_string();
+    let listing = tool("tar", &["-tvzf", &archive]);
+    let private = listing.lines().filter(|line| line.starts_with("-rw-------"));
+    let mut count = 0;
+    for path in private.filter_map(|line| line.split_once("-amd64/root").map(|(_, path)| path)) {
+        assert_eq!(row(path).len(), 1, "{path} in {summary}");
+        count += 1;
+    }
+    assert!(count > 4, "{count}");
 }
 
 #[test]

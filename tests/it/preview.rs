@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::diff::changed;
+use crate::diff::{changed, fits};
 use crate::harness::{Run, Workspace};
 
 fn preview(workspace: &Workspace, more: &[&str]) -> (Run, Value) {
@@ -52,7 +52,7 @@ fn what_a_build_changes_is_known_before_it() {
     for format in ["tarball", "deb"] {
         let workspace = changed(format, |workspace| {
             let (text, before) = preview(workspace, &["--format", format, "-o", "out/old"]);
-            assert!(text.stdout.lines().all(|line| line.chars().count() <= 80), "{}", text.stdout);
+            assert!(text.stdout.lines().all(fits), "{}", text.stdout);
             assert_eq!((text.stderr.as_str(), &before["equal"]), ("", &false.into()));
             workspace.write("before.json", before.to_string());
             workspace.write("before.txt", text.stdout);
@@ -82,6 +82,9 @@ fn what_a_build_changes_is_known_before_it() {
             fields.as_array().unwrap().iter().filter(|field| field["field"] == "name").cloned().collect()
         };
         assert_eq!(names(certificate(&before)), names(certificate(&after)));
+        // Whatever is issued is known to the day: a plan is the same a minute later.
+        let from = certificate(&before).as_array().unwrap().iter().find(|field| field["field"] == "from").cloned();
+        assert!(from.unwrap()["to"].as_str().unwrap().ends_with("T00:00:00Z"), "{before}");
         let issued = &before["issued"];
         assert_eq!(issued["kubernetes/only"], "it did not name 10.33.0.1");
         assert_eq!(issued["kubernetes/second"], Value::Null);

@@ -40,6 +40,8 @@ fn anybody_can_build_a_bundle_again_without_its_keys() {
     let list = workspace.text("out/small/public.SHA256SUMS");
     let said = format!("out/small: all {} public files are as they were built here\n", list.lines().count());
     assert_eq!(run.stdout, said);
+    // Nothing is said of keys and files that are thrown away, and of input that is the same.
+    assert_eq!(run.stderr, "Building cluster small again, with keys that are thrown away\n");
     assert_eq!(files(&workspace.path("out")), before);
     assert!(!workspace.path("pki").exists(), "the keys that were made for it are gone");
     // Programs, units and the installer of the machine, and the packages of programs; nothing of certificates or keys.
@@ -79,10 +81,30 @@ fn a_bundle_with_another_unit_is_not_what_is_built_here_and_the_unit_is_named() 
     let changed = ["build", "--offline", "--from", "files", "--recipe", "./changed", "-q", "--sign", "key"];
     workspace.run(&changed).success();
     let unit = "nodes/only/root/etc/systemd/system/kube-scheduler.service: built here: sha256 ";
-    workspace.run(&REBUILD).exits(3).says(&["`out/small` is not what is built here", unit, "hint: ask for"]);
+    let recipe = "warning: recipe `recipe` has sha256 ";
+    workspace.run(&REBUILD).exits(3).says(&["`out/small` is not what is built here", unit, recipe, "hint: ask for"]);
     let attest = ["attest", "out/small", "--key", "first", "--offline", "--from", "files"];
     workspace.run(&attest).exits(3).says(&[unit]);
     assert!(files(&workspace.path("out/small")).keys().all(|name| !name.starts_with("public.SHA256SUMS.")));
+}
+
+#[test]
+fn other_input_is_named_before_the_work() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = bundle();
+    workspace.edit("cluster.toml", "[pki]", "# a comment\n[pki]");
+    workspace
+        .run(&REBUILD)
+        .success()
+        .says(&["warning: this cluster.toml is not to the letter what the bundle was built from"]);
+    workspace.edit("cluster.toml", "name = \"small\"", "name = \"other\"");
+    let run = workspace.run(&REBUILD).exits(3).says(&[
+        "`out/small` is not what is built here",
+        "it is of cluster `small`, and this cluster.toml is of `other`",
+    ]);
+    assert!(!run.stderr.contains("Building"), "{}", run.stderr);
 }
 
 #[test]
@@ -116,7 +138,10 @@ fn several_people_can_vouch_for_the_same_bundle() {
     let verify =
         |threshold: &str| workspace.run(&["verify", "out/small", "--trust", "trust", "--threshold", threshold]);
     verify("1").success();
-    verify("2").exits(3).says(&["2 trusted keys must vouch for it, and 1 do"]);
+    verify("2").exits(3).says(&[
+        "2 trusted keys must vouch for it, and 1 does",
+        "hint: have others build it again and say so: `kube-bundle attest OUT -c cluster.toml --key KEY`",
+    ]);
     attest(&workspace, "first");
     attest(&workspace, "first");
     attest(&workspace, "second");
@@ -133,10 +158,13 @@ fn several_people_can_vouch_for_the_same_bundle() {
     assert!(output.unwrap().status.success());
     // Who may only rebuild signs no bundle; who signs counts once; a key that nobody trusts counts for nothing.
     workspace.run(&["sign", "out/small", "--key", "first"]).success();
-    verify("1").exits(3).says(&["which is not trusted"]);
+    verify("1")
+        .exits(3)
+        .says(&["which is trusted as a rebuilder, and not to sign bundles", "hint: get it from whom you trust"]);
     workspace.run(&["sign", "out/small", "--key", "key"]).success();
     attest(&workspace, "key");
-    verify("3").success().says(&["which is not trusted"]);
+    let said = verify("3").success().says(&["which is trusted to sign bundles, and not as a rebuilder"]);
+    assert!(!said.stderr.contains("not trusted"), "{}", said.stderr);
     verify("4").exits(3);
     // A statement about another bundle.
     let text = workspace.text(&format!("out/small/{name}"));

@@ -151,6 +151,9 @@ fn an_even_etcd_is_a_warning_and_no_more() {
         "\"https://192.0.2.1:2379\", \"https://192.0.2.2:2379\"",
     );
     workspace.run(&["plan"]).success().says(&["warning: etcd with 2 members tolerates no more failures than with 1"]);
+    // Where the cluster is not what is looked at, it was said before.
+    let status = workspace.run(&["pki", "status"]).success();
+    assert!(!status.stderr.contains("warning"), "{}", status.stderr);
 }
 
 #[test]

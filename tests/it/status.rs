@@ -186,6 +186,35 @@ fn the_status_names_what_is_wrong() {
     status("").says(&["the installation at the first boot has not ended well: failed"]);
 }
 
+/// A network that is never "online" holds up whatever starts after it, for as long as systemd waits.
+#[test]
+fn units_that_systemd_has_not_started_yet_are_said_to_wait_for_what_comes_before() {
+    let Some(machine) = machine() else { return };
+    machine.write("run/Job-of/kube-apiserver.service", "7");
+    machine.write("run/After-of/kube-apiserver.service", "basic.target network-online.target system.slice");
+    machine.write("run/Job-of/network-online.target", "5");
+    let waits = "kube-apiserver.service is queued: systemd waits for network-online.target; see `systemctl list-jobs`";
+    let installed = machine.run("/one/install.sh --wait 3").exits(75).says(&[waits]);
+    assert!(!installed.stderr.contains("another machine"), "{}", installed.stderr);
+    let status = machine.run(STATUS).exits(1).says(&[waits, "kube-apiserver.service is not up: it is queued"]);
+    assert!(status.stdout.contains("  kube-apiserver.service             queued\n"), "{}", status.stdout);
+}
+
+#[test]
+fn a_unit_that_does_one_thing_is_at_work_until_it_is_done() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    machine.write("run/sub-state-of/kube-bootstrap.service", "running");
+    let status = machine.run(&format!("{LISTENING} {STATUS}")).exits(1);
+    assert!(
+        status.stdout.contains("  kube-bootstrap.service             at work, not done yet\n"),
+        "{}",
+        status.stdout
+    );
+    let status = status.says(&["kube-bootstrap.service has not done its work yet", "look again in a minute"]);
+    assert!(!status.stderr.contains("is not up"), "{}", status.stderr);
+}
+
 #[test]
 fn a_bundle_says_which_one_it_is() {
     let Some(machine) = machine() else { return };
@@ -202,6 +231,11 @@ fn a_bundle_says_which_one_it_is() {
         let said = machine.run(&format!("{script} --version")).success().stdout;
         assert!(said.starts_with(&format!("{first}\nInstalled here on 2")), "{said}");
     }
+    machine.run("/var/lib/kube-bundle/installed/install.sh").exits(1).says(&[
+        "this install.sh stayed here to show and to remove",
+        "fix: add --status",
+        "unpacked archive",
+    ]);
     let said = machine.run("/two/install.sh --version").success().stdout;
     assert!(said.starts_with("only of cluster small, Kubernetes v1.16.0, build 2\nAnother one is installed"), "{said}");
     assert!(said.ends_with(&format!(":\n{first}\n")), "{said}");

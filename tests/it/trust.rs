@@ -88,7 +88,10 @@ fn no_program_takes_another_key_than_the_trusted_one() {
     assert_ne!(run(&workspace, "gpgv", &OPENPGP).code, Some(0));
     assert_ne!(run(&workspace, "sqv", &OPENPGP).code, Some(0));
     assert_ne!(openssl_verify(&workspace).code, Some(0));
-    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is not trusted"]);
+    workspace
+        .run(&["verify", "out/small", "--trust", "trust"])
+        .exits(3)
+        .says(&["which is not trusted", "hint: get it from whom"]);
 }
 
 #[test]
@@ -105,10 +108,22 @@ fn verify_with_trusted_keys_wants_a_signature_by_one_of_them() {
     let archive = workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
     assert_eq!(archive.stdout.lines().last(), Some(last.as_str()));
     let without = workspace.run(&["verify", "out/small"]).success();
-    assert_eq!(without.stdout.lines().last(), Some("origin not checked"));
+    assert_eq!(
+        without.stdout.lines().last(),
+        Some("origin not checked: `--trust DIR` compares who signed it with the keys in DIR")
+    );
 
     workspace.build().success();
-    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["SHA256SUMS: it has no signature"]);
+    let sign = "hint: whoever built it signs it with `kube-bundle sign OUT --key KEY`";
+    workspace
+        .run(&["verify", "out/small", "--trust", "trust"])
+        .exits(3)
+        .says(&["SHA256SUMS: it has no signature", sign]);
+    // What is damaged besides comes first.
+    let readme = workspace.text("out/small/README.txt");
+    workspace.write("out/small/README.txt", "shorter");
+    workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["hint: copy it again"]);
+    workspace.write("out/small/README.txt", readme);
     workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).exits(3).says(&["it has no signature"]);
     workspace.run(&["verify", "out/small", "--trust", "nothing"]).exits(1).says(&["kube-bundle trust init DIR"]);
 }
@@ -379,4 +394,66 @@ fn the_installer_wants_a_signature_where_keys_are_known() {
     machine.run("mkdir /empty; /two/install.sh --trust /empty").exits(1).says(&["no program here verifies"]);
     machine.run("/two/install.sh --trust /none").exits(2);
     assert_eq!(machine.files(), before, "nothing was changed");
+}
+
+/// `sign` can't add anything to archives, so what is signed is the archive itself.
+#[test]
+fn an_archive_of_a_bundle_that_was_signed_later_is_installed_with_the_list_beside_it() {
+    if !has_all(&["ssh-keygen", "gpgv", "openssl"]) {
+        return;
+    }
+    let Some(machine) = machine() else { return };
+    machine.run("mkdir -p /etc/kube-bundle && cp -a /trust /etc/kube-bundle/").success();
+    machine.carry("one", |_| {});
+    let workspace = machine.workspace();
+    workspace.run(&["sign", "out/small", "--key", "key"]).success().says(&[
+        "warning: archives inside have no signature of their own",
+        "`install.sh --archive FILE`",
+        "`kube-bundle build --sign`",
+    ]);
+    let stick = ["SHA256SUMS", "SHA256SUMS.sig", "SHA256SUMS.asc", "SHA256SUMS.ed25519"]
+        .map(|name| format!("out/small/{name}"));
+    std::fs::create_dir_all(machine.path("stick")).unwrap();
+    for file in stick.iter().map(String::as_str).chain([Workspace::ARCHIVE]) {
+        copy(&workspace.path(file), &machine.path("stick"));
+    }
+    copy(&workspace.path("out/small"), &machine.path("bundle"));
+    let archive = "/stick/small-only-v1.16.0-amd64.tar.gz";
+    machine.run("/one/install.sh --check").exits(1).says(&["install with --archive FILE", "SHA256SUMS.sig beside it"]);
+    for trust in ["", "--trust /trust"] {
+        let check = machine.run(&format!("/one/install.sh --check --archive {archive} {trust}")).success();
+        assert!(check.stdout.contains("ok           a signature by a key in /"), "{}", check.stdout);
+    }
+    let inside = "/bundle/nodes/only/small-only-v1.16.0-amd64.tar.gz";
+    machine.run(&format!("/one/install.sh --check --archive {inside}")).success();
+    machine.run(&format!("mv {archive} /stick/renamed; /one/install.sh --check --archive /stick/renamed; code=$?; mv /stick/renamed {archive}; exit $code")).success();
+    for (program, file) in [("gpgv", "apt.gpg"), ("openssl", "release.pem")] {
+        let alone = format!("mkdir /{program} && cp /trust/{file} /{program}/");
+        machine.run(&format!("{alone} && /one/install.sh --check --archive {archive} --trust /{program}")).success();
+    }
+    let before = machine.files();
+    let refused = |change: &str, says: &[&str]| {
+        let script = format!(
+            "cp -a /stick /changed; cp -a /one /unpacked; archive=/changed/small-only-v1.16.0-amd64.tar.gz; {change}; /unpacked/install.sh --archive $archive; code=$?; rm -rf /changed /unpacked; exit $code"
+        );
+        machine.run(&script).exits(1).says(says);
+    };
+    let forged = "echo >>/unpacked/README.txt; sum=$(sha256sum </unpacked/README.txt); sed -i \"s/^.*  README.txt/${sum%-}README.txt/\" /unpacked/SHA256SUMS";
+    refused(forged, &["/unpacked is not what /changed/small-only"]);
+    refused("echo >>/unpacked/README.txt", &["README.txt: changed", "this bundle is damaged"]);
+    refused("printf x >>$archive", &["is not what was signed: /changed/SHA256SUMS has no such file"]);
+    let both =
+        "printf x >>$archive; sum=$(sha256sum <$archive); sed -i \"s/^.*  nodes/${sum%-}nodes/\" /changed/SHA256SUMS";
+    refused(both, &["/changed/SHA256SUMS has no signature by a key in /etc/kube-bundle/trust, or was changed"]);
+    refused("rm /changed/SHA256SUMS.*", &["/changed/SHA256SUMS has no signature by a key in"]);
+    refused("rm /changed/SHA256SUMS", &["there is no SHA256SUMS beside /changed/small-only"]);
+    refused("chmod 777 /changed", &["everybody may write to /changed", "to /root, as root"]);
+    machine.run("/one/install.sh --archive /none").exits(2).says(&["--archive: /none is no file"]);
+    let no_keys = format!("mount -t tmpfs none /etc/kube-bundle; /one/install.sh --archive {archive}");
+    machine.run(&no_keys).exits(1).says(&["there are no keys to check the signature of", "--trust DIR"]);
+    assert_eq!(machine.files(), before, "nothing was changed");
+    machine.run(&format!("/one/install.sh --archive {archive}")).success();
+    workspace.run(&["build", "--offline", "--from", "files", "-q", "--sign", "key"]).success();
+    let again = workspace.run(&["sign", "out/small", "--key", "key"]).success();
+    assert!(!again.stderr.contains("warning"), "{}", again.stderr);
 }

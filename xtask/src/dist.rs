@@ -15,7 +15,7 @@ use kube_bundle::artifact::ArtifactInput;
 use kube_bundle::debian;
 use kube_bundle::fetch::Store;
 use kube_bundle::hash::Sha256;
-use kube_bundle::out::Staging;
+use kube_bundle::out::{self, Staging};
 use kube_bundle::pack::{self, PackContext};
 use kube_bundle::package::{Architecture, Package, Version};
 use kube_bundle::progress::Quiet;
@@ -72,7 +72,7 @@ fn release(place: &Place) -> Result<PathBuf> {
     Head::of_release(&place.sources).context("somebody worked here during the build")?;
     let dist = place.sources.join("target/dist");
     let _ = fs::remove_dir_all(&dist);
-    let staging = Staging::begin(&dist, |_, _| None)?;
+    let staging = Staging::begin(&dist, &|there| Err(out::Error::Foreign(there.to_owned())))?;
     let store = Store::open(place.sources.join("target/dist-store"))?;
     let cache = pack::compress(&[], &store, 1, &Quiet)?;
     let context = PackContext { staging: &staging, cache: &cache, mtime: head.date.unix_timestamp(), progress: &Quiet };

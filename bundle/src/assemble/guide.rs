@@ -33,6 +33,7 @@ pub(super) const NAME: &str = "README.txt";
 struct Values<'a> {
     cluster: &'a str,
     version: &'a str,
+    recipe: &'a str,
     program: &'static str,
     endpoint: String,
     /// Tables, as Markdown.
@@ -142,6 +143,7 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
     Values {
         cluster: content.cluster.as_str(),
         version: &content.version,
+        recipe: &content.recipe,
         program: env!("CARGO_PKG_VERSION"),
         endpoint: content.endpoint.to_string(),
         machines: machines(language, &content.nodes),

@@ -26,6 +26,7 @@ action=install
 dry_run=false
 verbose=false
 trust=
+archive=
 key_file=
 replace=false
 force=false
@@ -44,6 +45,8 @@ Installs what this machine is to have of the cluster, from this directory.
   --dry-run        --check --verbose; with --uninstall or --purge: say what would be removed
   --trust DIR      require a signature by a key in DIR, such as \`kube-bundle trust init\` writes;
                    default: $known_keys, if it is there
+  --archive FILE   the archive that this was unpacked from, for a bundle that was signed after it
+                   was built, whose SHA256SUMS and SHA256SUMS.sig are to lie beside FILE
   --key FILE       open encrypted secrets with the private key in FILE; default: one on a file system
                    labelled KBKEY, from the hypervisor, of the SSH server, or with a passphrase
   --replace        install over files that something else put there; they are kept
@@ -81,6 +84,8 @@ END
 #include cleanup.sh
 
 #include units.sh
+
+#include queue.sh
 
 #include lock.sh
 
@@ -201,6 +206,11 @@ while [ $# -gt 0 ]; do
     trust=${1-}
     [ -d "$trust" ] || refuse_argument "--trust: $trust is no directory"
     ;;
+  --archive)
+    shift
+    archive=${1-}
+    [ -f "$archive" ] || refuse_argument "--archive: $archive is no file"
+    ;;
   --key)
     shift
     key_file=${1-}
@@ -238,6 +248,11 @@ version)
   ;;
 esac
 
+if [ "$here" = "$state/installed" ]; then
+  fault "this install.sh stayed here to show and to remove what was installed" \
+    "add --status, --version, --uninstall or --purge; to install, run the one in an unpacked archive"
+  give_up_on_faults
+fi
 for needed in FILES SHA256SUMS TRIGGERS bundle.conf root; do
   if [ ! -e "$here/$needed" ]; then
     fault "$here has no $needed" "run install.sh from the unpacked archive"

@@ -27,7 +27,7 @@ struct Fetched {
 }
 
 pub(super) fn fetch(args: &ClusterArgs, from: &SourceArgs, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let cluster = Cluster::load(args, &Overrides::default())?;
     let plan = cluster.plan()?;
     let downloads = &plan.content().downloads;
     // Whoever fetches before there is no network wants to know what a disk forgot.
@@ -60,7 +60,7 @@ pub(super) fn build(
     // Before any work: the key may be missing, or the agent.
     let signers = super::sign::signers(&output.sign)?;
     let passphrase = output.passphrase_file.as_deref().map(passphrase).transpose()?;
-    let cluster = Cluster::load(args, &Overrides::of(output), console)?;
+    let cluster = Cluster::judge(args, &Overrides::of(output), console)?;
     let jobs = jobs(from.jobs);
     let out = cluster.out(output.out.as_deref());
     let renew = BTreeSet::new();

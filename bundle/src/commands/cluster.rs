@@ -40,8 +40,13 @@ pub(super) struct Overrides<'a> {
 }
 
 impl Cluster {
-    /// Reads `cluster.toml` and its recipe; warnings are shown.
-    pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
+    /// Reads `cluster.toml` and its recipe, for a command that is about something else: warnings are not shown.
+    pub(super) fn load(args: &ClusterArgs, instead: &Overrides<'_>) -> Result<Self, Error> {
+        Ok(Self::read(args, instead)?.0)
+    }
+
+    /// The same for a command that shows what the cluster is to be; warnings are shown.
+    pub(super) fn judge(args: &ClusterArgs, instead: &Overrides<'_>, console: &Console) -> Result<Self, Error> {
         let (cluster, warnings) = Self::read(args, instead)?;
         console.warn(&warnings);
         Ok(cluster)

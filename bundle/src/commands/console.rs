@@ -16,6 +16,8 @@ use crate::progress::{Bars, JsonLines, Plain, Progress, Quiet, Verbosity, column
 /// How to speak.
 pub struct Console {
     json: bool,
+    /// Whether results have what few people need.
+    pub(super) verbose: bool,
     /// Whether errors are coloured.
     colour: bool,
     /// Whether results are.
@@ -41,7 +43,7 @@ impl Console {
             (_, true) => Box::new(Bars::new(colour, verbose)),
             (_, false) => Box::new(Plain { verbose }),
         };
-        Self { json: common.json, colour, paint, progress }
+        Self { json: common.json, verbose, colour, paint, progress }
     }
 
     /// Whether results are for machines.

@@ -15,8 +15,8 @@ pub(super) fn demo(out: &Path, console: &Console) -> Result<(), Error> {
         path: out.to_owned(),
         source,
     })?;
-    if !found.faults.is_empty() {
-        return Err(Error::Verification { path: out.to_owned(), faults: found.faults });
+    if let Some(cause) = found.cause() {
+        return Err(Error::Verification { path: out.to_owned(), faults: found.faults, cause });
     }
     console.note(&format!("Verified {} files, and those inside the archives too.", found.files));
     report(out, &manifest, console)?;

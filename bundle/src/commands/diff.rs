@@ -46,8 +46,10 @@ pub(super) fn show(differences: &Differences, equal: &str, console: &Console) ->
 }
 
 fn text(differences: &Differences, paint: Paint) -> String {
-    let width = columns(io::stdout()).map_or(WIDTH, |columns| columns.clamp(40, WIDTH));
-    let mut page = Page { text: String::new(), width, paint };
+    let terminal = columns(io::stdout());
+    let width = terminal.map_or(WIDTH, |columns| columns.clamp(40, WIDTH));
+    let mut page = Page { text: String::new(), width, breaks_words: terminal.is_some(), paint };
+    page.line(0, &summary(differences));
     page.section("Bundle", |page| page.fields(2, &differences.bundle));
     page.section("Machines", |page| page.changes(2, &differences.nodes));
     page.section("Programs and downloaded files", |page| page.changes(2, &differences.components));
@@ -62,6 +64,29 @@ fn text(differences: &Differences, paint: Paint) -> String {
     }
     page.section("Output", |page| page.changes(2, &differences.outputs));
     page.text
+}
+
+/// How much differs of each kind, in one sentence.
+fn summary(differences: &Differences) -> String {
+    let count = |changes: &Changes| changes.added.len() + changes.removed.len() + changes.changed.len();
+    let of_machines = differences.machines.values().chain(&differences.all_machines);
+    let counts = [
+        (differences.bundle.len(), "property of the bundle", "properties of the bundle"),
+        (count(&differences.nodes), "machine", "machines"),
+        (count(&differences.components), "program", "programs"),
+        (count(&differences.images), "image", "images"),
+        (count(&differences.certificates), "certificate", "certificates"),
+        (differences.issued.len(), "certificate or key to issue", "certificates and keys to issue"),
+        (of_machines.map(|machine| count(&machine.files)).sum(), "file of machines", "files of machines"),
+        (count(&differences.outputs), "file of the output", "files of the output"),
+    ];
+    let counts = counts.iter().filter(|(count, ..)| *count > 0);
+    let counts: Vec<_> =
+        counts.map(|(count, one, several)| format!("{count} {}", if *count == 1 { one } else { several })).collect();
+    let clusters = differences.bundle.iter().find(|field| field.field == "cluster");
+    let clusters = clusters.and_then(|field| Some((field.from.as_ref()?, field.to.as_ref()?)));
+    let clusters = clusters.map(|(one, other)| format!("Two clusters, `{one}` and `{other}`. "));
+    format!("{}Different: {}", clusters.unwrap_or_default(), counts.join(", "))
 }
 
 /// Machines with the same differences together.
@@ -81,6 +106,8 @@ struct Page {
     text: String,
     /// In columns.
     width: usize,
+    /// Whether a word that is longer is broken, too: not in a file, where it is searched for.
+    breaks_words: bool,
     paint: Paint,
 }
 
@@ -185,7 +212,12 @@ impl Page {
             let end = rest.char_indices().nth(self.width - indent).map_or(rest.len(), |(at, _)| at);
             // The mark that a line begins with is nothing to break behind.
             let space = rest[..end].rfind([',', ' ']).map(|at| at + 1).filter(|at| *at > 2);
-            let cut = if end == rest.len() { end } else { space.unwrap_or(end) };
+            let cut = match space {
+                _ if end == rest.len() => end,
+                Some(space) => space,
+                None if self.breaks_words => end,
+                None => rest[end..].find([',', ' ']).map_or(rest.len(), |at| end + at + 1),
+            };
             self.text += &format!("{:indent$}{}\n", "", self.paint.text(rest[..cut].trim_end(), tone));
             rest = &rest[cut..];
             if rest.is_empty() {

@@ -1,18 +1,20 @@
 //! `kube-bundle inspect`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::Console;
 use super::attempt::Attempt;
-use super::table::table;
+use super::table::{Table, table};
 use crate::error::ExitCode;
 use crate::hash::Pin;
-use crate::manifest::origin::Origin;
-use crate::manifest::{MANIFEST, Manifest};
+use crate::manifest::origin::{CertificateRecord, Origin};
+use crate::manifest::{MANIFEST, Manifest, SEALED};
 use crate::pki::info::{day, moment};
-use crate::printable::printable;
+use crate::printable::{Tone, printable};
 use crate::progress::bytes;
+use crate::recipe::component::Publisher;
+use crate::target::Mode;
 use crate::{Error, inspect as reader};
 
 #[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
@@ -22,7 +24,7 @@ pub(super) fn inspect(path: &Path, console: &Console) -> Result<(), Error> {
         command.expect_bundle()?;
         let manifest =
             Manifest::read(path).map_err(|source| Error::Io { verb: "read", path: path.join(MANIFEST), source })?;
-        return console.result(&manifest, || summary(&manifest));
+        return console.result(&manifest, || summary(&manifest, console.verbose));
     }
     let contents = reader::read(path, &[]).map_err(|source| command.failed(source))?;
     console.result(&contents.entries, || {
@@ -39,7 +41,7 @@ pub(super) fn inspect(path: &Path, console: &Console) -> Result<(), Error> {
     })
 }
 
-fn summary(manifest: &Manifest) -> String {
+fn summary(manifest: &Manifest, verbose: bool) -> String {
     let mut text = head(manifest);
     let mut add = |title: &str, lines: String| {
         if !lines.is_empty() {
@@ -48,6 +50,10 @@ fn summary(manifest: &Manifest) -> String {
     };
     add("Machines", nodes(manifest));
     add("Certificates", certificates(manifest));
+    if verbose {
+        add("Certificates in detail", manifest.certificates.iter().map(certificate).collect());
+    }
+    add("Private keys and other secrets", secrets(manifest));
     add("Components", components(manifest));
     add("Origin of downloaded files", origins(manifest));
     add("Files", files(manifest));
@@ -88,6 +94,48 @@ fn certificates(manifest: &Manifest) -> String {
     filled(&["ID", "SIGNED BY", "FROM", "EXPIRES"], &rows.collect::<Vec<_>>())
 }
 
+fn certificate((id, it): (&String, &CertificateRecord)) -> String {
+    let usages: Vec<_> = it.usages.iter().map(|usage| format!("{usage:?}").to_lowercase()).collect();
+    let fields = [
+        ("subject", it.subject.clone()),
+        ("names", it.names.join(", ")),
+        ("for", if it.is_ca { "signing certificates".to_owned() } else { usages.join(", ") }),
+        ("serial", it.serial.clone()),
+        ("SHA-256", it.sha256.to_string()),
+        ("public key", it.public_key.to_string()),
+    ];
+    let fields = fields.iter().filter(|(_, value)| !value.is_empty());
+    let lines = fields.map(|(name, value)| format!("  {name:10}  {}\n", printable(value)));
+    format!("{}\n{}", printable(id), lines.collect::<String>())
+}
+
+/// Each file with a secret once, with the machines that get it. Seeds are made of the archives and packages that are listed.
+fn secrets(manifest: &Manifest) -> String {
+    let mut files: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for artifact in manifest.artifacts.values() {
+        let Some(node) = &artifact.node else { continue };
+        for (path, member) in &artifact.entries {
+            let (_, below) = path.split_once("/root/").unwrap_or(("", path));
+            if member.secret {
+                files.entry(format!("/{below}")).or_default().insert(node);
+            } else if path.ends_with(&format!("/{SEALED}")) {
+                files.entry(format!("{SEALED}, encrypted")).or_default().insert(node);
+            }
+        }
+    }
+    let of_operator =
+        manifest.files.iter().filter(|(path, it)| path.starts_with("operator/") && it.mode == Mode::SECRET);
+    for (path, _) in of_operator {
+        files.entry(path.clone()).or_default().insert("the administrator, no machine");
+    }
+    let row = |(file, machines): (String, BTreeSet<&str>)| vec![file, Vec::from_iter(machines).join(", ")];
+    let rows: Vec<_> = files.into_iter().map(row).collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    Table { header: &["FILE", "FOR"], rows, sentences: true, ..Table::default() }.text(|_, _| Tone::Plain)
+}
+
 fn components(manifest: &Manifest) -> String {
     let rows = manifest
         .components
@@ -103,13 +151,19 @@ fn origins(manifest: &Manifest) -> String {
     for (name, origin) in components.chain(manifest.images.iter().map(|(name, it)| (name.as_str(), it))) {
         downloads.entry(origin.pin).or_insert((origin, Vec::new())).1.push(name);
     }
-    downloads.values().map(|(origin, names)| download(origin, names)).collect()
+    let mut downloads: Vec<_> = downloads.into_values().collect();
+    downloads.sort_by(|(_, one), (_, other)| one.cmp(other));
+    downloads.iter().map(|(origin, names)| download(origin, names)).collect()
 }
 
 fn download(origin: &Origin, names: &[&str]) -> String {
     let mut text = format!("{}\n  digest     {}\n", printable(&names.join(", ")), origin.pin);
     let urls = origin.urls.iter().map(|url| format!("  URL        {}\n", printable(url)));
-    let publishers = origin.publishers.iter().map(|it| format!("  published  {}\n", printable(&it.to_string())));
+    let publishers = origin.publishers.iter().map(|it| {
+        // Whoever computed a digest has not published it.
+        let what = if matches!(it, Publisher::Statement(_)) { "remark   " } else { "published" };
+        format!("  {what}  {}\n", printable(&it.to_string()))
+    });
     text.extend(urls.chain(publishers));
     text
 }

@@ -15,7 +15,7 @@ use crate::printable::Tone;
 use crate::{Error, clock, pki};
 
 pub(super) fn status(args: &ClusterArgs, check: Option<u16>, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let cluster = Cluster::load(args, &Overrides::default())?;
     let plan = cluster.plan()?;
     let nothing = BTreeSet::new();
     let all = pki::status(&plan.content().pki, &cluster.pki(1, &nothing))?;
@@ -89,7 +89,7 @@ fn purpose(info: &CertificateInfo) -> String {
 }
 
 pub(super) fn renew(args: &ClusterArgs, names: Vec<String>, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &Overrides::default(), console)?;
+    let cluster = Cluster::load(args, &Overrides::default())?;
     let plan = cluster.plan()?;
     let plan = &plan.content().pki;
     if pki::status(plan, &cluster.pki(1, &BTreeSet::new()))?.is_empty() {

@@ -20,7 +20,7 @@ use crate::progress::bytes;
 use crate::{Error, diff as differ, pki};
 
 pub(super) fn plan(args: &ClusterArgs, diff: bool, output: &OutputArgs, console: &Console) -> Result<(), Error> {
-    let cluster = Cluster::load(args, &Overrides::of(output), console)?;
+    let cluster = Cluster::judge(args, &Overrides::of(output), console)?;
     let out = cluster.out(output.out.as_deref());
     let plan = cluster.plan()?;
     // A build says why it can't be numbered; a plan, be it of another person's directory, shows the rest.
@@ -123,7 +123,7 @@ fn lifetime(planned: &CertPlan, of_authority: bool) -> Option<String> {
 
 fn downloads(downloads: &[Download]) -> String {
     let row = |download: &Download| {
-        let size = download.size.map_or_else(|| "not published".to_owned(), |size| bytes(size).to_string());
+        let size = download.size.map_or_else(|| "-".to_owned(), |size| bytes(size).to_string());
         let components: Vec<_> = download.members().iter().map(|member| member.component.as_str()).collect();
         vec![download.title(), size, components.join(", "), download.pin.to_string()]
     };

@@ -13,9 +13,11 @@ use crate::error::ExitCode;
 use crate::hash::Sha256;
 use crate::manifest::{LARGEST_LIST, Manifest, PUBLIC_SUMS};
 use crate::pki::PkiContext;
+use crate::progress::WithoutNotes;
 use crate::regular::{self, Links};
 use crate::secret::Secret;
 use crate::sign::{KeyReference, Signer};
+use crate::spec::ClusterSpec;
 use crate::verify::public::{self, PublicFiles};
 use crate::{BuildContext, Error, sign as signing, verify};
 
@@ -59,17 +61,24 @@ fn compare(out: &Path, args: &ClusterArgs, from: &SourceArgs, console: &Console)
     let command = Attempt { path: out, command: "rebuild", exit: ExitCode::Failed };
     command.expect_bundle()?;
     let report = verify::directory(out, true, None).map_err(|source| command.failed(source))?;
-    if !report.faults.is_empty() {
-        return Err(Error::Verification { path: out.to_owned(), faults: report.faults });
+    if let Some(cause) = report.cause() {
+        return Err(Error::Verification { path: out.to_owned(), faults: report.faults, cause });
     }
     let theirs = list(out)?;
+    let of = Manifest::read(out).map_err(|source| command.failed(source))?;
+    let cluster = cluster(&of, args)?;
+    same_cluster(out, &of, &cluster.spec)?;
+    for warning in other_input(&of, &cluster) {
+        console.progress().warn(&warning);
+    }
+    console.note(&format!("Building cluster {} again, with keys that are thrown away", of.cluster));
     let scratch = tempfile::tempdir().map_err(|source| Error::Io {
         verb: "make a directory in",
         path: std::env::temp_dir(),
         source,
     })?;
     let again = scratch.path().join("out");
-    build(&again, scratch.path(), &Manifest::read(out).map_err(|source| command.failed(source))?, args, from, console)?;
+    build(&again, scratch.path(), &cluster, from, console)?;
     let differences = differences(&theirs, &list(&again)?);
     if differences.is_empty() {
         Ok(theirs.len())
@@ -78,18 +87,50 @@ fn compare(out: &Path, args: &ClusterArgs, from: &SourceArgs, console: &Console)
     }
 }
 
-/// Builds the same formats as a bundle has, with new keys in `scratch`.
-fn build(
-    to: &Path,
-    scratch: &Path,
-    of: &Manifest,
-    args: &ClusterArgs,
-    from: &SourceArgs,
-    console: &Console,
-) -> Result<(), Error> {
+/// The cluster that the arguments name, in the formats that a bundle has.
+fn cluster(of: &Manifest, args: &ClusterArgs) -> Result<Cluster, Error> {
     let formats: BTreeSet<_> = of.artifacts.values().filter_map(|artifact| artifact.format.parse().ok()).collect();
     let formats: Vec<_> = formats.into_iter().collect();
-    let cluster = Cluster::load(args, &Overrides { formats: &formats, ..Overrides::default() }, console)?;
+    Cluster::load(args, &Overrides { formats: &formats, ..Overrides::default() })
+}
+
+/// No build of one cluster gives the bundle of another.
+fn same_cluster(out: &Path, of: &Manifest, spec: &ClusterSpec) -> Result<(), Error> {
+    if of.cluster == spec.name.as_str() {
+        return Ok(());
+    }
+    let difference = format!("it is of cluster `{}`, and this cluster.toml is of `{}`", of.cluster, spec.name);
+    Err(Error::NotReproduced { path: out.to_owned(), differences: vec![difference] })
+}
+
+/// What was another when the bundle was built, which is known before any work. The public files may be the same even so:
+/// a comment changes none.
+fn other_input(of: &Manifest, cluster: &Cluster) -> Vec<String> {
+    let mut found = Vec::new();
+    if of.cluster_toml.is_some_and(|theirs| theirs != cluster.spec.text) {
+        found.push("this cluster.toml is not to the letter what the bundle was built from".to_owned());
+    }
+    let recipe = &cluster.recipe;
+    if of.recipe.sha256 != recipe.digest() {
+        found.push(format!(
+            "recipe `{}` has sha256 {}, and the bundle was built with recipe `{}`, sha256 {}",
+            recipe.name,
+            recipe.digest(),
+            of.recipe.name,
+            of.recipe.sha256
+        ));
+    }
+    if of.kube_bundle.as_ref().is_some_and(|theirs| theirs != env!("CARGO_PKG_VERSION")) {
+        found.push(format!(
+            "this is kube-bundle {}, and the bundle was built by another version",
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    found
+}
+
+/// Builds a cluster with new keys in `scratch`. Messages would speak of these, and of files that nobody keeps.
+fn build(to: &Path, scratch: &Path, cluster: &Cluster, from: &SourceArgs, console: &Console) -> Result<(), Error> {
     let jobs = jobs(from.jobs);
     let (keys, renew) = (scratch.join("pki"), BTreeSet::new());
     // Nobody will open what it protects.
@@ -103,7 +144,7 @@ fn build(
         date: cluster.date,
         signers: &[],
     };
-    crate::build(&cluster.spec, &cluster.recipe, &context, console.progress())?;
+    crate::build(&cluster.spec, &cluster.recipe, &context, &WithoutNotes(console.progress()))?;
     Ok(())
 }
 

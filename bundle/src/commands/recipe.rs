@@ -50,7 +50,7 @@ fn text(recipe: &Recipe) -> String {
         };
         vec![name.clone(), kind, digest(component.pin()), publishers(&component.sources)]
     });
-    text += &table(&["NAME", "KIND", "PIN", "PUBLISHED BY"], &archives.chain(components).collect::<Vec<_>>());
+    text += &table(&["NAME", "KIND", "PIN", "SOURCE OF PIN"], &archives.chain(components).collect::<Vec<_>>());
     text += "\nComponents\n";
     let components = release.components.iter().map(|(name, component)| {
         let (version, _) = release.version_of(component);

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::Console;
 use super::attempt::Attempt;
 use crate::error::ExitCode;
-use crate::manifest::MOST_SIGNERS;
+use crate::manifest::{MOST_SIGNERS, Manifest, SIGNATURE};
 use crate::sign::{KeyReference, Signer, public_key};
+use crate::spec::Format;
 use crate::{Error, sign as signing, trust as trusted, verify};
 
 /// Finds the keys.
@@ -31,14 +32,28 @@ pub(super) fn sign(out: &Path, keys: &[KeyReference], console: &Console) -> Resu
     let signers = signers(keys)?;
     // Whoever signs vouches for every byte, so a damaged bundle gets no signature.
     let report = verify::directory(out, true, None).map_err(|source| command.failed(source))?;
-    if !report.faults.is_empty() {
-        return Err(Error::Verification { path: out.to_owned(), faults: report.faults });
+    if let Some(cause) = report.cause() {
+        return Err(Error::Verification { path: out.to_owned(), faults: report.faults, cause });
     }
     let files: Vec<_> = signing::bundle(out, &signers)?.into_iter().map(|name| out.join(name)).collect();
     for signer in &signers {
         console.note(&format!("Signed {} with the key {}", out.display(), signer.public()));
     }
+    if Manifest::read(out).is_ok_and(|manifest| has_unsigned_archives(&manifest)) {
+        console.progress().warn(
+            "archives inside have no signature of their own: machines with /etc/kube-bundle/trust install them with \
+             `install.sh --archive FILE`, where SHA256SUMS and SHA256SUMS.sig lie beside FILE; `kube-bundle build --sign` \
+             signs inside archives, too",
+        );
+    }
     report_files(&files, console)
+}
+
+/// Whether archives were packed without signatures, which nobody can add later.
+fn has_unsigned_archives(manifest: &Manifest) -> bool {
+    let is_signature = |path: &String| path.split_once('/').is_some_and(|(_, name)| name == SIGNATURE);
+    let mut archives = manifest.artifacts.values().filter(|artifact| artifact.format == Format::Tarball.to_string());
+    archives.any(|archive| !archive.entries.keys().any(is_signature))
 }
 
 pub(super) fn trust(

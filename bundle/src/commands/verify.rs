@@ -1,6 +1,5 @@
 //! `kube-bundle verify`
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::Console;
@@ -30,23 +29,16 @@ pub(super) fn verify(
     };
     let mut report = report.map_err(|source| command.failed(source))?;
     if trust.is_some() && report.faults.is_empty() {
-        report.faults.extend(too_few(&report, threshold));
+        report.want_keys(threshold);
     }
     report.warnings.iter().for_each(|warning| console.progress().warn(&printable(warning)));
     if console.json() {
         console.result(&report, String::new)?;
     }
-    if !report.faults.is_empty() {
-        return Err(Error::Verification { path: path.to_owned(), faults: report.faults });
+    if let Some(cause) = report.cause() {
+        return Err(Error::Verification { path: path.to_owned(), faults: report.faults, cause });
     }
     if console.json() { Ok(()) } else { show(&result(path, &report, console.paint)) }
-}
-
-/// That fewer keys vouch for a bundle than the user wants. One that signed it and rebuilt it counts once.
-fn too_few(report: &verifier::Report, threshold: usize) -> Option<String> {
-    let keys: BTreeSet<_> = report.signed_by.iter().chain(&report.rebuilt_by).collect();
-    let counted = keys.len();
-    (counted < threshold).then(|| format!("{threshold} trusted keys must vouch for it, and {counted} do"))
 }
 
 /// The verdict for people. Checksums say that nothing was damaged, and not who made them.
@@ -63,7 +55,8 @@ fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
         );
     }
     if report.signed_by.is_empty() {
-        return text + &paint.text("origin not checked", Tone::Notable);
+        let not_checked = paint.text("origin not checked", Tone::Notable);
+        return text + &not_checked + ": `--trust DIR` compares who signed it with the keys in DIR";
     }
     if !report.rebuilt_by.is_empty() {
         text += &format!("built again, with the same result, by the key {}\n", report.rebuilt_by.join(", and by "));

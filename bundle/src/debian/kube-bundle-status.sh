@@ -18,6 +18,8 @@ wait=0
 
 #include units.sh
 
+#include queue.sh
+
 #include lock.sh
 
 #include status.sh

@@ -10,6 +10,8 @@
 
 #include units.sh
 
+#include queue.sh
+
 #include unseal.sh
 
 # /var/lib/kube-bundle holds

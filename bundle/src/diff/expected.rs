@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use time::OffsetDateTime;
+use time::{OffsetDateTime, Time};
 
 use super::machines::files;
 use crate::debian;
@@ -90,10 +90,14 @@ fn unknown() -> Sha256 {
     Sha256::of(b"known after the build")
 }
 
-/// Certificates of the next build; what can't be known of a new one is as it was.
+/// Certificates of the next build; what can't be known of a new one is as it was. When it begins and ends is known to the
+/// day: the same plan says the same all day.
 fn certificates(next: &Next, old: &Manifest) -> BTreeMap<String, CertificateRecord> {
     let mut certificates = next.records.clone();
     for (id, record) in certificates.iter_mut().filter(|(id, _)| next.issued.contains_key(*id)) {
+        for time in [&mut record.not_before, &mut record.not_after] {
+            *time = time.replace_time(Time::MIDNIGHT);
+        }
         if let Some(was) = old.certificates.get(id).cloned() {
             record.serial = was.serial;
             (record.public_key, record.sha256) = (was.public_key, was.sha256);

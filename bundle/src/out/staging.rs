@@ -10,6 +10,7 @@
 //! ```
 #![expect(clippy::disallowed_methods, reason = "this module replaces output directories")]
 
+use std::fmt;
 use std::fs::{DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
-use super::{list, make_directory, open_lock_file, parent_of, set_mode, sync_parent};
+use super::{make_directory, open_lock_file, parent_of, set_mode, sync_parent};
 use crate::target::Mode;
 
 /// Why an output directory can't be written.
@@ -42,6 +43,15 @@ pub enum Error {
         path: PathBuf,
         files: Vec<String>,
     },
+    /// The bundle at the output path is another one than that which is built.
+    #[error("`{}` holds the bundle of {there}, and this is a build of {this}", path.display())]
+    OtherBundle {
+        /// The bundle.
+        path: PathBuf,
+        /// Complete "the bundle of …" and "a build of …".
+        there: String,
+        this: String,
+    },
     /// Another build holds the lock of this output path.
     #[error("another build is writing `{}`", .0.display())]
     Busy(PathBuf),
@@ -54,8 +64,12 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            Self::Foreign(path) if path.file_name().is_none() => Some("choose another directory with `-o`"),
             Self::Foreign(_) => Some("choose another directory with `-o`, or move this one away"),
             Self::Extra { .. } => Some("move them elsewhere, or choose another directory with `-o`"),
+            Self::OtherBundle { .. } => {
+                Some("choose another directory with `-o`, or remove this one if nobody needs it any more")
+            }
             Self::Busy(_) => Some("wait for it, or choose another directory with `-o`"),
             Self::LockIsLink(_) => Some("remove the link, or choose another directory with `-o`"),
             Self::Io { .. } => None,
@@ -68,34 +82,47 @@ fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     move |source| Error::Io { verb, path, source }
 }
 
-/// Which of the files in a directory no build wrote; `None` if no build wrote the directory.
-pub type Foreign = fn(&Path, &[String]) -> Option<Vec<String>>;
+/// Whether a directory that is not empty may be replaced: the error says why not.
+pub type Permission<'p> = &'p (dyn Fn(&Path) -> Result<(), Error> + Sync);
+
+/// Whether a build may begin, before it has made anything. [`Staging`] asks again, since that may be much later.
+pub fn check(target: &Path, permission: Permission<'_>) -> Result<(), Error> {
+    may_be_replaced(&resolve(target)?, permission)
+}
 
 /// An output directory that is being built. Dropped before [`Staging::finish`], it leaves the old output as it was.
-#[derive(Debug)]
-pub struct Staging {
+pub struct Staging<'p> {
     target: PathBuf,
     building: PathBuf,
-    foreign: Foreign,
+    permission: Permission<'p>,
     _lock: File,
 }
 
-impl Staging {
+impl fmt::Debug for Staging<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Staging")
+            .field("target", &self.target)
+            .field("building", &self.building)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'p> Staging<'p> {
     /// Makes an empty directory beside `target`, after checking that `target` may be replaced. If `target` is a symbolic
     /// link, the directory that it leads to is replaced.
-    pub fn begin(target: &Path, foreign: Foreign) -> Result<Self, Error> {
+    pub fn begin(target: &Path, permission: Permission<'p>) -> Result<Self, Error> {
         let target = resolve(target)?;
         let parent = parent_of(&target);
         make(parent, Mode::EXECUTABLE)?;
         let lock = lock(&beside(&target, "lock"), &target)?;
         recover(&target)?;
-        may_be_replaced(&target, foreign)?;
+        may_be_replaced(&target, permission)?;
         let building = beside(&target, "building");
         remove(&building)?;
         DirBuilder::new().create(&building).map_err(failed("create", &building))?;
         // Whatever the umask: private files and directories inside have modes of their own.
         set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
-        Ok(Self { target, building, foreign, _lock: lock })
+        Ok(Self { target, building, permission, _lock: lock })
     }
 
     /// The directory in the making.
@@ -117,7 +144,7 @@ impl Staging {
     /// the build began.
     pub fn finish(self) -> Result<(), Error> {
         let (building, target) = (&self.building, &self.target);
-        may_be_replaced(target, self.foreign)?;
+        may_be_replaced(target, self.permission)?;
         if !target.exists() {
             std::fs::rename(building, target).map_err(failed("rename to", target))?;
         } else if renameat_with(CWD, building, CWD, target, RenameFlags::EXCHANGE).is_ok() {
@@ -133,7 +160,7 @@ impl Staging {
     }
 }
 
-impl Drop for Staging {
+impl Drop for Staging<'_> {
     fn drop(&mut self) {
         // After a success there is nothing left; after a failure the next run would remove it as well.
         let _ = remove(&self.building);
@@ -195,15 +222,13 @@ fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// Only a complete bundle without other files is replaced, so that nothing a person put there is lost.
-fn may_be_replaced(target: &Path, foreign: Foreign) -> Result<(), Error> {
-    let files = match list(target) {
-        Ok(files) => files,
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(why) => return Err(failed("list", target)(why)),
-    };
-    if files.is_empty() {
-        return Ok(());
+fn may_be_replaced(target: &Path, permission: Permission<'_>) -> Result<(), Error> {
+    match std::fs::read_dir(target).map(|mut entries| entries.next().is_some()) {
+        Ok(true) => permission(target),
+        Ok(false) => Ok(()),
+        Err(_) if target.is_file() => Err(Error::Foreign(target.to_owned())),
+        // Whoever makes it finds what is in its way.
+        Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(()),
+        Err(why) => Err(failed("list", target)(why)),
     }
-    let Some(extra) = foreign(target, &files) else { return Err(Error::Foreign(target.to_owned())) };
-    if extra.is_empty() { Ok(()) } else { Err(Error::Extra { path: target.to_owned(), files: extra }) }
 }

@@ -1,5 +1,5 @@
 # What is installed here, and whether it is well. Needs root, and these parts: common.sh, records.sh, unit_keys.sh,
-# units.sh, lock.sh. `state` is the caller's to set.
+# units.sh, queue.sh, lock.sh. `state` is the caller's to set.
 
 # describe_bundle DIRECTORY: in one line, by its bundle.conf. Earlier versions wrote down no build.
 describe_bundle() {
@@ -81,11 +81,22 @@ show_first_boot() {
   esac
 }
 
+# is_at_work UNIT: whether it is one that does one thing and stays, and has not done it yet.
+is_at_work() { [ "$(property RemainAfterExit "$1")" = yes ] && [ "$(property SubState "$1")" = running ]; }
+
 show_units() {
   say "Units:"
   for unit in $units; do
     since=$(property ActiveEnterTimestamp "$unit")
-    if ! is_up "$unit"; then
+    if is_at_work "$unit"; then
+      row "$unit" "at work, not done yet"
+      fault "$unit has not done its work yet" "look again in a minute; if it goes on: journalctl --unit=$unit"
+      report_waiting "$unit"
+    elif [ -n "$(starts_before "$unit")" ]; then
+      row "$unit" "queued"
+      fault "$unit is not up: it is queued" "look at what it waits for: systemctl list-jobs"
+      report_waiting "$unit"
+    elif ! is_up "$unit"; then
       row "$unit" "$(active_state "$unit") ($(property SubState "$unit"))"
       fault "$unit is not up" "see journalctl --unit=$unit"
       report_waiting "$unit"

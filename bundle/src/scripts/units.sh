@@ -1,4 +1,4 @@
-# Whether units are up for good. The settings are the caller's to make: start, units, ports, wait.
+# Whether units are up for good. The settings are the caller's to make: start, units, ports, wait, and queue_of (queue.sh).
 
 # For how many seconds nothing may change before that is believed.
 settle=0
@@ -75,14 +75,20 @@ report_down_unit() {
   *.service) seen=" --unit=$down" ;;
   *) seen=$(printf ' --unit=%s' $units) ;;
   esac
-  warn "it may need another machine that is not up yet; see \`journalctl$seen\`"
+  queued=$(for unit in $units; do ${queue_of:-:} "$unit"; done)
+  [ -n "$queued" ] || warn "it may need another machine that is not up yet; see \`journalctl$seen\`"
   for unit in $units; do
     is_up "$unit" || report_waiting "$unit"
   done
 }
 
-# report_waiting UNIT: for which machines it waits, as its own command knows them, a line each.
+# report_waiting UNIT: for what systemd starts before, or for which machines it waits.
 report_waiting() {
+  earlier=$(${queue_of:-:} "$1")
+  [ -z "$earlier" ] || {
+    warn "$1 is queued: systemd waits for$earlier; see \`systemctl list-jobs\`"
+    return
+  }
   waits_for=$(unit_key X-Waits-For "$1")
   [ -n "$waits_for" ] || return 0
   # shellcheck disable=SC2086 # a command line

@@ -42,8 +42,7 @@ impl FromStr for NodeArgument {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const EXAMPLE: &str = "expected `NAME=ADDRESS` or `NAME=ADDRESS:ROLE,ROLE`, such as `master-1=192.0.2.11`";
-        let (name, rest) = text.split_once('=').ok_or(EXAMPLE)?;
+        let (name, rest) = text.split_once('=').ok_or_else(|| example(text))?;
         // An IPv6 address has colons itself; it is refused with the reason by whoever checks the cluster.
         let is_ipv6 = rest.parse::<std::net::Ipv6Addr>().is_ok();
         let (address, roles) = rest.split_once(':').filter(|_| !is_ipv6).unwrap_or((rest, "etcd,master"));
@@ -56,6 +55,15 @@ impl FromStr for NodeArgument {
             roles: roles.collect::<Result<_, String>>()?,
         })
     }
+}
+
+/// What to write instead of a text without an address.
+fn example(text: &str) -> String {
+    let (name, roles) = text.split_once(':').unwrap_or((text, ""));
+    let is_name = name.parse::<NodeName>().is_ok() && name.parse::<std::net::IpAddr>().is_err();
+    let name = if is_name { name } else { "master-1" };
+    let roles = if is_name && !roles.is_empty() { format!(":{roles}") } else { String::new() };
+    format!("expected `NAME=ADDRESS` or `NAME=ADDRESS:ROLE,ROLE`, such as `{name}=192.0.2.11{roles}`")
 }
 
 impl Values {

@@ -25,6 +25,8 @@ pub enum Refusal {
     /// It is by a trusted key, and over other bytes.
     Wrong(PublicKey),
     Unknown(PublicKey),
+    /// The key is trusted for this purpose, which is another one.
+    TrustedFor(PublicKey, Purpose),
     Revoked(PublicKey),
     Expired(PublicKey, OffsetDateTime),
     NotYet(PublicKey, OffsetDateTime),
@@ -38,7 +40,11 @@ impl Refusal {
     /// The key of a signature that may be right, but does not count.
     pub fn key(self) -> Option<PublicKey> {
         match self {
-            Self::Unknown(key) | Self::Revoked(key) | Self::Expired(key, _) | Self::NotYet(key, _) => Some(key),
+            Self::Unknown(key)
+            | Self::TrustedFor(key, _)
+            | Self::Revoked(key)
+            | Self::Expired(key, _)
+            | Self::NotYet(key, _) => Some(key),
             Self::Unreadable | Self::OtherPurpose | Self::Wrong(_) | Self::OtherText | Self::NoTrustedKey => None,
         }
     }
@@ -51,6 +57,12 @@ impl fmt::Display for Refusal {
             Self::OtherPurpose => f.write_str("it was made for another purpose"),
             Self::Wrong(key) => write!(f, "it says that it is by the key {key}, but is over other bytes"),
             Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
+            Self::TrustedFor(key, Purpose::Bundle) => {
+                write!(f, "it is by the key {key}, which is trusted to sign bundles, and not as a rebuilder")
+            }
+            Self::TrustedFor(key, Purpose::Rebuilt) => {
+                write!(f, "it is by the key {key}, which is trusted as a rebuilder, and not to sign bundles")
+            }
             Self::Revoked(key) => write!(f, "it is by the key {key}, which is revoked"),
             Self::Expired(key, end) => write!(f, "it is by the key {key}, which was trusted until {}", day(*end)),
             Self::NotYet(key, begin) => write!(f, "it is by the key {key}, which is trusted from {} on", day(*begin)),

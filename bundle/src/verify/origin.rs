@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
+use super::{Cause, Report};
 use crate::manifest::provenance::PAYLOAD_TYPE;
 use crate::manifest::{PROVENANCE, SUMS, signature_files};
 use crate::sign::PublicKey;
@@ -20,11 +20,11 @@ pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures:
     keys.sort_unstable();
     keys.dedup();
     if results.is_empty() {
-        report.fault(format!("{SUMS}: it has no signature"));
+        report.fault_of(Cause::Unsigned, format!("{SUMS}: it has no signature"));
     }
     for (why, name) in results.iter().filter_map(|(result, name)| Some((result.err()?, name))) {
         if keys.is_empty() || !is_of_another(why, name, &results) {
-            report.fault(format!("{name}: {why}"));
+            report.fault_of(cause(why), format!("{name}: {why}"));
         } else {
             report.warnings.push(format!("{name}: {why}"));
         }
@@ -37,18 +37,20 @@ pub(super) fn check(report: &mut Report, trust: &Trust, sums: &[u8], signatures:
 /// Checks the signed statement of how the bundle was built, which follows from its lists: `expected`. It is signed by `keys`,
 /// those that signed the checksum list, of which one is trusted.
 pub(super) fn check_provenance(report: &mut Report, envelope: Option<&str>, expected: &str, keys: &[PublicKey]) {
-    let Some(envelope) = envelope else { return report.fault(format!("{PROVENANCE}: missing")) };
+    let Some(envelope) = envelope else {
+        return report.fault_of(Cause::Unsigned, format!("{PROVENANCE}: missing"));
+    };
     match trust::envelope(envelope, PAYLOAD_TYPE, expected, keys) {
         Ok(signers) if signers.iter().any(|key| report.signed_by.contains(&key.to_string())) => {}
-        Ok(_) => report.fault(format!("{PROVENANCE}: {}", Refusal::NoTrustedKey)),
-        Err(why) => report.fault(format!("{PROVENANCE}: {why}")),
+        Ok(_) => report.fault_of(Cause::Untrusted, format!("{PROVENANCE}: {}", Refusal::NoTrustedKey)),
+        Err(why) => report.fault_of(cause(why), format!("{PROVENANCE}: {why}")),
     }
 }
 
 /// Checks the signature of a text that stands in the same file as the text.
 pub(super) fn check_one(report: &mut Report, trust: &Trust, name: &str, signed: &str, text: &[u8]) {
     if let Err(why) = trust.signer(name, signed, text) {
-        report.fault(format!("{name}: {why}"));
+        report.fault_of(cause(why), format!("{name}: {why}"));
     }
 }
 
@@ -58,8 +60,16 @@ pub(super) fn attested(report: &mut Report, trust: &Trust, public: &[u8], attest
         match trust.rebuilder(attestation, public) {
             Ok(key) => report.rebuilt_by.push(key.to_string()),
             Err(why) if is_of_another(why, name, &[]) => report.warnings.push(format!("{name}: {why}")),
-            Err(why) => report.fault(format!("{name}: {why}")),
+            Err(why) => report.fault_of(cause(why), format!("{name}: {why}")),
         }
+    }
+}
+
+fn cause(why: Refusal) -> Cause {
+    match why {
+        Refusal::NoTrustedKey => Cause::Untrusted,
+        _ if why.key().is_some() => Cause::Untrusted,
+        _ => Cause::Damaged,
     }
 }
 
@@ -67,7 +77,11 @@ pub(super) fn attested(report: &mut Report, trust: &Trust, public: &[u8], attest
 /// the one beside it is.
 fn is_of_another(why: Refusal, name: &str, results: &[(Result<PublicKey, Refusal>, String)]) -> bool {
     match why {
-        Refusal::Unknown(_) | Refusal::Revoked(_) | Refusal::Expired(..) | Refusal::NotYet(..) => true,
+        Refusal::Unknown(_)
+        | Refusal::TrustedFor(..)
+        | Refusal::Revoked(_)
+        | Refusal::Expired(..)
+        | Refusal::NotYet(..) => true,
         Refusal::Unreadable | Refusal::OtherPurpose | Refusal::OtherText | Refusal::Wrong(_) => false,
         Refusal::NoTrustedKey => {
             let beside = name.strip_suffix("ed25519").map(|stem| format!("{stem}sig"));

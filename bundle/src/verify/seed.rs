@@ -144,7 +144,9 @@ fn check_payload(report: &mut Report, user_data: &str, own: &str, prefix: &str, 
         }
     }
     if found > 0 {
-        report.faults.extend(missing.iter().map(|name| format!("{prefix}{name}: missing")));
+        for name in missing {
+            report.fault(format!("{prefix}{name}: missing"));
+        }
     } else if !missing.is_empty() {
         let names = missing.join(", ");
         report.warnings.push(format!("not on this image, and expected on the one that machines share: {names}"));

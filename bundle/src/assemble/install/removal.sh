@@ -21,7 +21,11 @@ describe_removal() {
   for path in $paths; do say "would remove /$path"; done
   for directory in $state_directories; do is_data "$directory" || say "would remove /$directory"; done
   for directory in $logs $data; do
-    if [ "$action" = purge ]; then say "would remove /$directory"; else say "would keep /$directory"; fi
+    if [ "$action" = purge ]; then
+      ! exists "/$directory" || say "would remove /$directory"
+    else
+      ! holds_files "$directory" || say "would keep /$directory"
+    fi
   done
 }
 
@@ -119,6 +123,13 @@ is_data() {
   return 1
 }
 
+# holds_files DIRECTORY: whether there is anything but directories in it.
+holds_files() {
+  case $(ls -lAR "/$1" 2>/dev/null) in -* | *"
+-"*) return 0 ;; esac
+  return 1
+}
+
 # has_mounts_below DIRECTORY: what is mounted there may be anybody's, on another machine even.
 has_mounts_below() {
   below=$(readlink -f "$1" || true)
@@ -142,7 +153,7 @@ remove_directories() {
   for directory in $logs; do
     if [ "$action" = purge ]; then
       rm -rf "/${directory:?}"
-    elif [ -d "/$directory" ]; then
+    elif holds_files "$directory"; then
       say "Kept: /$directory"
     fi
   done
@@ -152,7 +163,7 @@ remove_directories() {
       say "Removing the data in /$directory, $(du -sh "/$directory" | { read -r size _ && printf '%s' "$size"; })"
       # A mount point stays.
       rm -rf "/${directory:?}" || warn "not all of /$directory could be removed"
-    else
+    elif holds_files "$directory"; then
       say "Kept: /$directory, which holds data"
     fi
   done
