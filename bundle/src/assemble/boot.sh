@@ -11,7 +11,8 @@ unset CDPATH
 #include units.sh
 
 log=/var/log/kube-bundle-boot.log
-# Whoever waits for the first boot waits for this file, of one line: `started`, then `installed VERSION` or `failed`.
+# Whoever waits for the first boot waits for this file, of one line: `started`, then `installed VERSION`, `failed`, or
+# `sealed`: installed, but no key was there that opens the secrets, and the next boot tries again.
 stamp=/var/lib/cloud/instance/kube-bundle
 # Mounts and scratch, gone with the next boot.
 work=/run/kube-bundle/boot
@@ -210,7 +211,19 @@ install_packages() {
   done
   cat "$work/said"
   say "Installed $node of cluster $cluster, Kubernetes $version."
-  wait_for_units || true
+  is_sealed || wait_for_units || true
+}
+
+# Whether the packages are here, and their secrets are still encrypted.
+is_sealed() {
+  sealed=/usr/lib/kube-bundle/secrets.cms
+  [ -f $sealed ] && [ "$(cat /var/lib/kube-bundle/unsealed/of 2>/dev/null)" != "$(digest $sealed)" ]
+}
+
+# What an earlier boot installed without a key.
+open_secrets() {
+  say "Looking again for the key of $node, cluster $cluster"
+  if KUBE_BUNDLE_WAIT=0 kube-bundle-unseal </dev/null; then wait_for_units || true; fi
 }
 
 install_archive() {
@@ -294,18 +307,22 @@ report() {
   done 2>/dev/null
 }
 
-case $(cat "$stamp" 2>/dev/null || true) in installed*) exit 0 ;; esac
-finish started
+before=$(cat "$stamp" 2>/dev/null || true)
+case $before in installed*) exit 0 ;; esac
+[ "$before" = sealed ] || finish started
 {
   trap '' PIPE
   # Inside an `if` nothing that fails would end it.
   set +e
   (
     set -e
-    set_up
+    if [ "$before" = sealed ]; then open_secrets; else set_up; fi
   ) 2>&1
   code=$?
-  if [ "$code" -eq 0 ]; then
+  if [ "$code" -eq 0 ] && is_sealed; then
+    finish sealed
+    say "Secrets are still encrypted. The next boot looks for the key again."
+  elif [ "$code" -eq 0 ]; then
     finish "installed $version"
     say "Done."
   else
