@@ -50,9 +50,13 @@ pub const SIGNATURE: &str = "SHA256SUMS.sig";
 
 /// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
 pub fn signature_files() -> impl Iterator<Item = String> {
-    let further = (2..=MOST_SIGNERS).map(|number| format!(".{number}"));
-    let one = |further: String| ["sig", "ed25519"].map(|ending| format!("{SUMS}{further}.{ending}"));
-    std::iter::once(String::new()).chain(further).flat_map(one).chain([format!("{SUMS}.asc")])
+    (1..=MOST_SIGNERS).flat_map(signature_files_of).chain([format!("{SUMS}.asc")])
+}
+
+/// The two of one signer, by number. One file has the OpenPGP signatures of all.
+pub fn signature_files_of(signer: usize) -> [String; 2] {
+    let further = if signer == 1 { String::new() } else { format!(".{signer}") };
+    ["sig", "ed25519"].map(|ending| format!("{SUMS}{further}.{ending}"))
 }
 
 /// Name of the file in which whoever has a key says that they built a bundle again. Each has one of their own, so that

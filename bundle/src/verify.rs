@@ -112,9 +112,11 @@ fn signatures(
     text: &impl Fn(&str) -> Option<String>,
 ) -> Vec<PublicKey> {
     let found = signature_files().filter_map(|name| text(&name).map(|signature| (name, signature)));
-    let keys = origin::check(report, trust, sums, &found.collect());
-    if let (Some(signed), Some(release)) = (text(IN_RELEASE), text(RELEASE)) {
-        origin::check_one(report, trust, IN_RELEASE, &signed, release.as_bytes());
+    let found = found.collect();
+    let keys = origin::check(report, trust, sums, &found);
+    origin::check_complete(report, &there.files, &found);
+    if let Some(release) = text(RELEASE) {
+        origin::check_one(report, trust, IN_RELEASE, text(IN_RELEASE).as_deref(), release.as_bytes());
     }
     if let Some(public) = text(PUBLIC_SUMS) {
         let found = there.files.iter().filter(|name| is_attestation(name));

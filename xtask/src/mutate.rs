@@ -253,7 +253,7 @@ impl Ground {
             figures[0] += 1;
             if is_clean(found.as_ref()) {
                 figures[1] += 1;
-                tally.unnoticed.push(label.clone());
+                tally.unnoticed.push(format!("{label}: {}", describe(&path, &whole)));
             }
             if case % SAMPLE == 0 {
                 let out = out.display().to_string();
@@ -272,6 +272,16 @@ impl Ground {
         }
         Ok(())
     }
+}
+
+/// What was done to a file.
+fn describe(path: &Path, whole: &[u8]) -> String {
+    let Ok(changed) = fs::read(path) else { return "removed, or no file".to_owned() };
+    let at = changed.iter().zip(whole).take_while(|(one, other)| one == other).count();
+    let part = |bytes: &[u8]| bytes[at.min(bytes.len())..].iter().take(24).copied().collect::<Vec<_>>();
+    let (was, is) = (part(whole), part(&changed));
+    let (was, is) = (String::from_utf8_lossy(&was).into_owned(), String::from_utf8_lossy(&is).into_owned());
+    format!("{} -> {} bytes, at {at}: {was:?} -> {is:?}", whole.len(), changed.len())
 }
 
 fn is_clean(found: Option<&io::Result<verify::Report>>) -> bool {

@@ -1,10 +1,10 @@
 //! Who vouches for a bundle: signatures of its checksum list by keys that the user trusts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cause, Report};
 use crate::manifest::provenance::PAYLOAD_TYPE;
-use crate::manifest::{PROVENANCE, SUMS, signature_files};
+use crate::manifest::{MOST_SIGNERS, PROVENANCE, SUMS, signature_files, signature_files_of};
 use crate::sign::PublicKey;
 use crate::trust::{self, Refusal, Trust};
 
@@ -47,8 +47,25 @@ pub(super) fn check_provenance(report: &mut Report, envelope: Option<&str>, expe
     }
 }
 
+/// Checks that a signed bundle has all that `sign` writes, as regular files: machines check with what they have, and one that
+/// has gpgv alone would refuse a bundle without SHA256SUMS.asc.
+pub(super) fn check_complete(report: &mut Report, files: &BTreeSet<String>, signatures: &Signatures) {
+    let of_signers = (1..=MOST_SIGNERS).map(signature_files_of).filter(|of| of.iter().any(|name| files.contains(name)));
+    let mut expected: Vec<_> = of_signers.flatten().collect();
+    if !signatures.is_empty() {
+        expected.push(format!("{SUMS}.asc"));
+    }
+    for name in expected.iter().filter(|name| !signatures.contains_key(*name)) {
+        let why = if files.contains(name) { "not a regular file that can be read" } else { "missing" };
+        report.fault_of(Cause::Damaged, format!("{name}: {why}"));
+    }
+}
+
 /// Checks the signature of a text that stands in the same file as the text.
-pub(super) fn check_one(report: &mut Report, trust: &Trust, name: &str, signed: &str, text: &[u8]) {
+pub(super) fn check_one(report: &mut Report, trust: &Trust, name: &str, signed: Option<&str>, text: &[u8]) {
+    let Some(signed) = signed else {
+        return report.fault_of(Cause::Unsigned, format!("{name}: missing"));
+    };
     if let Err(why) = trust.signer(name, signed, text) {
         report.fault_of(cause(why), format!("{name}: {why}"));
     }
