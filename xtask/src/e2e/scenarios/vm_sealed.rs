@@ -42,7 +42,7 @@ pub(super) fn key_disk(context: &ScenarioContext) -> Result<()> {
     report_ok("a second disk labelled KBKEY: secrets opened, installed, units active, with nobody there");
     ensure_console_shows(&refusal, &["no key is here that opens the secrets of master-1", "attach the key disk"])?;
     ensure_console_shows(&refusal, &["e2e: kube-apiserver is inactive", "e2e: stamp: sealed"])?;
-    ensure!(!two.list("/var/lib/kubernetes")?.contains(".pem"), "secrets were put in place");
+    ensure!(!two.list("/var/lib/kubernetes")?.contains("-key.pem"), "secrets were put in place");
     report_ok("another key on that disk: said on the console, no secret put in place, no unit started");
 
     let [again, opened] = run_both(
