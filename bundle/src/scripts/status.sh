@@ -11,9 +11,6 @@ describe_bundle() {
 # time_of FILE: when it was last written.
 time_of() { date -u -d "@$(stat -c %Y "$1")" '+%F %T UTC'; }
 
-# is_at_work UNIT: whether it is one that does one thing and stays, and has not done it yet.
-is_at_work() { [ "$(property RemainAfterExit "$1")" = yes ] && [ "$(property SubState "$1")" = running ]; }
-
 row() { printf '  %-34s %s\n' "$1" "$2"; }
 
 # show_status: returns 1 if something is wrong.
