@@ -23,7 +23,10 @@ pub(super) fn check(report: &mut Report, contents: &Contents, trust: Option<&Tru
     };
     if let Some(trust) = trust {
         let signatures = signature_files().filter_map(|name| Some((name.clone(), list(&name)?.to_owned())));
-        origin::check(report, trust, sums_text.as_bytes(), &signatures.collect());
+        let signatures = signatures.collect();
+        origin::check(report, trust, sums_text.as_bytes(), &signatures);
+        let own = contents.entries.keys().filter_map(|path| path.strip_prefix(top)?.strip_prefix('/'));
+        origin::check_complete(report, &own.map(str::to_owned).collect(), &signatures);
     }
     let digests = sums(report, SUMS, sums_text);
     let files = records(report, FILES, files_text);
