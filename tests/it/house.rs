@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::source::{bare, code, functions, paths, root, sources};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 13] = [
+const PURE: [&str; 15] = [
     "spec",
     "plan",
     "assemble",
@@ -23,6 +23,8 @@ const PURE: [&str; 13] = [
     "hash.rs",
     "secret.rs",
     "manifest",
+    "object.rs",
+    "thin/index.rs",
 ];
 
 const EFFECTS: [&str; 13] = [

@@ -36,6 +36,7 @@ mod keeping;
 mod kill;
 mod mistakes;
 mod needs;
+mod objects;
 mod origins;
 mod packages;
 mod pieces;
