@@ -10,4 +10,18 @@
 //! SHA256SUMS                              written last: without it, the export was not finished
 //! ```
 
+pub mod delta;
+mod directory;
+mod error;
+pub mod export;
+pub mod export_list;
+pub mod import;
 pub mod index;
+pub mod parts;
+mod place;
+mod set;
+
+pub use directory::Directory;
+pub use error::Error;
+pub use export_list::ExportList;
+pub use set::Set;

@@ -60,6 +60,7 @@ mod slow;
 mod spec;
 mod status;
 mod tarball;
+mod thin;
 mod trust;
 mod verify;
 mod workers;
