@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
 use crate::printable::{heading, printable, printable_lines};
-use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, trust, verify};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, thin, trust, verify};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,8 @@ pub enum Error {
     Sign(#[from] sign::Error),
     #[error(transparent)]
     Trust(#[from] trust::Error),
+    #[error(transparent)]
+    Thin(#[from] thin::Error),
     /// Images that `images pin` did not find, or could not read.
     #[error("could not pin images in `{}`:{}", cluster.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     PinImages {
@@ -147,6 +149,7 @@ impl Error {
             Self::Out(error) => error.hint(),
             Self::Sign(error) => error.hint(),
             Self::Trust(error) => error.hint(),
+            Self::Thin(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
             }
@@ -176,8 +179,10 @@ impl Error {
             | Self::NotASpec { .. }
             | Self::Recipe(_)
             | Self::Plan(_)
-            | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
+            | Self::Pki(pki::Error::NotRenewable { .. })
+            | Self::Thin(thin::Error::TooSmall { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
+            Self::Thin(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::NotReproduced { .. } | Self::Pack(pack::Error::Damaged(_)) => {
                 ExitCode::Verification
             }
@@ -202,6 +207,7 @@ impl Error {
             Self::Out(_) => "output",
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
+            Self::Thin(_) => "thin",
             Self::PinImages { .. } => "images",
             Self::Listen { .. } => "listen",
             Self::Expiring { .. } => "expiring",
@@ -218,6 +224,10 @@ impl Error {
             Self::Spec(faults) => (faults.summary().unwrap_or_default(), faults.list()),
             Self::Verification { path, faults, .. } => (
                 format!("verification of `{}` failed", path.display()),
+                faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            Self::Thin(thin::Error::Faults { verb, path, faults, .. }) => (
+                format!("could not {verb} `{}`", path.display()),
                 faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
             ),
             Self::NotReproduced { path, differences } => (

@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::out::{self, WrittenFile};
-pub use crate::plan::PUBLIC_SUMS;
 use crate::plan::downloads::{self, Download};
 use crate::plan::{NodePlan, Plan};
+pub use crate::plan::{OBJECT_INDEX, OBJECT_SUMS, PUBLIC_SUMS};
 use crate::regular::{self, Links};
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
@@ -312,12 +312,20 @@ impl Manifest {
             let [there, this] = [&manifest.cluster, cluster].map(|name| format!("cluster `{name}`"));
             return Err(out::Error::OtherBundle { path: directory.to_owned(), there, this });
         }
+        let files = manifest.foreign_files(directory)?;
+        if files.is_empty() { Ok(()) } else { Err(out::Error::Extra { path: directory.to_owned(), files }) }
+    }
+
+    /// Files in the bundle's directory that neither its build nor a signer wrote.
+    ///
+    /// # Errors
+    /// A directory that can't be listed.
+    pub fn foreign_files(&self, directory: &Path) -> Result<Vec<String>, out::Error> {
         let is_own =
-            |name: &str| manifest.files.contains_key(name) || [MANIFEST, SUMS].contains(&name) || is_signature(name);
+            |name: &str| self.files.contains_key(name) || [MANIFEST, SUMS].contains(&name) || is_signature(name);
         let there = out::list(directory);
         let there = there.map_err(|source| out::Error::Io { verb: "list", path: directory.to_owned(), source })?;
-        let files: Vec<_> = there.into_iter().filter(|name| !is_own(name)).collect();
-        if files.is_empty() { Ok(()) } else { Err(out::Error::Extra { path: directory.to_owned(), files }) }
+        Ok(there.into_iter().filter(|name| !is_own(name)).collect())
     }
 
     /// Reads the text of a manifest.

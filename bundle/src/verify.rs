@@ -11,6 +11,7 @@ pub mod public;
 mod report;
 mod seed;
 mod tarball;
+mod thin;
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -25,11 +26,12 @@ use crate::manifest::{
     is_attestation, is_signature, provenance, signature_files,
 };
 use crate::regular::{self, Links};
-use crate::sign::PublicKey;
 use crate::target::Mode;
+use crate::thin::export_list::EXPORT_LIST;
 use crate::trust::Trust;
 use listing::Listing;
 pub use report::{Cause, Report};
+pub use thin::{is_thin, thin};
 
 /// What a file should be. A damaged manifest leaves the digest alone, from `SHA256SUMS`.
 struct Known {
@@ -80,19 +82,12 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
         _ => manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).for_each(|why| report.fault(why)),
     }
-    let text = |name: &str| {
-        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
+    let text = texts(path);
     if let (Ok(manifest), Some(public)) = (&manifest, text(PUBLIC_SUMS)) {
         public::check(&mut report, manifest, &public);
     }
     if let (Some(trust), Ok(sums)) = (trust, &lists[1]) {
-        let keys = signatures(&mut report, trust, sums, &there, &text);
-        if let Ok(manifest) = &manifest {
-            let expected = provenance::statement(manifest, &String::from_utf8_lossy(sums));
-            origin::check_provenance(&mut report, text(PROVENANCE).as_deref(), &expected, &keys);
-        }
+        signatures(&mut report, trust, sums, manifest.as_ref().ok(), &there, &text);
     }
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.files.contains(*name)) {
@@ -102,19 +97,44 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
     Ok(report.sorted())
 }
 
-/// Checks the signatures of a bundle's checksum list, of its index of packages, and of its list of public files. Returns the
-/// keys that signed the first, trusted or not.
+/// Who vouches for a bundle, or for a thin copy of one. No file is compared with the checksum list.
+///
+/// # Errors
+/// A directory that can't be listed, or one without that list.
+pub fn origin(path: &Path, trust: &Trust) -> io::Result<Report> {
+    let mut report = Report::default();
+    let (there, manifest) = (listing::list(path)?, Manifest::read(path).ok());
+    let sums = regular::read(&path.join(SUMS), Links::Refuse, LARGEST_LIST)?;
+    signatures(&mut report, trust, &sums, manifest.as_ref(), &there, &texts(path));
+    Ok(report.sorted())
+}
+
+/// Reads texts of a bundle by their names.
+fn texts(path: &Path) -> impl Fn(&str) -> Option<String> {
+    move |name| {
+        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Checks the signatures of a bundle's checksum list, of what it says of its origin, of its index of packages, and of its
+/// list of public files.
 fn signatures(
     report: &mut Report,
     trust: &Trust,
     sums: &[u8],
+    manifest: Option<&Manifest>,
     there: &Listing,
     text: &impl Fn(&str) -> Option<String>,
-) -> Vec<PublicKey> {
+) {
     let found = signature_files().filter_map(|name| text(&name).map(|signature| (name, signature)));
     let found = found.collect();
     let keys = origin::check(report, trust, sums, &found);
     origin::check_complete(report, &there.files, &found);
+    if let Some(manifest) = manifest {
+        let expected = provenance::statement(manifest, &String::from_utf8_lossy(sums));
+        origin::check_provenance(report, text(PROVENANCE).as_deref(), &expected, &keys);
+    }
     if let Some(release) = text(RELEASE) {
         origin::check_one(report, trust, IN_RELEASE, text(IN_RELEASE).as_deref(), release.as_bytes());
     }
@@ -123,12 +143,12 @@ fn signatures(
         let found = found.filter_map(|name| text(name).map(|attestation| (name.clone(), attestation)));
         origin::attested(report, trust, public.as_bytes(), &found.collect());
     }
-    keys
 }
 
 /// What is there and in no list. Directories are in no list; theirs are those of the files.
 fn unknown(report: &mut Report, there: &Listing, known: &BTreeMap<String, Known>) {
-    let is_known = |name: &String| known.contains_key(name) || name == MANIFEST || name == SUMS || is_signature(name);
+    let is_list = |name: &str| [MANIFEST, SUMS, EXPORT_LIST].contains(&name) || is_signature(name);
+    let is_known = |name: &String| known.contains_key(name) || is_list(name);
     for name in there.files.iter().filter(|name| !is_known(name)) {
         report.fault(format!("{name}: not in the manifest"));
     }

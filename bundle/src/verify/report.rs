@@ -19,6 +19,9 @@ pub struct Report {
     pub rebuilt_by: Vec<String>,
     /// What is there and in no list, so that nothing is known about it.
     pub not_compared: Vec<String>,
+    /// What it is, if it is no whole bundle: a thin copy, a delta or a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thin: Option<String>,
     /// Why there are faults.
     #[serde(skip)]
     causes: BTreeSet<Cause>,
