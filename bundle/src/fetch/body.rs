@@ -18,6 +18,8 @@ pub(super) struct Body<'a, R> {
     length: u64,
     size: Option<u64>,
     task: &'a dyn Task,
+    /// Whether a web page is what was asked for.
+    is_page: bool,
     /// Why reading failed. Kept here, since readers built on this one (gzip, tar) replace the error by their own.
     refused: Option<Fault>,
 }
@@ -25,7 +27,8 @@ pub(super) struct Body<'a, R> {
 impl<'a, R: Read> Body<'a, R> {
     pub(super) fn new(source: R, download: &Download, task: &'a dyn Task) -> Self {
         let hasher = Some(download.pin.hasher());
-        Self { source, hasher, pin: download.pin, length: 0, size: download.size, task, refused: None }
+        let is_page = download.file.rsplit_once('.').is_some_and(|(_, ending)| ending == "html");
+        Self { source, hasher, pin: download.pin, length: 0, size: download.size, task, is_page, refused: None }
     }
 
     pub(super) fn source(&self) -> &R {
@@ -80,7 +83,7 @@ impl<R: Read> Read for Body<'_, R> {
             }
         };
         let bytes = &buffer[..count];
-        if self.length == 0 && looks_like_html(bytes) {
+        if self.length == 0 && !self.is_page && looks_like_html(bytes) {
             return Err(self.refuse(Fault::Wrong("an HTML page instead of the file".to_owned())));
         }
         self.length += count as u64;
