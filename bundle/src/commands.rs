@@ -16,6 +16,7 @@ mod plan;
 mod rebuild;
 mod recipe;
 mod reference;
+mod registry;
 mod sign;
 mod store;
 mod table;
@@ -65,6 +66,10 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Audit(args) => audit::audit(&args, console),
         Command::Diff { from, to } => {
             return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
+        }
+        Command::Push(args) => registry::push(&args, console),
+        Command::Pull { reference, out, trust, registry } => {
+            registry::pull(reference, &out, trust.as_deref(), &registry, console)
         }
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),

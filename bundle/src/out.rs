@@ -4,6 +4,7 @@
 //! directory is replaced, `staging` says.
 #![expect(clippy::disallowed_methods, reason = "this module writes files")]
 
+mod kept;
 mod staging;
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -17,6 +18,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::hash::{Hasher, Sha256};
 use crate::target::Mode;
+pub use kept::Kept;
 pub use staging::{Error, Foreign, Staging};
 
 /// How temporary names begin.

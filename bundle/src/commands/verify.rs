@@ -50,7 +50,7 @@ fn too_few(report: &verifier::Report, threshold: usize) -> Option<String> {
 }
 
 /// The verdict for people. Checksums say that nothing was damaged, and not who made them.
-fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
+pub(super) fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
     let path = path.display().to_string();
     let (path, files) = (printable(&path), report.files);
     let verdict = paint.text("all checksums match", Tone::Good);
