@@ -23,6 +23,7 @@ use crate::seal::{self, Sealed};
 use crate::secret::Secret;
 use crate::spec::{self, names::NodeName};
 use crate::target::{InstallPath, Mode};
+use crate::thin::index::Index;
 use crate::tree::{Conflict, Content, Entry, Tree};
 use about::About;
 
@@ -96,11 +97,17 @@ pub fn assemble(output: &Output, from: Ingredients<'_>, written: &WrittenFiles) 
         OutputKind::Sbom { standard } => {
             ArtifactInput::File(Entry::text(Mode::PUBLIC, sbom::document(*standard, from, written)))
         }
+        OutputKind::ObjectIndex => ArtifactInput::File(Entry::text(Mode::PUBLIC, index(written).to_json())),
+        OutputKind::ObjectSums => ArtifactInput::File(Entry::text(Mode::PUBLIC, index(written).sums())),
         OutputKind::Seed(seed) => {
             let node = seed.node.as_ref().and_then(|node| node_plan(plan, node));
             seed::seed(seed, node.map(|node| about(node, from)), from.signers, written)?
         }
     })
+}
+
+fn index(written: &WrittenFiles) -> Index {
+    Index::of(written.iter().map(|(path, it)| (path, &it.file)))
 }
 
 /// Every download that some output holds compressed, and how.

@@ -8,7 +8,9 @@ mod complete;
 mod console;
 mod demo;
 mod diff;
+mod export;
 mod images;
+mod import;
 mod init;
 mod inspect;
 mod pki;
@@ -51,9 +53,9 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Plan { cluster, diff, output } => plan::plan(&cluster, diff, &output, console),
         Command::Fetch { cluster, sources } => build::fetch(&cluster, &sources, console),
         Command::Build { cluster, sources, output } => build::build(&cluster, &sources, &output, console),
-        Command::Verify { path, deep, trust, threshold } => {
-            verify::verify(&path, deep, trust.as_deref(), usize::from(threshold), console)
-        }
+        Command::Verify { path, deep, trust } => verify::verify(&path, deep, &trust, console),
+        Command::Export(args) => export::export(&args, console),
+        Command::Import(args) => import::import(&args, console),
         Command::Rebuild { bundle, cluster, sources } => rebuild::rebuild(&bundle, &cluster, &sources, console),
         Command::Attest { bundle, key, cluster, sources } => {
             rebuild::attest(&bundle, &key, &cluster, &sources, console)
@@ -64,8 +66,9 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         }
         Command::Inspect { path } => inspect::inspect(&path, console),
         Command::Audit(args) => audit::audit(&args, console),
-        Command::Diff { from, to } => {
-            return diff::diff(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
+        Command::Diff { from, to, pieces } => {
+            let compare = if pieces { diff::pieces } else { diff::diff };
+            return compare(&from, &to, console).map_err(|error| Failure { error, exit: diff::FAILED });
         }
         Command::Push(args) => registry::push(&args, console),
         Command::Pull { reference, out, trust, registry } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
 use crate::printable::{heading, printable, printable_lines};
-use crate::{assemble, fetch, out, pack, pki, plan, recipe, registry, sign, trust};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe, registry, sign, thin, trust};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +61,8 @@ pub enum Error {
     Registry(#[from] registry::Error),
     #[error(transparent)]
     Credentials(#[from] fetch::credentials::Unreadable),
+    #[error(transparent)]
+    Thin(#[from] thin::Error),
     /// Images that `images pin` did not find, or could not read.
     #[error("could not pin images in `{}`:{}", cluster.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
     PinImages {
@@ -144,6 +146,7 @@ impl Error {
             Self::Trust(error) => error.hint(),
             Self::Registry(error) => return error.hint(),
             Self::Credentials(_) => Some("`skopeo login --authfile FILE HOST`, then REGISTRY_AUTH_FILE=FILE"),
+            Self::Thin(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
             }
@@ -170,10 +173,12 @@ impl Error {
             | Self::NotASpec { .. }
             | Self::Recipe(_)
             | Self::Plan(_)
-            | Self::Pki(pki::Error::NotRenewable { .. }) => ExitCode::Usage,
+            | Self::Pki(pki::Error::NotRenewable { .. })
+            | Self::Thin(thin::Error::TooSmall { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
             Self::Registry(registry::Error::Secrets { .. }) => ExitCode::Usage,
             Self::Registry(error) if error.is_verification() => ExitCode::Verification,
+            Self::Thin(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::NotReproduced { .. } | Self::Pack(pack::Error::Damaged(_)) => {
                 ExitCode::Verification
             }
@@ -199,6 +204,7 @@ impl Error {
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
             Self::Registry(_) | Self::Credentials(_) => "registry",
+            Self::Thin(_) => "thin",
             Self::PinImages { .. } => "images",
             Self::Expiring { .. } => "expiring",
             Self::Verification { .. } => "verification",
@@ -214,6 +220,10 @@ impl Error {
             Self::Spec(faults) => (faults.summary().unwrap_or_default(), faults.list()),
             Self::Verification { path, faults } => (
                 format!("verification of `{}` failed", path.display()),
+                faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
+            ),
+            Self::Thin(thin::Error::Faults { verb, path, faults, .. }) => (
+                format!("could not {verb} `{}`", path.display()),
                 faults.iter().map(|fault| Fault::nowhere(fault)).collect(),
             ),
             Self::NotReproduced { path, differences } => (

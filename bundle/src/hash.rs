@@ -184,7 +184,7 @@ impl PinHasher {
 }
 
 /// A SHA-256 digest in the making, with the number of bytes.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub struct Hasher {
     hasher: sha2::Sha256,
     length: u64,

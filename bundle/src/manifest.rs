@@ -13,9 +13,9 @@ use time::OffsetDateTime;
 
 use crate::hash::Sha256;
 use crate::out::WrittenFile;
-pub use crate::plan::PUBLIC_SUMS;
 use crate::plan::downloads::{self, Download};
 use crate::plan::{NodePlan, Plan};
+pub use crate::plan::{OBJECT_INDEX, OBJECT_SUMS, PUBLIC_SUMS};
 use crate::regular::{self, Links};
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};

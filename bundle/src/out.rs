@@ -17,6 +17,7 @@ use rustix::fs::{Advice, OFlags, copy_file_range, fadvise};
 use tempfile::{Builder, NamedTempFile};
 
 use crate::hash::{Hasher, Sha256};
+use crate::object::Runs;
 use crate::target::Mode;
 pub use kept::Kept;
 pub use staging::{Error, Foreign, Staging};
@@ -55,6 +56,7 @@ pub struct WrittenFile {
     size: u64,
     sha256: Sha256,
     mode: Mode,
+    runs: Runs,
 }
 
 impl WrittenFile {
@@ -71,6 +73,11 @@ impl WrittenFile {
     /// As it was set, whatever the umask.
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// What it consists of.
+    pub fn runs(&self) -> &Runs {
+        &self.runs
     }
 
     /// For reading.
@@ -99,10 +106,10 @@ impl AtomicFileWriter {
         Ok(Self { path, file, hasher: Hasher::default() })
     }
 
-    /// Appends the first `length` bytes of another file, and calls `copied` with the number of bytes after each chunk. If
-    /// the file system supports it, the two files share blocks, provided that the bytes begin at a multiple of
-    /// [`BLOCK_ALIGNMENT`] here.
-    pub fn copy(&mut self, from: &File, length: u64, copied: impl Fn(u64)) -> io::Result<()> {
+    /// Appends `length` bytes of another file from offset `begin` on, and calls `copied` with the number of bytes after each
+    /// chunk. If the file system supports it, the two files share blocks, provided that the bytes begin at a multiple of
+    /// [`BLOCK_ALIGNMENT`] in both.
+    pub fn copy(&mut self, from: &File, begin: u64, length: u64, copied: impl Fn(u64)) -> io::Result<()> {
         self.file.flush()?;
         let to = self.file.get_mut();
         let mut buffer = vec![0; CHUNK.min(usize::try_from(length).unwrap_or(CHUNK))];
@@ -110,12 +117,12 @@ impl AtomicFileWriter {
         while at < length {
             let chunk = buffer.len().min(usize::try_from(length - at).unwrap_or(CHUNK));
             let chunk = &mut buffer[..chunk];
-            from.read_exact_at(chunk, at).map_err(|why| match why.kind() {
+            from.read_exact_at(chunk, begin + at).map_err(|why| match why.kind() {
                 io::ErrorKind::UnexpectedEof => io::Error::other("a file became shorter while it was copied"),
                 _ => why,
             })?;
             self.hasher.update(chunk);
-            let done = copy_blocks(from, at, to.as_file(), chunk.len() - chunk.len() % BLOCK_ALIGNMENT);
+            let done = copy_blocks(from, begin + at, to.as_file(), chunk.len() - chunk.len() % BLOCK_ALIGNMENT);
             to.write_all(&chunk[done..])?;
             at += chunk.len() as u64;
             start_writeback(to.as_file(), self.hasher.length() - chunk.len() as u64, chunk.len() as u64);
@@ -124,11 +131,24 @@ impl AtomicFileWriter {
         Ok(())
     }
 
-    /// Gives the file its mode and its name, durably.
-    pub fn finish(self, mode: Mode) -> io::Result<WrittenFile> {
-        let (sha256, size) = self.hasher.finish();
+    /// Digest and length of what was written up to now.
+    pub fn so_far(&self) -> (Sha256, u64) {
+        self.hasher.clone().finish()
+    }
+
+    /// Gives the file its mode and its name, before it is on the disk; [`sync_file_system`] waits for many files at once.
+    pub fn finish_unsynced(self, mode: Mode) -> io::Result<()> {
+        let file = self.file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        set_mode_if_any(file.path(), mode)?;
+        file.persist(&self.path).map_err(|failed| failed.error)?;
+        Ok(())
+    }
+
+    /// Gives the file its mode and its name, durably. `runs` are what was written.
+    pub fn finish(self, mode: Mode, runs: Runs) -> io::Result<WrittenFile> {
+        let (sha256, size) = self.so_far();
         complete(self.file.into_inner().map_err(io::IntoInnerError::into_error)?, &self.path, mode)?;
-        Ok(WrittenFile { path: self.path, size, sha256, mode })
+        Ok(WrittenFile { path: self.path, size, sha256, mode, runs })
     }
 }
 
@@ -207,6 +227,29 @@ pub fn open_lock_file(path: &Path) -> io::Result<File> {
 /// Sets permission bits whatever the umask (chmod(2)).
 pub fn set_mode(path: &Path, mode: Mode) -> io::Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+}
+
+/// The same, if the file system has modes: FAT allows few or none, and sticks are of that kind.
+fn set_mode_if_any(path: &Path, mode: Mode) -> io::Result<()> {
+    match set_mode(path, mode) {
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        done => done,
+    }
+}
+
+/// Writes a small public file in one step, on a file system that may have no modes.
+pub fn write_portable(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = begin(path)?;
+    file.write_all(bytes)?;
+    set_mode_if_any(file.path(), Mode::PUBLIC)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    sync_parent(path)
+}
+
+/// Waits until everything that was written to the file system of `directory` is on its disk.
+pub fn sync_file_system(directory: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(File::open(directory)?)?)
 }
 
 /// Makes the rename of `path` survive a power cut.

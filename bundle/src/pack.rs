@@ -193,8 +193,8 @@ impl PackContext<'_> {
         let name = path.rsplit('/').next().unwrap_or_default();
         let task = self.progress.task(name, Some(segments.iter().map(Segment::size).sum()));
         let mut writer = AtomicFileWriter::begin(place).map_err(&failed)?;
-        segment::write_all(segments, &mut writer, task.as_ref()).map_err(&failed)?;
-        let file = writer.finish(mode).map_err(&failed)?;
+        let written = segment::write_all(segments, &mut writer, task.as_ref()).map_err(&failed)?;
+        let file = writer.finish(mode, written.finish(mode.hides())).map_err(&failed)?;
         Ok(Written { file, entries: None, stanza: None })
     }
 }

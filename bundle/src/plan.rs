@@ -32,7 +32,7 @@ use crate::spec::{ClusterSpec, Format, Node, Service};
 pub use certificates::{CertId, CertPlan, PkiPlan};
 pub use downloads::Download;
 pub use files::{FilePlan, Source};
-pub use output::{Output, OutputKind, PUBLIC_SUMS};
+pub use output::{OBJECT_INDEX, OBJECT_SUMS, Output, OutputKind, PUBLIC_SUMS};
 pub use packages::PackagePlan;
 pub use seeds::{Medium, SeedPlan};
 use values::{Holder, Templates, holds};
@@ -266,7 +266,7 @@ impl UnnumberedPlan<'_> {
         let seeds = seeds::plan(spec, &outputs);
         let checksums: Vec<_> = outputs.iter().filter_map(checksum).collect();
         let public = Output { path: PUBLIC_SUMS.to_owned(), kind: OutputKind::PublicSums };
-        let explained = guide::outputs().chain(output::sboms());
+        let explained = guide::outputs().chain(output::sboms()).chain(output::objects());
         outputs.extend(checksums.into_iter().chain(index).chain(seeds).chain([public]).chain(explained));
         Plan { content, revision, outputs }
     }

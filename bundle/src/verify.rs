@@ -10,6 +10,7 @@ mod package;
 pub mod public;
 mod seed;
 mod tarball;
+mod thin;
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -24,10 +25,11 @@ use crate::manifest::{
     is_attestation, is_signature, provenance, signature_files,
 };
 use crate::regular::{self, Links};
-use crate::sign::PublicKey;
 use crate::target::Mode;
+use crate::thin::export_list::EXPORT_LIST;
 use crate::trust::Trust;
 use listing::Listing;
+pub use thin::{is_thin, thin};
 
 /// What was found right, and what wrong. Names in it are as they are in the file: whoever prints them escapes them.
 #[derive(Debug, Default, serde::Serialize)]
@@ -46,6 +48,9 @@ pub struct Report {
     pub rebuilt_by: Vec<String>,
     /// What is there and in no list, so that nothing is known about it.
     pub not_compared: Vec<String>,
+    /// What it is, if it is no whole bundle: a thin copy, a delta or a part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thin: Option<String>,
 }
 
 impl Report {
@@ -109,19 +114,12 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
         _ => report.faults.extend(manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).cloned()),
     }
-    let text = |name: &str| {
-        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
-    };
+    let text = texts(path);
     if let (Ok(manifest), Some(public)) = (&manifest, text(PUBLIC_SUMS)) {
         public::check(&mut report, manifest, &public);
     }
     if let (Some(trust), Ok(sums)) = (trust, &lists[1]) {
-        let keys = signatures(&mut report, trust, sums, &there, &text);
-        if let Ok(manifest) = &manifest {
-            let expected = provenance::statement(manifest, &String::from_utf8_lossy(sums));
-            origin::check_provenance(&mut report, text(PROVENANCE).as_deref(), &expected, &keys);
-        }
+        signatures(&mut report, trust, sums, manifest.as_ref().ok(), &there, &text);
     }
     if deep && let Ok(manifest) = &manifest {
         for (name, artifact) in manifest.artifacts.iter().filter(|(name, _)| there.files.contains(*name)) {
@@ -131,17 +129,42 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
     Ok(report.sorted())
 }
 
-/// Checks the signatures of a bundle's checksum list, of its index of packages, and of its list of public files. Returns the
-/// keys that signed the first, trusted or not.
+/// Who vouches for a bundle, or for a thin copy of one. No file is compared with the checksum list.
+///
+/// # Errors
+/// A directory that can't be listed, or one without that list.
+pub fn origin(path: &Path, trust: &Trust) -> io::Result<Report> {
+    let mut report = Report::default();
+    let (there, manifest) = (listing::list(path)?, Manifest::read(path).ok());
+    let sums = regular::read(&path.join(SUMS), Links::Refuse, LARGEST_LIST)?;
+    signatures(&mut report, trust, &sums, manifest.as_ref(), &there, &texts(path));
+    Ok(report.sorted())
+}
+
+/// Reads texts of a bundle by their names.
+fn texts(path: &Path) -> impl Fn(&str) -> Option<String> {
+    move |name| {
+        let bytes = regular::read(&path.join(name), Links::Refuse, LARGEST_LIST).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// Checks the signatures of a bundle's checksum list, of what it says of its origin, of its index of packages, and of its
+/// list of public files.
 fn signatures(
     report: &mut Report,
     trust: &Trust,
     sums: &[u8],
+    manifest: Option<&Manifest>,
     there: &Listing,
     text: &impl Fn(&str) -> Option<String>,
-) -> Vec<PublicKey> {
+) {
     let found = signature_files().filter_map(|name| text(&name).map(|signature| (name, signature)));
     let keys = origin::check(report, trust, sums, &found.collect());
+    if let Some(manifest) = manifest {
+        let expected = provenance::statement(manifest, &String::from_utf8_lossy(sums));
+        origin::check_provenance(report, text(PROVENANCE).as_deref(), &expected, &keys);
+    }
     if let (Some(signed), Some(release)) = (text(IN_RELEASE), text(RELEASE)) {
         origin::check_one(report, trust, IN_RELEASE, &signed, release.as_bytes());
     }
@@ -150,7 +173,6 @@ fn signatures(
         let found = found.filter_map(|name| text(name).map(|attestation| (name.clone(), attestation)));
         origin::attested(report, trust, public.as_bytes(), &found.collect());
     }
-    keys
 }
 
 /// Checks signatures of a checksum list, given by the names of their files, before anything else of a bundle is known.
@@ -162,7 +184,8 @@ pub fn signed(trust: &Trust, sums: &[u8], signatures: &BTreeMap<String, String>)
 
 /// What is there and in no list. Directories are in no list; theirs are those of the files.
 fn unknown(report: &mut Report, there: &Listing, known: &BTreeMap<String, Known>) {
-    let is_known = |name: &String| known.contains_key(name) || name == MANIFEST || name == SUMS || is_signature(name);
+    let is_list = |name: &str| [MANIFEST, SUMS, EXPORT_LIST].contains(&name) || is_signature(name);
+    let is_known = |name: &String| known.contains_key(name) || is_list(name);
     for name in there.files.iter().filter(|name| !is_known(name)) {
         report.fault(format!("{name}: not in the manifest"));
     }

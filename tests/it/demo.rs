@@ -89,6 +89,7 @@ fn two_demos_differ_only_in_what_is_drawn() {
         let holds = [
             ".tar.gz",
             "manifest.json",
+            "bundle.index",
             "sbom.cdx.json",
             "sbom.spdx.json",
             "SHA256SUMS",

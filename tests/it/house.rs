@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::source::{bare, code, functions, paths, root, sources};
 
 /// Modules that compute and do nothing else.
-const PURE: [&str; 13] = [
+const PURE: [&str; 18] = [
     "spec",
     "plan",
     "assemble",
@@ -23,6 +23,11 @@ const PURE: [&str; 13] = [
     "hash.rs",
     "secret.rs",
     "manifest",
+    "object.rs",
+    "thin/export_list.rs",
+    "thin/index.rs",
+    "thin/parts.rs",
+    "thin/place.rs",
 ];
 
 const EFFECTS: [&str; 13] = [

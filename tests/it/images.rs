@@ -34,7 +34,7 @@ fn bytes(segments: &[Segment]) -> Vec<u8> {
     let path = directory.path().join("image");
     let mut writer = AtomicFileWriter::begin(path.clone()).unwrap();
     segment::write_all(segments, &mut writer, Quiet.task("", None).as_ref()).unwrap();
-    let file = writer.finish(Mode::PUBLIC).unwrap();
+    let file = writer.finish(Mode::PUBLIC, [].into()).unwrap();
     let bytes = std::fs::read(path).unwrap();
     assert_eq!((file.size(), file.sha256()), (bytes.len() as u64, Sha256::of(&bytes)));
     bytes

@@ -45,7 +45,8 @@ fn places(workspace: &Workspace) -> BTreeMap<String, (String, bool)> {
         }
     };
     for (name, file) in manifest["files"].as_object().unwrap() {
-        if !name.starts_with("sbom.") {
+        // These come after what they list, or list these.
+        if !name.starts_with("sbom.") && !["bundle.index", "pieces.SHA256SUMS"].contains(&name.as_str()) {
             add(name.clone(), file);
         }
     }

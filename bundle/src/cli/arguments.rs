@@ -12,6 +12,7 @@ use crate::sign::KeyReference;
 use crate::spec::filled::NodeArgument;
 use crate::spec::names::{ClusterName, Endpoint};
 use crate::spec::{BadValue, Cidr, Compression, DebLayout, Format, RecipeRef, SeedImage, SeedLayout};
+use crate::thin::parts::MaxSize;
 
 /// Values in place of the examples of a new cluster.toml; they are checked like those of a file.
 #[derive(Debug, Args)]
@@ -170,6 +171,51 @@ const SEED_LAYOUTS: Values = &[
     ("split", "One image with the programs, shared by all machines, and a small one for each machine"),
 ];
 const SEED_IMAGES: Values = &[("iso", "ISO 9660"), ("vfat", "FAT16, for platforms that can't attach an optical disk")];
+
+/// Whose signatures are required.
+#[derive(Debug, Args)]
+pub struct TrustArgs {
+    /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    /// Require so many trusted keys: of those who signed the bundle, and of those who built it again
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "trust", value_parser = clap::value_parser!(u8).range(1..))]
+    pub threshold: u8,
+}
+
+/// What `export` writes.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Directory of a bundle
+    pub bundle: PathBuf,
+    /// Directory to write; it may be one where an export of the same bundle was interrupted
+    pub dir: PathBuf,
+    /// Leave out what this bundle has: its directory, a thin copy of it, or its bundle.index
+    #[arg(long, value_name = "OLD")]
+    pub since: Option<PathBuf>,
+    /// Write parts that are no larger than this, each into a directory of its own
+    #[arg(long, value_name = "BYTES|dvd|fat32")]
+    pub max_size: Option<MaxSize>,
+    /// Number of parallel jobs [default: number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
+
+/// What `import` reads and writes.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Directories that `export` wrote, in any order; for a delta also the bundle that it is to, or a thin copy of that
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Directory of the bundle
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub trust: TrustArgs,
+    /// Number of parallel jobs [default: number of processors]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+}
 
 /// What `audit` compares.
 #[derive(Debug, Args)]

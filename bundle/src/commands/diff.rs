@@ -10,7 +10,8 @@ use super::cluster::jobs;
 use crate::diff::{self, Changes, Content, Differences, Field, MachineChanges, Side};
 use crate::error::ExitCode;
 use crate::printable::{Paint, Tone, printable};
-use crate::progress::columns;
+use crate::progress::{bytes, columns};
+use crate::thin::delta;
 use crate::{Error, workers};
 
 /// Columns of a page, if the terminal is not narrower.
@@ -29,6 +30,18 @@ pub(super) fn diff(from: &Path, to: &Path, console: &Console) -> Result<ExitCode
     let differences = diff::bundles(old, new, jobs(None));
     show(&differences, "The bundles are equal", console)?;
     Ok(if differences.equal { ExitCode::Success } else { ExitCode::Failed })
+}
+
+/// Says what it costs to carry the newer bundle to where the older one is.
+pub(super) fn pieces(from: &Path, to: &Path, console: &Console) -> Result<ExitCode, Error> {
+    let (old, new) = (delta::open(from)?, delta::open(to)?);
+    let cost = delta::cost(&old.index, &new.index);
+    console.result(&cost, || {
+        let line =
+            |count: delta::Count, what: &str| format!("{} objects, {}: {what}\n", count.objects, bytes(count.bytes));
+        line(cost.new, "only in the newer one, which `export --since` writes") + &line(cost.both, "in both")
+    })?;
+    Ok(if old.sha256 == new.sha256 { ExitCode::Success } else { ExitCode::Failed })
 }
 
 /// Prints what differs, or the sentence that says that nothing does.

@@ -180,8 +180,9 @@ mod tests {
         let control = control(&package, &cache).expect("a control archive");
         let segments = segments(&package, &control, &cache).expect("a package");
         let mut writer = crate::out::AtomicFileWriter::begin(target.clone()).expect("a file");
-        crate::pack::segment::write_all(&segments, &mut writer, Quiet.task("", None).as_ref()).expect("a package");
-        writer.finish(Mode::PUBLIC).expect("a file");
+        let task = Quiet.task("", None);
+        let written = crate::pack::segment::write_all(&segments, &mut writer, task.as_ref()).expect("a package");
+        writer.finish(Mode::PUBLIC, written.finish(false)).expect("a file");
 
         let contents = crate::inspect::read(&target, &["control"]).expect("a package that reads");
         let member = &contents.entries["usr/bin/large"];

@@ -27,6 +27,7 @@ use super::codec::{self, Record};
 use super::prune::{CACHE_LIMIT, prune};
 use crate::fetch::{Blob, Store};
 use crate::hash::{Hasher, Md5, Sha256};
+use crate::object::Object;
 use crate::out::{self, AtomicFileWriter};
 use crate::progress::{Progress, Task};
 use crate::spec::Compression;
@@ -40,7 +41,8 @@ pub struct Pieces {
     /// somebody removes the file.
     file: Arc<File>,
     how: Compression,
-    packed: u64,
+    /// All pieces together.
+    object: Object,
     index: Arc<Index>,
 }
 
@@ -49,6 +51,8 @@ pub struct Pieces {
 struct Index {
     /// Of the content; packages list it.
     md5: Md5,
+    /// Of all pieces together.
+    sha256: Sha256,
     records: Vec<Record>,
     /// Whether the pieces are not here, since the blob has their content.
     #[serde(default)]
@@ -56,10 +60,19 @@ struct Index {
 }
 
 impl Pieces {
-    /// `file` has the pieces, or is the blob.
-    fn new(file: File, how: Compression, index: Index) -> Self {
-        let packed = index.records.iter().map(|record| record.packed).sum();
-        Self { file: Arc::new(file), how, packed, index: Arc::new(index) }
+    /// `file` has the pieces of the blob, or is the blob.
+    fn new(file: File, blob: &Blob, how: Compression, index: Index) -> Self {
+        let size = index.records.iter().map(|record| record.packed).sum();
+        // The pieces of gzip are Deflate blocks without any header.
+        let is_deflate = how == Compression::Gzip && !index.is_stored;
+        let inflated = is_deflate.then(|| (blob.sha256(), blob.size()));
+        let object = Object { inflated, ..Object::plain(index.sha256, size) };
+        Self { file: Arc::new(file), how, object, index: Arc::new(index) }
+    }
+
+    /// What is appended to each artifact.
+    pub fn object(&self) -> Object {
+        self.object
     }
 
     /// MD5 of the content.
@@ -74,13 +87,13 @@ impl Pieces {
 
     /// Bytes after compression, all pieces together.
     pub fn size(&self) -> u64 {
-        self.packed
+        self.object.size
     }
 
     /// Appends them to an output, and calls `copied` with the number of bytes after each part.
     pub fn append_to(&self, to: &mut AtomicFileWriter, copied: impl Fn(u64)) -> io::Result<()> {
         if !self.index.is_stored {
-            return to.copy(&self.file, self.packed, copied);
+            return to.copy(&self.file, 0, self.size(), copied);
         }
         let (mut at, mut content) = (0, Vec::new());
         for record in self.records() {
@@ -122,7 +135,8 @@ pub fn ensure_compressed(
 ) -> io::Result<CompressedCache> {
     let mut seen = BTreeSet::new();
     let wanted: Vec<_> = wanted.iter().filter(|(blob, how)| seen.insert((blob.sha256(), codec::name(*how)))).collect();
-    let place = |(blob, how): &(Blob, Compression)| store.pieces(&codec::name(*how), blob.sha256());
+    let place =
+        |(blob, how): &(Blob, Compression)| store.pieces(&format!("{}-{FORMAT}", codec::name(*how)), blob.sha256());
     let found = workers::each(threads, &wanted, |one| read(&place(one), &one.0, one.1, progress))?;
 
     let missing = wanted.iter().zip(&found).filter(|(_, pieces)| pieces.is_none());
@@ -172,10 +186,13 @@ struct OrderedWriter {
     records: Vec<Record>,
     /// By number of the block: content, piece and record of blocks that were ready before an earlier one.
     early: BTreeMap<u64, (Vec<u8>, Vec<u8>, Record)>,
+    /// Of all pieces, if they are not written.
+    stored: Option<Hasher>,
 }
 
 impl CompressionJob {
     fn new(blob: &Blob, how: Compression, place: PathBuf, file: NamedTempFile) -> io::Result<Self> {
+        let is_stored = is_stored(blob, how)?;
         let writer = OrderedWriter {
             file: BufWriter::with_capacity(256 << 10, file),
             sha256: Hasher::default(),
@@ -183,8 +200,8 @@ impl CompressionJob {
             md5: md5::Md5::new(),
             records: Vec::new(),
             early: BTreeMap::new(),
+            stored: is_stored.then(Hasher::default),
         };
-        let is_stored = is_stored(blob, how)?;
         Ok(Self { blob: blob.clone(), how, is_stored, place, writer: Mutex::new(Some(writer)) })
     }
 
@@ -196,11 +213,8 @@ impl CompressionJob {
         let content = self.content(block).map_err(|why| {
             io::Error::new(why.kind(), format!("could not read `{}`: {why}", self.blob.path().display()))
         })?;
-        let (packed, record) = if self.is_stored {
-            (Vec::new(), codec::stored(self.how, &content)?.1)
-        } else {
-            codec::piece(self.how, &content)?
-        };
+        let pack = if self.is_stored { codec::stored } else { codec::piece };
+        let (packed, record) = pack(self.how, &content)?;
         task.advance(content.len() as u64);
         match &mut *self.writer() {
             Some(writer) => writer.take(block, content, packed, record),
@@ -225,7 +239,10 @@ impl CompressionJob {
     fn finish(&self) -> io::Result<(Name, Pieces)> {
         let mut writer = self.writer().take().ok_or_else(|| io::Error::other("a blob was finished twice"))?;
         let md5 = Md5::from(std::mem::take(&mut writer.md5));
-        let index = Index { md5, records: std::mem::take(&mut writer.records), is_stored: self.is_stored };
+        // Up to here nothing but the pieces was written.
+        let (sha256, _) = writer.stored.take().unwrap_or_else(|| writer.sha256.clone()).finish();
+        let records = std::mem::take(&mut writer.records);
+        let index = Index { md5, sha256, records, is_stored: self.is_stored };
         let text = serde_json::to_vec(&index)?;
         writer.write(&text)?;
         writer.write(&(text.len() as u64).to_le_bytes())?;
@@ -238,7 +255,7 @@ impl CompressionJob {
         out::make_parent(&self.place)?;
         let open = if self.is_stored { self.blob.open()? } else { file.reopen()? };
         out::complete(file, &self.place, Mode::PUBLIC)?;
-        Ok(((self.blob.sha256(), codec::name(self.how)), Pieces::new(open, self.how, index)))
+        Ok(((self.blob.sha256(), codec::name(self.how)), Pieces::new(open, &self.blob, self.how, index)))
     }
 }
 
@@ -248,7 +265,10 @@ impl OrderedWriter {
         while let Some((content, packed, record)) = self.early.remove(&(self.records.len() as u64)) {
             self.content.update(&content);
             self.md5.update(&content);
-            self.write(&packed)?;
+            match &mut self.stored {
+                Some(stored) => stored.update(&packed),
+                None => self.write(&packed)?,
+            }
             self.records.push(record);
         }
         Ok(())
@@ -261,6 +281,9 @@ impl OrderedWriter {
 }
 
 const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+
+/// Version of the format of a cached file; those of another are in another directory.
+const FORMAT: u32 = 2;
 
 /// Bytes behind the index: its length, and the digest of the file.
 const END: u64 = 32 + 8;
@@ -289,13 +312,13 @@ fn read(path: &Path, blob: &Blob, how: Compression, progress: &dyn Progress) -> 
         return Ok(None);
     };
     if !index.is_stored {
-        return Ok(Some(Pieces::new(file, how, index)));
+        return Ok(Some(Pieces::new(file, blob, how, index)));
     }
     let file = blob.open()?;
     if Sha256::of_reader(&file)? != (blob.sha256(), blob.size()) {
         return Err(blob.damaged());
     }
-    Ok(Some(Pieces::new(file, how, index)))
+    Ok(Some(Pieces::new(file, blob, how, index)))
 }
 
 fn parse(mut file: &File, plain: u64) -> io::Result<Option<Index>> {

@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use super::pieces::Pieces;
 use crate::fetch::Blob;
 use crate::hash::HashingReader;
+use crate::object::{Composition, Object};
 use crate::out::{AtomicFileWriter, WrittenFile};
 use crate::progress::Task;
 use crate::secret::Secret;
@@ -68,16 +69,19 @@ pub fn files_of_root(tree: &Tree) -> io::Result<Vec<(&str, &Entry)>> {
     }
 }
 
-/// Writes the segments in their order. An error of [`Blob::damaged`] means that the store is damaged, and not the output.
-pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Task) -> io::Result<()> {
-    let put = |bytes: &[u8], to: &mut AtomicFileWriter| {
+/// Writes the segments in their order, and says what was written. An error of [`Blob::damaged`] means that the store is
+/// damaged, and not the output.
+pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Task) -> io::Result<Composition> {
+    let mut written = Composition::default();
+    let put = |bytes: &[u8], to: &mut AtomicFileWriter, written: &mut Composition| {
         task.advance(bytes.len() as u64);
+        written.literals(bytes);
         to.write_all(bytes)
     };
     for segment in segments {
         match segment {
-            Segment::Bytes(bytes) => put(bytes, to)?,
-            Segment::Secret(secret) => put(secret.expose(), to)?,
+            Segment::Bytes(bytes) => put(bytes, to, &mut written)?,
+            Segment::Secret(secret) => put(secret.expose(), to, &mut written)?,
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
                 io::copy(&mut reader, to)?;
@@ -85,12 +89,19 @@ pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Tas
                 if reader.finish() != (blob.sha256(), blob.size()) {
                     return Err(blob.damaged());
                 }
+                written.object(Object::plain(blob.sha256(), blob.size()));
                 task.advance(blob.size());
             }
             // These were hashed when they were written or opened by this process.
-            Segment::Pieces(pieces) => pieces.append_to(to, |count| task.advance(count))?,
-            Segment::WrittenFile(file) => to.copy(&file.open()?, file.size(), |count| task.advance(count))?,
+            Segment::Pieces(pieces) => {
+                pieces.append_to(to, |count| task.advance(count))?;
+                written.object(pieces.object());
+            }
+            Segment::WrittenFile(file) => {
+                to.copy(&file.open()?, 0, file.size(), |count| task.advance(count))?;
+                written.file(file.runs());
+            }
         }
     }
-    Ok(())
+    Ok(written)
 }

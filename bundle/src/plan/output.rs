@@ -9,6 +9,10 @@ use crate::spec::names::NodeName;
 
 /// Name of the list of what depends on no key, so that anybody can build it again and compare.
 pub const PUBLIC_SUMS: &str = "public.SHA256SUMS";
+/// Name of the list of objects that the other outputs consist of.
+pub const OBJECT_INDEX: &str = "bundle.index";
+/// Name of the list of digests of those objects, for sha256sum(1).
+pub const OBJECT_SUMS: &str = "pieces.SHA256SUMS";
 
 /// One artifact, or a directory of loose files.
 #[derive(Debug, Serialize)]
@@ -50,6 +54,10 @@ pub enum OutputKind {
     Guide { language: Language, form: Form },
     /// What is in the bundle, for programs that look for vulnerabilities or licences.
     Sbom { standard: Standard },
+    /// Of which objects all other outputs consist.
+    ObjectIndex,
+    /// The digests of these objects.
+    ObjectSums,
 }
 
 /// How a list of software is written.
@@ -63,10 +71,16 @@ pub enum Standard {
     Spdx,
 }
 
-/// The lists of everything that the other outputs hold, so they come last.
+/// The lists of everything that the other outputs hold, so they come after these.
 pub(super) fn sboms() -> impl Iterator<Item = Output> {
     let lists = [("sbom.cdx.json", Standard::CycloneDx), ("sbom.spdx.json", Standard::Spdx)];
     lists.into_iter().map(|(path, standard)| Output { path: path.to_owned(), kind: OutputKind::Sbom { standard } })
+}
+
+/// The lists of what all other outputs consist of, so they come last.
+pub(super) fn objects() -> [Output; 2] {
+    [(OBJECT_INDEX, OutputKind::ObjectIndex), (OBJECT_SUMS, OutputKind::ObjectSums)]
+        .map(|(path, kind)| Output { path: path.to_owned(), kind })
 }
 
 impl OutputKind {
@@ -76,14 +90,25 @@ impl OutputKind {
             Self::Archive { node } | Self::Checksum { node, .. } => Some(node),
             Self::Package(package) => package.node.as_ref(),
             Self::Seed(seed) => seed.node.as_ref(),
-            Self::Operator | Self::Index | Self::PublicSums | Self::Guide { .. } | Self::Sbom { .. } => None,
+            Self::Operator
+            | Self::Index
+            | Self::PublicSums
+            | Self::Guide { .. }
+            | Self::Sbom { .. }
+            | Self::ObjectIndex
+            | Self::ObjectSums => None,
         }
     }
 
     /// The format of `cluster.toml` that asks for it; `None` for what every bundle has.
     pub fn format(&self) -> Option<Format> {
         match self {
-            Self::Operator | Self::PublicSums | Self::Guide { .. } | Self::Sbom { .. } => None,
+            Self::Operator
+            | Self::PublicSums
+            | Self::Guide { .. }
+            | Self::Sbom { .. }
+            | Self::ObjectIndex
+            | Self::ObjectSums => None,
             Self::Archive { .. } | Self::Checksum { .. } => Some(Format::Tarball),
             Self::Package(_) | Self::Index => Some(Format::Deb),
             Self::Seed(seed) => Some(seed.medium.format()),
@@ -97,6 +122,7 @@ impl OutputKind {
             Self::Checksum { .. } | Self::Index | Self::Seed(_) => 1,
             Self::PublicSums | Self::Guide { .. } => 2,
             Self::Sbom { .. } => 3,
+            Self::ObjectIndex | Self::ObjectSums => 4,
         }
     }
 }

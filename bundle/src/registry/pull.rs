@@ -13,7 +13,7 @@ use crate::fetch::repository::{Repository, Wanted};
 use crate::fetch::{Blob, Fault, Store};
 use crate::hash::Sha256;
 use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, SUMS, is_signature};
-use crate::out::{AtomicFileWriter, Kept, Staging};
+use crate::out::{self, AtomicFileWriter, Kept, Staging};
 use crate::progress::{Progress, Task};
 use crate::target::Mode;
 use crate::trust::Trust;
@@ -54,6 +54,8 @@ pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Pro
     let task = progress.task("writing", Some(files.iter().map(|(layer, _)| layer.size).sum()));
     workers::each(from.jobs, &files, |(layer, mode)| write(&staging, layer, *mode, &blobs, task.as_ref()))?;
     drop(task);
+    let failed = |source| Error::Io { verb: "write", path: out.to_owned(), source };
+    out::sync_file_system(staging.directory()).map_err(failed)?;
     let verified = receiver.verify(staging.directory())?;
     staging.finish()?;
     let (files, bytes) = (files.len(), files.iter().map(|(layer, _)| layer.size).sum());
@@ -75,11 +77,11 @@ fn write(
     let failed = |source| Error::Io { verb: "write", path: path.clone(), source };
     let blob = blobs.get(&layer.sha256).ok_or_else(|| failed(std::io::Error::other("it was not fetched")))?;
     let mut writer = AtomicFileWriter::begin(path.clone()).map_err(failed)?;
-    writer.copy(&blob.open().map_err(failed)?, blob.size(), |count| task.advance(count)).map_err(failed)?;
-    if writer.finish(mode).map_err(failed)?.sha256() != layer.sha256 {
+    writer.copy(&blob.open().map_err(failed)?, 0, blob.size(), |count| task.advance(count)).map_err(failed)?;
+    if writer.so_far().0 != layer.sha256 {
         return Err(failed(blob.damaged()));
     }
-    Ok(())
+    writer.finish_unsynced(mode).map_err(failed)
 }
 
 /// A pull that goes on.
