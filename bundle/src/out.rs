@@ -188,6 +188,15 @@ fn copy_blocks(from: &File, at: u64, to: &File, length: usize) -> usize {
     done
 }
 
+/// Makes `to`, whose directory is made, another name of the file `from`, or a copy where the file system has no such names.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    make_directory(parent_of(to), Mode::PRIVATE)?;
+    if std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to)?;
+    }
+    Ok(())
+}
+
 /// Removes temporary files of killed runs from `directory`. The caller holds a lock against other writers.
 pub fn sweep(directory: &Path) {
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

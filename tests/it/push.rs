@@ -75,7 +75,7 @@ fn assert_nothing(workspace: &Workspace) {
 }
 
 /// Both ways to push.
-const FORMS: [&[&str]; 1] = [&["--whole-files"]];
+const FORMS: [&[&str]; 2] = [&[], &["--whole-files"]];
 
 #[test]
 fn a_bundle_comes_back_from_debians_registry_as_it_was() {
@@ -310,7 +310,7 @@ fn what_another_repository_has_is_not_sent() {
     let elsewhere: BTreeSet<_> = sums.lines().take(3).map(|line| line[..64].to_owned()).collect();
     let registry = Registry { elsewhere: elsewhere.clone(), ..Registry::default() };
     let server = registry.serve();
-    let pushed = json(&push(&workspace, &at(&server.url()), &["--mount-from", "other/roc"]).success());
+    let pushed = json(&push(&workspace, &at(&server.url()), &["--whole-files", "--mount-from", "other/roc"]).success());
     assert_eq!(pushed["mounted"], elsewhere.len());
     assert!(registry.put.lock().unwrap().iter().all(|put| !elsewhere.contains(put)));
 }
@@ -347,20 +347,22 @@ fn a_damaged_bundle_is_not_pushed() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     workspace.write(Workspace::ARCHIVE, &bytes);
-    let run = push(&workspace, &at(&server.url()), &[]).exits(3);
+    let run = push(&workspace, &at(&server.url()), &["--whole-files"]).exits(3);
     run.says(&[
         "small-only-v1.16.0-amd64.tar.gz: it has other bytes than its digest says",
         "kube-bundle verify out/small",
     ]);
     assert!(registry.manifests.lock().unwrap().is_empty());
     workspace.edit("out/small/SHA256SUMS", "  README.txt", "  README.TXT");
-    push(&workspace, &at(&server.url()), &[]).exits(3).says(&["SHA256SUMS does not agree with manifest.json"]);
+    push(&workspace, &at(&server.url()), &["--whole-files"])
+        .exits(3)
+        .says(&["SHA256SUMS does not agree with manifest.json"]);
 }
 
-/// A registry with a bundle in it, and the workspace that it is from.
+/// A registry with the files of a bundle in it, and the workspace that it is from.
 fn filled() -> (Workspace, Registry) {
     let (workspace, registry) = (built(), Registry::default());
-    push(&workspace, &at(&registry.serve().url()), &[]).success();
+    push(&workspace, &at(&registry.serve().url()), &["--whole-files"]).success();
     (workspace, registry)
 }
 
@@ -462,7 +464,7 @@ fn a_registry_that_has_lost_some_blobs_is_told_which() {
     run.says(&says);
     assert_nothing(&workspace);
     // A push notices what is missing, and sends that alone.
-    let pushed = json(&push(&workspace, &at(&registry.serve().url()), &[]).success());
+    let pushed = json(&push(&workspace, &at(&registry.serve().url()), &["--whole-files"]).success());
     assert_eq!(pushed["sent"], lost.len());
     pull_changed(&workspace, &registry, |_, reply| reply).success();
     assert_same(&workspace);
@@ -478,7 +480,7 @@ fn with_trusted_keys_nothing_gets_a_name_that_nobody_has_signed() {
     }
     let (workspace, registry) = (signed(3000), Registry::default());
     let server = registry.serve();
-    push(&workspace, &at(&server.url()), &[]).success();
+    push(&workspace, &at(&server.url()), &["--whole-files"]).success();
     let key = workspace.path("other").display().to_string();
     tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &key]);
     workspace.run(&["trust", "init", "others", "--key", "other", "-q"]).success();
@@ -493,7 +495,7 @@ fn with_trusted_keys_nothing_gets_a_name_that_nobody_has_signed() {
     assert_same(&workspace);
 
     workspace.run(&["build", "--offline", "--from", "files", "-q"]).success();
-    push(&workspace, &at(&server.url()), &[]).success();
+    push(&workspace, &at(&server.url()), &["--whole-files"]).success();
     std::fs::remove_dir_all(workspace.path("pulled")).unwrap();
     pull(&workspace, &at(&server.url()), &["--trust", "trust"]).exits(3).says(&["it has no signature"]);
     assert_nothing(&workspace);
@@ -710,14 +712,20 @@ fn a_pull_killed_again_and_again_goes_on_where_it_was() {
         move |request| {
             let reply = registry.reply(request);
             served.fetch_add(reply.body.len(), Ordering::SeqCst);
-            Reply { drip: Some(20_000), ..reply }
+            Reply { drip: Some(10_000), ..reply }
         }
     });
     let mut kills = 0;
     for round in 0..20 {
         let arguments = ["pull", &at(&server.url()), "-o", "pulled", "-q"];
         let mut child = workspace.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        std::thread::sleep(Duration::from_millis(17 * round));
+        // The first ones are killed while they start, the others once bytes of a file are there.
+        let partial = workspace.path(".pulled.pulled/partial");
+        let is_begun = || files(&partial).iter().any(|(name, (_, bytes))| name.ends_with(".part") && !bytes.is_empty());
+        while round >= 2 && !is_begun() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(5 * round));
         child.kill().unwrap();
         child.wait().unwrap();
         if workspace.path("pulled").exists() {
@@ -764,4 +772,129 @@ fn what_can_be_no_name_of_a_bundle_is_refused_before_anything_is_sent() {
     let digest = format!("oci://127.0.0.1:1/roc@sha256:{}", "0".repeat(64));
     push(&workspace, &digest, &[]).exits(2).says(&["name a tag"]);
     workspace.run(&["push", "files", "oci://127.0.0.1:1/roc:1"]).exits(1).says(&["not a bundle"]);
+}
+
+/// Paths of blobs that were asked for.
+fn blobs_asked(server: &Server) -> BTreeSet<String> {
+    let asked = server.requests().into_iter().filter(|request| request.method == "GET");
+    asked.map(|request| request.path).filter(|path| path.contains("/blobs/")).collect()
+}
+
+#[test]
+fn a_bundle_with_another_name_costs_what_differs() {
+    let workspace = Workspace::small(400_000);
+    let formats = ["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb,nocloud"];
+    workspace.run(&formats).success();
+    let registry = Registry::default();
+    let server = registry.serve();
+    let to = at(&server.url());
+    let first = json(&push(&workspace, &to, &[]).success());
+    pull(&workspace, &to, &[]).success();
+    assert_same(&workspace);
+    // Four programs in three formats, which are in the registry once.
+    let sent = first["sent_bytes"].as_u64().unwrap();
+    assert!((1_600_000..2_100_000).contains(&sent), "{sent}");
+
+    workspace.edit("cluster.toml", "[cluster]", "[cluster]\napiserver_sans = [\"another.example\"]");
+    workspace.run(&formats).success();
+    let second = json(&push(&workspace, &to, &[]).success());
+    let sent = second["sent_bytes"].as_u64().unwrap();
+    assert!(sent < 400_000, "{sent} bytes for one more name");
+    // The bundle that is replaced has most of it.
+    let server = registry.serve();
+    pull(&workspace, &at(&server.url()), &[]).success();
+    assert_same(&workspace);
+    let programs = registry.blobs.lock().unwrap().iter().filter(|(_, bytes)| bytes.len() > 300_000).count();
+    assert!(programs >= 4, "{programs}");
+    for path in blobs_asked(&server) {
+        let sha256 = path.rsplit_once(':').unwrap().1.to_owned();
+        assert!(registry.blobs.lock().unwrap()[&sha256].len() < 300_000, "{path} is in the bundle that was there");
+    }
+    // Unless it is damaged.
+    let archive = "pulled/nodes/only/small-only-v1.16.0-amd64.tar.gz";
+    for name in [archive, "pulled/nodes/only/nocloud.iso"] {
+        if workspace.path(name).exists() {
+            let mut bytes = workspace.read(name);
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+            workspace.write(name, bytes);
+        }
+    }
+    pull(&workspace, &at(&server.url()), &[]).success();
+    assert_same(&workspace);
+}
+
+/// A registry with the objects of a bundle in it.
+fn filled_thin() -> (Workspace, Registry) {
+    let (workspace, registry) = (signed(3000), Registry::default());
+    push(&workspace, &at(&registry.serve().url()), &[]).success();
+    (workspace, registry)
+}
+
+/// What `oras pull` writes: each layer under its title.
+#[test]
+fn what_oras_pulls_is_a_thin_copy() {
+    if !has_all(&["sha256sum", "ssh-keygen"]) {
+        return;
+    }
+    let (workspace, registry) = filled_thin();
+    let manifest = registry.manifests.lock().unwrap()["1"].clone();
+    for (title, sha256) in titles(&manifest) {
+        workspace.write(&format!("copy/{title}"), &registry.blobs.lock().unwrap()[&sha256]);
+    }
+    let check = "sha256sum --quiet --strict -c pieces.SHA256SUMS && sha256sum --quiet --ignore-missing -c SHA256SUMS";
+    tool("sh", &["-c", &format!("cd {} && {check}", workspace.path("copy").display())]);
+    workspace.run(&["import", "copy", "-o", "pulled", "--trust", "trust"]).success();
+    assert_same(&workspace);
+    // A thin copy can be pushed as well, and is the same.
+    let before = registry.put.lock().unwrap().len();
+    let again = workspace.run(&["push", "copy", &at(&registry.serve().url()), "--include-secrets", "--json"]).success();
+    assert_eq!((&json(&again)["sent"], registry.put.lock().unwrap().len()), (&Value::from(0), before));
+}
+
+#[test]
+fn objects_that_are_wrong_lost_or_too_many_are_named() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let (workspace, registry) = filled_thin();
+    let object = registry.blobs.lock().unwrap().iter().max_by_key(|(_, bytes)| bytes.len()).unwrap().0.clone();
+    let title = format!("pieces/{}/{object}", &object[..2]);
+    let wrong = object.clone();
+    let change = move |request: &Request, reply: Reply| {
+        if request.path.contains(&wrong) { Reply { body: vec![7; reply.body.len()], ..reply } } else { reply }
+    };
+    pull_changed(&workspace, &registry, change).exits(3).says(&[
+        &title,
+        "expected sha256:",
+        "hint: the registry serves",
+    ]);
+    assert_nothing(&workspace);
+    let renamed = |text: &str| text.replace(&title, "pieces/00/0000");
+    let says = [format!("{title}: missing"), "pieces/00/0000: not in SHA256SUMS".to_owned()];
+    pull_manifest(&workspace, &registry, renamed).exits(3).says(&says.each_ref().map(String::as_str));
+    assert_nothing(&workspace);
+    registry.blobs.lock().unwrap().remove(&object);
+    pull_changed(&workspace, &registry, |_, reply| reply).exits(1).says(&[&title, "hint: the registry has lost them"]);
+    assert_nothing(&workspace);
+    let pushed = json(&push(&workspace, &at(&registry.serve().url()), &[]).success());
+    assert_eq!(pushed["sent"], 1);
+    let server = registry.serve();
+    pull(&workspace, &at(&server.url()), &["--trust", "trust"]).success();
+    assert_same(&workspace);
+}
+
+#[test]
+fn objects_of_a_damaged_bundle_are_not_pushed() {
+    let (workspace, registry) = (built(), Registry::default());
+    let server = registry.serve();
+    let mut bytes = workspace.read(Workspace::ARCHIVE);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    workspace.write(Workspace::ARCHIVE, &bytes);
+    push(&workspace, &at(&server.url()), &[]).exits(3).says(&["pieces/", "it has other bytes than its digest says"]);
+    bytes.truncate(100);
+    workspace.write(Workspace::ARCHIVE, &bytes);
+    push(&workspace, &at(&server.url()), &[]).exits(3).says(&["it has not all objects of the bundle: pieces/"]);
+    assert!(registry.manifests.lock().unwrap().is_empty());
 }

@@ -22,7 +22,11 @@ pub(super) fn push(args: &PushArgs, console: &Console) -> Result<(), Error> {
             "a digest follows from what is pushed; name a tag: `oci://HOST/REPOSITORY:TAG`".to_owned(),
         ));
     };
-    let options = PushOptions { include_secrets: args.include_secrets, mount_from: args.mount_from.as_deref() };
+    let options = PushOptions {
+        whole_files: args.whole_files,
+        include_secrets: args.include_secrets,
+        mount_from: args.mount_from.as_deref(),
+    };
     let pushed = registry::push(&args.bundle, &to, tag, &options, console.progress())?;
     let mounted =
         if pushed.mounted > 0 { format!(", {} taken from elsewhere in it", pushed.mounted) } else { String::new() };

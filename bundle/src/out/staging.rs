@@ -166,7 +166,7 @@ fn recover(target: &Path) -> Result<(), Error> {
 
 /// Takes the lock at `path`. Its holder removes the file, which may happen between opening and locking it here; then the
 /// lock is of a file that nobody else will find, and a new one is made.
-fn lock(path: &Path, target: &Path) -> Result<File, Error> {
+pub(super) fn lock(path: &Path, target: &Path) -> Result<File, Error> {
     loop {
         let file = open_lock_file(path).map_err(|why| match why.raw_os_error() {
             Some(code) if code == Errno::LOOP.raw_os_error() => Error::LockIsLink(path.to_owned()),

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Reference;
 use crate::fetch::{self, Fault};
-use crate::{out, printable::printable};
+use crate::{out, printable::printable, thin};
 
 /// What went wrong between a bundle and a registry.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,8 @@ pub enum Error {
         source: io::Error,
     },
     #[error(transparent)]
+    Thin(#[from] thin::Error),
+    #[error(transparent)]
     Out(#[from] out::Error),
     #[error(transparent)]
     Store(fetch::Error),
@@ -87,6 +89,7 @@ impl Error {
                     .to_owned(),
             ),
             Self::Damaged { path, .. } => Some(format!("`kube-bundle verify {}` says more", path.display())),
+            Self::Thin(error) => error.hint().map(str::to_owned),
             Self::Out(error) => error.hint().map(str::to_owned),
             Self::Io { .. } => None,
             Self::Store(error) => error.hint().map(str::to_owned),
@@ -98,6 +101,7 @@ impl Error {
         match self {
             Self::Files { source, .. } => source.is_verification(),
             Self::NotWhole { .. } | Self::Unverified { .. } | Self::Damaged { .. } => true,
+            Self::Thin(error) => error.is_verification(),
             Self::Request { fault, .. } => matches!(fault, Fault::Wrong(_)),
             _ => false,
         }

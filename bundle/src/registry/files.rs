@@ -50,12 +50,12 @@ impl Lists {
 }
 
 /// The signatures in a bundle's directory; no list has them.
-pub(super) fn signatures(directory: &Path) -> Result<Vec<Layer>, (String, std::io::Error)> {
-    let listed = out::list(directory).map_err(|why| (String::new(), why))?;
+pub(super) fn signatures(directory: &Path) -> Result<Vec<Layer>, String> {
+    let listed = out::list(directory).map_err(|why| why.to_string())?;
     let layer = |title: String| {
         let bytes = regular::open_below(directory, &title)
             .and_then(|_| regular::read(&directory.join(&title), Links::Refuse, LARGEST_LIST))
-            .map_err(|why| (title.clone(), why))?;
+            .map_err(|why| format!("{title}: {why}"))?;
         Ok(Layer { sha256: Sha256::of(&bytes), size: bytes.len() as u64, title })
     };
     listed.into_iter().filter(|title| is_signature(title)).map(layer).collect()

@@ -1,5 +1,8 @@
 //! From a registry to a bundle.
 
+mod thin;
+mod whole;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::Path;
@@ -12,12 +15,12 @@ use super::{Error, Reference, Remote, Version};
 use crate::fetch::repository::{Repository, Wanted};
 use crate::fetch::{Blob, Fault, Store};
 use crate::hash::Sha256;
-use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, SUMS, is_signature};
-use crate::out::{self, AtomicFileWriter, Kept, Staging};
+use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, OBJECT_INDEX, SUMS, is_signature};
+use crate::out::{Kept, Staging};
 use crate::progress::{Progress, Task};
-use crate::target::Mode;
+use crate::thin::export_list::EXPORT_LIST;
 use crate::trust::Trust;
-use crate::{verify, workers};
+use crate::verify;
 
 /// What was pulled.
 #[derive(Debug, Serialize)]
@@ -25,10 +28,6 @@ pub struct Pulled {
     pub reference: String,
     /// The same with the digest of the manifest, which always leads to these bytes.
     pub exact: String,
-    /// Files of the bundle.
-    pub files: usize,
-    /// Bytes of all files.
-    pub bytes: u64,
     /// What its verification said.
     pub verified: verify::Report,
 }
@@ -40,48 +39,40 @@ pub struct Pulled {
 /// A registry that has not all of it or serves something else, or a bundle that is not signed by who is trusted. What arrived
 /// is kept beside `out`, which is as it was before.
 pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Progress) -> Result<Pulled, Error> {
-    let staging = Staging::begin(out, Manifest::foreign_files)?;
+    // Whoever may not replace what is there learns it before anything is fetched.
+    drop(Staging::begin(out, Manifest::foreign_files)?);
     let kept = Kept::beside(out)?;
-    let quiet = Details(progress);
+    let details = Details(progress);
     let store = Store::open(kept.directory()).map_err(Error::Store)?;
-    let receiver = Receiver { from, repository: from.repository(&quiet), kept: &kept, store, trust };
+    let receiver = Receiver { from, repository: from.repository(&details), kept: &kept, store, trust, progress };
     let (digest, layers) = receiver.layers()?;
-    let (lists, signatures) = receiver.lists(&layers)?;
-    let wanted = receiver.agree(&lists, &layers)?;
-    let blobs = receiver.fetch(wanted.iter().map(|(layer, _)| layer).chain(&signatures))?;
-    let modes = wanted.iter().map(|(layer, mode)| (layer, *mode));
-    let files: Vec<_> = modes.chain(signatures.iter().map(|layer| (layer, Mode::PUBLIC))).collect();
-    let task = progress.task("writing", Some(files.iter().map(|(layer, _)| layer.size).sum()));
-    workers::each(from.jobs, &files, |(layer, mode)| write(&staging, layer, *mode, &blobs, task.as_ref()))?;
-    drop(task);
-    let failed = |source| Error::Io { verb: "write", path: out.to_owned(), source };
-    out::sync_file_system(staging.directory()).map_err(failed)?;
+    let received = receiver.lists(layers)?;
+    let staging = match &received.index {
+        Some(index) if received.is_thin() => receiver.thin(out, &received, index)?,
+        _ => receiver.whole(out, &received)?,
+    };
     let verified = receiver.verify(staging.directory())?;
     staging.finish()?;
-    let (files, bytes) = (files.len(), files.iter().map(|(layer, _)| layer.size).sum());
     drop(receiver);
     kept.remove();
     let exact = from.reference.with_digest(digest).to_string();
-    Ok(Pulled { reference: from.reference.to_string(), exact, files, bytes, verified })
+    Ok(Pulled { reference: from.reference.to_string(), exact, verified })
 }
 
-/// Copies a file into the output.
-fn write(
-    staging: &Staging,
-    layer: &Layer,
-    mode: Mode,
-    blobs: &BTreeMap<Sha256, Blob>,
-    task: &dyn Task,
-) -> Result<(), Error> {
-    let path = staging.place(&layer.title, Mode::PRIVATE)?;
-    let failed = |source| Error::Io { verb: "write", path: path.clone(), source };
-    let blob = blobs.get(&layer.sha256).ok_or_else(|| failed(std::io::Error::other("it was not fetched")))?;
-    let mut writer = AtomicFileWriter::begin(path.clone()).map_err(failed)?;
-    writer.copy(&blob.open().map_err(failed)?, 0, blob.size(), |count| task.advance(count)).map_err(failed)?;
-    if writer.so_far().0 != layer.sha256 {
-        return Err(failed(blob.damaged()));
+/// What is known of a bundle before its files are fetched.
+struct Received {
+    layers: Vec<Layer>,
+    lists: Lists,
+    signatures: Vec<Layer>,
+    /// The text of `bundle.index`.
+    index: Option<Vec<u8>>,
+}
+
+impl Received {
+    /// Whether objects were pushed, and not files.
+    fn is_thin(&self) -> bool {
+        self.layers.iter().any(|layer| layer.title == EXPORT_LIST)
     }
-    writer.finish_unsynced(mode).map_err(failed)
 }
 
 /// A pull that goes on.
@@ -91,6 +82,7 @@ struct Receiver<'r> {
     kept: &'r Kept,
     store: Store,
     trust: Option<&'r Trust>,
+    progress: &'r dyn Progress,
 }
 
 impl Receiver<'_> {
@@ -120,9 +112,10 @@ impl Receiver<'_> {
     }
 
     /// The lists that say what the bundle is, and its signatures, which are checked.
-    fn lists(&self, layers: &[Layer]) -> Result<(Lists, Vec<Layer>), Error> {
+    fn lists(&self, layers: Vec<Layer>) -> Result<Received, Error> {
         let not_a_bundle = |why: String| Error::NotABundle { from: self.name(), why };
-        let is_list = |layer: &&Layer| [SUMS, MANIFEST].contains(&layer.title.as_str()) || is_signature(&layer.title);
+        let is_list =
+            |it: &&Layer| [SUMS, MANIFEST, OBJECT_INDEX].contains(&it.title.as_str()) || is_signature(&it.title);
         let lists: Vec<_> = layers.iter().filter(is_list).cloned().collect();
         if let Some(large) = lists.iter().find(|layer| layer.size > LARGEST_LIST) {
             return Err(not_a_bundle(format!("`{}` is too large for a list: {} bytes", large.title, large.size)));
@@ -145,8 +138,10 @@ impl Receiver<'_> {
                 return Err(Error::Unverified { from: self.name(), faults });
             }
         }
+        let index = lists.iter().find(|layer| layer.title == OBJECT_INDEX);
+        let index = index.map(|layer| self.text(layer, &blobs)).transpose()?;
         let lists = Lists::new(manifest, sums).map_err(|why| self.not_whole(vec![why]))?;
-        Ok((lists, signatures))
+        Ok(Received { layers, lists, signatures, index })
     }
 
     fn not_whole(&self, faults: Vec<String>) -> Error {
@@ -163,21 +158,21 @@ impl Receiver<'_> {
         }
     }
 
-    /// Compares the layers with the lists. Returns the bundle's files with their modes.
-    fn agree(&self, lists: &Lists, layers: &[Layer]) -> Result<Vec<(Layer, Mode)>, Error> {
-        let files = lists.files();
+    /// Compares the layers with what there has to be, by title.
+    fn compare(&self, expected: &BTreeMap<String, Layer>, layers: &[Layer]) -> Result<(), Error> {
         let there: BTreeMap<_, _> = layers.iter().map(|layer| (&layer.title, layer)).collect();
         let mut faults = Vec::new();
-        for (title, (layer, _)) in &files {
+        for (title, layer) in expected {
             match there.get(title) {
                 Some(found) if *found == layer => {}
                 Some(_) => faults.push(format!("{title}: not as {SUMS} says")),
                 None => faults.push(format!("{title}: missing")),
             }
         }
-        let unknown = layers.iter().filter(|layer| !files.contains_key(&layer.title) && !is_signature(&layer.title));
+        let is_known = |title: &String| expected.contains_key(title) || is_signature(title) || title == EXPORT_LIST;
+        let unknown = layers.iter().filter(|layer| !is_known(&layer.title));
         faults.extend(unknown.map(|layer| format!("{}: not in {SUMS}", layer.title)));
-        if faults.is_empty() { Ok(files.into_values().collect()) } else { Err(self.not_whole(faults)) }
+        if faults.is_empty() { Ok(()) } else { Err(self.not_whole(faults)) }
     }
 
     /// Fetches what is not kept yet.

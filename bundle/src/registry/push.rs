@@ -8,19 +8,20 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::artifact::{self, Artifact, EMPTY, Layer, MANIFEST_TYPE};
-use super::files::{self, Lists};
+use super::contents::Contents;
 use super::{Error, Reference, Remote};
 use crate::fetch::Fault;
 use crate::fetch::repository::{Outcome, Repository, Upload};
 use crate::hash::Sha256;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
-use crate::regular;
 use crate::workers::{self, Budget};
 
 /// What a push may do.
 #[derive(Debug)]
 pub struct PushOptions<'a> {
+    /// Send each file as it is, and not objects.
+    pub whole_files: bool,
     /// Send keys that nothing encrypts.
     pub include_secrets: bool,
     /// A repository of the same registry that may have blobs already.
@@ -56,17 +57,15 @@ pub fn push(
     options: &PushOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Pushed, Error> {
-    let damaged = |why: String| Error::Damaged { path: out.to_owned(), why };
-    let lists = Lists::read(out).map_err(damaged)?;
+    let contents = if options.whole_files { Contents::whole(out)? } else { Contents::thin(out)? };
     if !options.include_secrets {
-        refuse_secrets(out, &lists.manifest)?;
+        refuse_secrets(out, &contents.manifest)?;
     }
-    let mut layers: Vec<_> = lists.files().into_values().map(|(layer, _)| layer).collect();
-    layers.extend(files::signatures(out).map_err(|(name, why)| damaged(format!("{name}: {why}")))?);
-    let sender = Sender { to: &to.reference, repository: to.repository(progress), options, out };
-    let outcomes = sender.blobs(&layers, to.jobs)?;
-    let manifest = Artifact::bundle(&layers, annotations(&lists.manifest)).to_json();
-    let referrers = sender.manifests(tag, manifest.as_bytes(), &layers)?;
+    let sender = Sender { to: &to.reference, repository: to.repository(progress), options, out, contents: &contents };
+    let outcomes = sender.blobs(to.jobs)?;
+    let layers: Vec<_> = contents.pieces.iter().map(|piece| piece.layer.clone()).collect();
+    let manifest = Artifact::bundle(&layers, annotations(&contents.manifest)).to_json();
+    let referrers = sender.manifests(tag, manifest.as_bytes())?;
     let count = |outcome: Outcome| outcomes.iter().filter(|(_, it)| *it == outcome).count();
     Ok(Pushed {
         reference: to.reference.to_string(),
@@ -113,28 +112,24 @@ struct Sender<'s> {
     repository: Repository<'s>,
     options: &'s PushOptions<'s>,
     out: &'s Path,
+    contents: &'s Contents,
 }
 
 impl Sender<'_> {
     /// Makes sure that all blobs are there. Returns what came of each, and its size.
-    fn blobs(&self, layers: &[Layer], jobs: usize) -> Result<Vec<(u64, Outcome)>, Error> {
+    fn blobs(&self, jobs: usize) -> Result<Vec<(u64, Outcome)>, Error> {
         let mut seen = BTreeSet::new();
-        let different: Vec<_> = layers.iter().filter(|layer| seen.insert(layer.sha256)).collect();
+        let different: Vec<_> = self.contents.pieces.iter().filter(|it| seen.insert(it.layer.sha256)).collect();
         // A push that is killed loses what was on its way: together no more than the largest alone.
-        let budget = Budget::new(different.iter().map(|layer| layer.size).max().unwrap_or(0));
+        let budget = Budget::new(different.iter().map(|piece| piece.layer.size).max().unwrap_or(0));
         let empty = || Ok(Box::new(EMPTY) as Box<dyn Read + Send>);
         self.blob("the configuration", Sha256::of(EMPTY), EMPTY.len() as u64, &empty)?;
-        workers::each(jobs, &different, |layer| {
-            let _held = budget.take(layer.size);
-            let outcome = self.blob(&layer.title, layer.sha256, layer.size, &|| self.open(layer))?;
-            Ok((layer.size, outcome))
+        workers::each(jobs, &different, |piece| {
+            let Layer { title, sha256, size } = &piece.layer;
+            let _held = budget.take(*size);
+            let outcome = self.blob(title, *sha256, *size, &|| self.contents.open(piece))?;
+            Ok((*size, outcome))
         })
-    }
-
-    fn open(&self, layer: &Layer) -> Result<Box<dyn Read + Send>, Fault> {
-        let file = regular::open_below(self.out, &layer.title);
-        let path = self.out.join(&layer.title);
-        file.map(|file| Box::new(file) as _).map_err(|source| Fault::Disk { verb: "read", path, source })
     }
 
     fn blob(
@@ -152,13 +147,13 @@ impl Sender<'_> {
     }
 
     /// Puts the manifest, what refers to it where the registry lists that, and the tag. Says whether it does.
-    fn manifests(&self, tag: &str, manifest: &[u8], layers: &[Layer]) -> Result<bool, Error> {
+    fn manifests(&self, tag: &str, manifest: &[u8]) -> Result<bool, Error> {
         let failed = |fault| request(self.to, "the manifest", fault);
         let sha256 = Sha256::of(manifest);
         self.put(&format!("sha256:{sha256}"), manifest)?;
         let referrers = self.repository.lists_referrers(sha256).map_err(failed)?;
         if referrers {
-            for about in abouts(manifest, layers) {
+            for about in abouts(manifest, &self.contents.about) {
                 self.put(&format!("sha256:{}", Sha256::of(about.as_bytes())), about.as_bytes())?;
             }
         }
@@ -179,7 +174,7 @@ impl Sender<'_> {
 /// Manifests of what says something of the bundle: signatures together, each list of software alone.
 fn abouts(manifest: &[u8], layers: &[Layer]) -> Vec<String> {
     let mut kinds: BTreeMap<&str, Vec<Layer>> = BTreeMap::new();
-    for layer in layers.iter().filter(|layer| artifact::is_about(&layer.title)) {
+    for layer in layers {
         kinds.entry(artifact::kind(&layer.title)).or_default().push(layer.clone());
     }
     kinds.iter().map(|(kind, layers)| Artifact::about(manifest, kind, layers).to_json()).collect()
