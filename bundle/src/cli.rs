@@ -9,9 +9,12 @@ use std::sync::LazyLock;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use arguments::{AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, SourceArgs, TrustArgs};
+pub use arguments::{
+    AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, PushArgs, RegistryArgs, SourceArgs, TrustArgs,
+};
 pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 
+use crate::registry::Reference;
 use crate::sign::KeyReference;
 
 /// Build offline bundles that turn bare machines into a Kubernetes cluster.
@@ -270,6 +273,35 @@ Examples:
         /// Also serve files with private keys and tokens, to whoever reaches the address
         #[arg(long)]
         include_secrets: bool,
+    },
+    /// Push a bundle to a registry of container images, which keeps what bundles share once
+    ///
+    /// Only what the registry lacks is sent, and the tag leads to the bundle when all of it is there; after a failure, the same
+    /// command goes on. Passwords are those of `skopeo login`, `podman login`, `docker login` or `oras login`.
+    #[command(after_long_help = "\
+Examples:
+  kube-bundle push out/roc oci://registry.example/site/roc:1
+  kube-bundle push out/roc oci://127.0.0.1:5000/roc:1 --whole-files   # for `oras pull` and `sha256sum -c`")]
+    Push(PushArgs),
+    /// Pull a bundle from a registry: the bytes, modes and signatures that were pushed
+    ///
+    /// Every byte is verified before it appears under its name. What arrived is kept beside the output until all of it is
+    /// there; after a failure, the same command goes on.
+    #[command(after_long_help = "\
+Example:
+  kube-bundle pull oci://registry.example/site/roc:1 -o out/roc --trust ./trust")]
+    Pull {
+        /// Where it is: `oci://HOST[:PORT]/REPOSITORY:TAG`, or with `@sha256:…` in place of the tag
+        #[arg(value_name = "OCI-URL")]
+        reference: Reference,
+        /// Directory to write; a bundle that is there is replaced
+        #[arg(short, long, value_name = "DIR")]
+        out: PathBuf,
+        /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
+        #[arg(long, value_name = "DIR")]
+        trust: Option<PathBuf>,
+        #[command(flatten)]
+        registry: RegistryArgs,
     },
     /// Show and renew keys and certificates
     #[command(subcommand)]

@@ -18,6 +18,7 @@ mod plan;
 mod rebuild;
 mod recipe;
 mod reference;
+mod registry;
 mod serve;
 mod sign;
 mod store;
@@ -74,6 +75,10 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Serve { out, listen, include_secrets } => {
             let secrets = if include_secrets { Secrets::Included } else { Secrets::Refused };
             serve::serve(&out, listen, secrets, console)
+        }
+        Command::Push(args) => registry::push(&args, console),
+        Command::Pull { reference, out, trust, registry } => {
+            registry::pull(reference, &out, trust.as_deref(), &registry, console)
         }
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::diagnostic::{Fault, Faults};
 use crate::message::Message;
 use crate::printable::{heading, printable, printable_lines};
-use crate::{assemble, fetch, out, pack, pki, plan, recipe, sign, thin, trust, verify};
+use crate::{assemble, fetch, out, pack, pki, plan, recipe, registry, sign, thin, trust, verify};
 
 /// Any failure of a command. The message says what was attempted, and on what; [`Error::hint`] what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +57,10 @@ pub enum Error {
     Sign(#[from] sign::Error),
     #[error(transparent)]
     Trust(#[from] trust::Error),
+    #[error(transparent)]
+    Registry(#[from] registry::Error),
+    #[error(transparent)]
+    Credentials(#[from] fetch::credentials::Unreadable),
     #[error(transparent)]
     Thin(#[from] thin::Error),
     /// Images that `images pin` did not find, or could not read.
@@ -149,6 +153,8 @@ impl Error {
             Self::Out(error) => error.hint(),
             Self::Sign(error) => error.hint(),
             Self::Trust(error) => error.hint(),
+            Self::Registry(error) => return error.hint(),
+            Self::Credentials(_) => Some("`skopeo login --authfile FILE HOST`, then REGISTRY_AUTH_FILE=FILE"),
             Self::Thin(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
@@ -182,6 +188,8 @@ impl Error {
             | Self::Pki(pki::Error::NotRenewable { .. })
             | Self::Thin(thin::Error::TooSmall { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
+            Self::Registry(registry::Error::Secrets { .. }) => ExitCode::Usage,
+            Self::Registry(error) if error.is_verification() => ExitCode::Verification,
             Self::Thin(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::NotReproduced { .. } | Self::Pack(pack::Error::Damaged(_)) => {
                 ExitCode::Verification
@@ -207,6 +215,7 @@ impl Error {
             Self::Out(_) => "output",
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
+            Self::Registry(_) | Self::Credentials(_) => "registry",
             Self::Thin(_) => "thin",
             Self::PinImages { .. } => "images",
             Self::Listen { .. } => "listen",

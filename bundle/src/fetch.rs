@@ -7,6 +7,7 @@
 mod blobs;
 mod body;
 mod challenge;
+pub mod credentials;
 mod elf;
 mod error;
 mod extract;
@@ -18,6 +19,7 @@ mod linked;
 pub mod mirror;
 mod part;
 mod policy;
+pub mod repository;
 mod resume;
 pub mod store;
 mod tar_file;

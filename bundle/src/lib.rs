@@ -39,6 +39,7 @@ pub mod plan;
 pub mod printable;
 pub mod progress;
 pub mod recipe;
+pub mod registry;
 pub mod regular;
 pub mod scripts;
 pub mod seal;

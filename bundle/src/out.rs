@@ -4,6 +4,7 @@
 //! directory is replaced, `staging` says.
 #![expect(clippy::disallowed_methods, reason = "this module writes files")]
 
+mod kept;
 mod staging;
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
@@ -18,6 +19,7 @@ use tempfile::{Builder, NamedTempFile};
 use crate::hash::{Hasher, Sha256};
 use crate::object::Runs;
 use crate::target::Mode;
+pub use kept::Kept;
 pub use staging::{Error, Permission, Staging, check};
 
 /// How temporary names begin.
@@ -184,6 +186,15 @@ fn copy_blocks(from: &File, at: u64, to: &File, length: usize) -> usize {
         }
     }
     done
+}
+
+/// Makes `to`, whose directory is made, another name of the file `from`, or a copy where the file system has no such names.
+pub fn link(from: &Path, to: &Path) -> io::Result<()> {
+    make_directory(parent_of(to), Mode::PRIVATE)?;
+    if std::fs::hard_link(from, to).is_err() {
+        std::fs::copy(from, to)?;
+    }
+    Ok(())
 }
 
 /// Removes temporary files of killed runs from `directory`. The caller holds a lock against other writers.

@@ -39,7 +39,7 @@ use names::{ClusterName, DnsName, Endpoint, Host, NodeName, RoleName};
 pub use numbers::{Address, Cidr};
 pub use output::{Compression, DebLayout, DebSpec, Format};
 pub use pki::{ExistingCa, KeyAlgorithm, PkiSpec};
-pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin};
+pub use pods::{Dns, ImageName, ImageReference, NetworkPlugin, check_parts, registry_host};
 pub use recipe_ref::RecipeRef;
 pub use roles::{RoleCatalog, Service};
 pub use secrets::{Recipient, Seal};

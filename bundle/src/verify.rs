@@ -145,6 +145,13 @@ fn signatures(
     }
 }
 
+/// Checks signatures of a checksum list, given by the names of their files, before anything else of a bundle is known.
+pub fn signed(trust: &Trust, sums: &[u8], signatures: &BTreeMap<String, String>) -> Report {
+    let mut report = Report::default();
+    origin::check(&mut report, trust, sums, signatures);
+    report
+}
+
 /// What is there and in no list. Directories are in no list; theirs are those of the files.
 fn unknown(report: &mut Report, there: &Listing, known: &BTreeMap<String, Known>) {
     let is_list = |name: &str| [MANIFEST, SUMS, EXPORT_LIST].contains(&name) || is_signature(name);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::progress::{Progress, Task};
 
@@ -55,6 +55,38 @@ pub fn each_in_order<T: Sync, R: Send, E: Send>(
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A number of bytes, of which each thread takes some while it works. One that takes all waits until it is alone.
+pub struct Budget {
+    most: u64,
+    taken: Mutex<u64>,
+    returned: Condvar,
+}
+
+/// Bytes that were taken; they are returned when it is dropped.
+pub struct Share<'b>(&'b Budget, u64);
+
+impl Budget {
+    /// So many bytes at a time.
+    pub fn new(most: u64) -> Self {
+        Self { most, taken: Mutex::default(), returned: Condvar::new() }
+    }
+
+    /// Waits until so many bytes are left.
+    pub fn take(&self, bytes: u64) -> Share<'_> {
+        let has_no_room = |taken: &mut u64| *taken > 0 && taken.saturating_add(bytes) > self.most;
+        let taken = self.returned.wait_while(locked(&self.taken), has_no_room);
+        *taken.unwrap_or_else(PoisonError::into_inner) += bytes;
+        Share(self, bytes)
+    }
+}
+
+impl Drop for Share<'_> {
+    fn drop(&mut self) {
+        *locked(&self.0.taken) -= self.1;
+        self.0.returned.notify_all();
+    }
 }
 
 enum Line {
@@ -148,6 +180,21 @@ mod tests {
         each_in_order(2, &[0, 1, 2, 3], &said, work).expect("no failure");
         let said = said.0.into_inner().expect("no panic");
         assert_eq!(said, ["warning 3", "0", "detail 0", "1", "detail 1", "2", "detail 2", "3", "detail 3"]);
+    }
+
+    #[test]
+    fn threads_together_take_no_more_than_there_is() {
+        let (budget, taken, most) = (Budget::new(10), AtomicUsize::new(0), AtomicUsize::new(0));
+        let items: Vec<usize> = (0..200).map(|item| item % 11).collect();
+        let work = |item: &usize| {
+            let _share = budget.take(*item as u64);
+            most.fetch_max(taken.fetch_add(*item, Ordering::SeqCst) + item, Ordering::SeqCst);
+            std::thread::yield_now();
+            taken.fetch_sub(*item, Ordering::SeqCst);
+            Ok::<_, ()>(())
+        };
+        each(4, &items, work).expect("no failure");
+        assert_eq!(most.into_inner(), 10);
     }
 
     #[test]

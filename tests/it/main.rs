@@ -42,6 +42,7 @@ mod packages;
 mod pieces;
 mod plan;
 mod preview;
+mod push;
 mod rebuild;
 mod recipes;
 mod recording;

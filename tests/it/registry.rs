@@ -424,14 +424,15 @@ fn tar_and_gzip_read_layers_as_they_were() {
     assert_eq!(std::fs::read(path).unwrap(), image.blobs[&layer]);
 }
 
-/// Debian's registry, with an image in its directory.
-struct DockerRegistry {
+/// Debian's registry, with its files in a workspace.
+pub(crate) struct DockerRegistry {
     process: std::process::Child,
-    url: String,
+    pub(crate) url: String,
 }
 
 impl DockerRegistry {
-    fn start(workspace: &Workspace, image: &TestImage) -> Self {
+    /// With an image in its directory.
+    fn with_image(workspace: &Workspace, image: &TestImage) -> Self {
         let root = "registry/docker/registry/v2";
         for (sha256, bytes) in &image.blobs {
             workspace.write(&format!("{root}/blobs/sha256/{}/{sha256}/data", &sha256[..2]), bytes);
@@ -440,6 +441,10 @@ impl DockerRegistry {
                 workspace.write(&link, format!("sha256:{sha256}"));
             }
         }
+        Self::start(workspace)
+    }
+
+    pub(crate) fn start(workspace: &Workspace) -> Self {
         // A port that is free now.
         let port = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         let directory = workspace.path("registry").display().to_string();
@@ -474,7 +479,7 @@ fn debians_registry_serves_what_is_fetched() {
     }
     for image in [plain(), plain().in_list("amd64")] {
         let workspace = Workspace::worker();
-        let registry = DockerRegistry::start(&workspace, &image);
+        let registry = DockerRegistry::with_image(&workspace, &image);
         let host = registry.url.replace("http://", "");
         let images = format!("[images]\nextra = [\"{host}/app:1@sha256:{}\"]\n[[nodes]]", image.manifest);
         workspace.edit("cluster.toml", "[[nodes]]", &images);

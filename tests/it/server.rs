@@ -9,8 +9,10 @@ use std::time::Duration;
 /// What a client asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Vec<u8>,
     /// How often this path was asked for before.
     pub(crate) before: usize,
 }
@@ -27,6 +29,8 @@ pub(crate) struct Reply {
     pub(crate) cut_after: Option<usize>,
     /// Then send nothing for so long.
     pub(crate) stall: Duration,
+    /// Send nothing at all.
+    pub(crate) hang_up: bool,
     /// Send the body over and over.
     pub(crate) endless: bool,
     /// Bytes between two short pauses, to be slow.
@@ -44,6 +48,7 @@ impl Reply {
             with_length: true,
             cut_after: None,
             stall: Duration::ZERO,
+            hang_up: false,
             endless: false,
             drip: None,
             pause: Duration::from_millis(5),
@@ -142,6 +147,9 @@ fn answer(mut stream: impl Read + Write, handler: &Handler, log: &Mutex<Vec<Requ
         log.push(request.clone());
     }
     let reply = handler(&request);
+    if reply.hang_up {
+        return;
+    }
     let mut head = format!("HTTP/1.1 {} Reply\r\nConnection: close\r\n", reply.status);
     if reply.with_length && !reply.endless {
         head += &format!("Content-Length: {}\r\n", reply.body.len());
@@ -150,6 +158,9 @@ fn answer(mut stream: impl Read + Write, handler: &Handler, log: &Mutex<Vec<Requ
         head += &format!("{name}: {value}\r\n");
     }
     let _ = stream.write_all(format!("{head}\r\n").as_bytes());
+    if request.method == "HEAD" {
+        return;
+    }
     let wanted = reply.cut_after.unwrap_or(reply.body.len()).min(reply.body.len());
     loop {
         for chunk in reply.body[..wanted].chunks(reply.drip.unwrap_or(1 << 20)) {
@@ -168,14 +179,20 @@ fn answer(mut stream: impl Read + Write, handler: &Handler, log: &Mutex<Vec<Requ
 }
 
 fn read_request(stream: &mut impl Read) -> Option<Request> {
-    let mut lines = BufReader::new(stream).lines();
-    let path = lines.next()?.ok()?.split(' ').nth(1)?.to_owned();
+    let mut reader = BufReader::new(stream);
+    let mut lines = reader.by_ref().lines();
+    let first = lines.next()?.ok()?;
+    let mut words = first.split(' ').map(str::to_owned);
+    let (method, path) = (words.next()?, words.next()?);
     let mut headers = BTreeMap::new();
     for line in lines.map_while(Result::ok).take_while(|line| !line.is_empty()) {
         let (name, value) = line.split_once(": ")?;
         headers.insert(name.to_lowercase(), value.to_owned());
     }
-    Some(Request { path, headers, before: 0 })
+    let length = headers.get("content-length").map_or(0, |length: &String| length.parse().unwrap());
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(Request { method, path, headers, body, before: 0 })
 }
 
 /// A certificate for `localhost`, and the CA that signed it, as PEM.

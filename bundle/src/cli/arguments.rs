@@ -7,6 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::fetch::mirror::Mirror;
+use crate::registry::Reference;
 use crate::sign::KeyReference;
 use crate::spec::filled::NodeArgument;
 use crate::spec::names::{ClusterName, Endpoint};
@@ -63,6 +64,46 @@ pub struct SourceArgs {
     /// Number of parallel jobs [default: number of processors; at least 4 for downloads]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    /// Idle timeout: give up on a connection after this many seconds without data
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Number of retries after a server error or a broken connection
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    pub retries: u32,
+}
+
+/// What is pushed, and where to.
+#[derive(Debug, Args)]
+pub struct PushArgs {
+    /// Directory of a bundle
+    pub bundle: PathBuf,
+    /// Where to: `oci://HOST[:PORT]/REPOSITORY:TAG`
+    #[arg(value_name = "OCI-URL")]
+    pub reference: Reference,
+    /// Push each file as it is, for `oras pull` and `skopeo copy`; bundles share less then
+    #[arg(long)]
+    pub whole_files: bool,
+    /// Push private keys and tokens that nothing encrypts: whoever can read the repository has them then
+    #[arg(long)]
+    pub include_secrets: bool,
+    /// A repository of the same registry that may have parts already, such as `site/roc`; they are not sent again
+    #[arg(long, value_name = "REPOSITORY")]
+    pub mount_from: Option<String>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// How to speak to a registry.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registry options")]
+pub struct RegistryArgs {
+    /// Speak to the registry without encryption (http); `=false` for encryption on this machine [default: http for
+    /// localhost and 127.0.0.0/8, https for all others]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub plain_http: Option<bool>,
+    /// Number of files at a time
+    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: u16,
     /// Idle timeout: give up on a connection after this many seconds without data
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,

@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use super::Fault;
 use crate::hash::{Pin, PinHasher};
 use crate::plan::Download;
+use crate::plan::downloads::Content;
 use crate::progress::Task;
+use crate::recipe::component::Kind;
 
 /// Limit in bytes for a file of unknown size. No release file comes near it.
 const LONGEST: u64 = 4 << 30;
@@ -18,6 +20,8 @@ pub(super) struct Body<'a, R> {
     length: u64,
     size: Option<u64>,
     task: &'a dyn Task,
+    /// Whether a web page may be what was asked for.
+    may_be_page: bool,
     /// Why reading failed. Kept here, since readers built on this one (gzip, tar) replace the error by their own.
     refused: Option<Fault>,
 }
@@ -25,7 +29,9 @@ pub(super) struct Body<'a, R> {
 impl<'a, R: Read> Body<'a, R> {
     pub(super) fn new(source: R, download: &Download, task: &'a dyn Task) -> Self {
         let hasher = Some(download.pin.hasher());
-        Self { source, hasher, pin: download.pin, length: 0, size: download.size, task, refused: None }
+        // A program is none, and a file of a bundle may be one.
+        let may_be_page = matches!(&download.content, Content::Binary(member) if member.kind == Kind::File);
+        Self { source, hasher, pin: download.pin, length: 0, size: download.size, task, may_be_page, refused: None }
     }
 
     pub(super) fn source(&self) -> &R {
@@ -80,7 +86,7 @@ impl<R: Read> Read for Body<'_, R> {
             }
         };
         let bytes = &buffer[..count];
-        if self.length == 0 && looks_like_html(bytes) {
+        if self.length == 0 && !self.may_be_page && looks_like_html(bytes) {
             return Err(self.refuse(Fault::Wrong("an HTML page instead of the file".to_owned())));
         }
         self.length += count as u64;

@@ -1,9 +1,18 @@
-//! What a registry asks for before it serves an image: a token of another server (`WWW-Authenticate: Bearer …`, RFC 6750
-//! and the token specification of the distribution project). Registries give tokens for public images to everybody.
+//! What a registry asks for before it serves or takes an image: a password (`WWW-Authenticate: Basic`, RFC 7617), or a token
+//! of another server (`Bearer`, RFC 6750 and the token specification of the distribution project). Registries give tokens
+//! for public images to everybody.
+
+/// What a server asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Challenge {
+    /// A name and a password, by the scheme of this name.
+    Password(String),
+    Token(TokenServer),
+}
 
 /// Where to get a token, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Challenge {
+pub(super) struct TokenServer {
     realm: String,
     service: Option<String>,
     scope: Option<String>,
@@ -18,7 +27,7 @@ impl Challenge {
         let header = header.ok_or("wants a password, and does not say for what")?;
         let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(format!("wants a password ({scheme})"));
+            return Ok(Self::Password(scheme.to_owned()));
         }
         let (mut realm, mut service, mut scope) = (None, None, None);
         for (key, value) in parameters(rest) {
@@ -33,9 +42,11 @@ impl Challenge {
         if url.starts_with("https://") && !realm.starts_with("https://") {
             return Err(format!("wants a token from `{realm}`, which is not https"));
         }
-        Ok(Self { realm, service, scope })
+        Ok(Self::Token(TokenServer { realm, service, scope }))
     }
+}
 
+impl TokenServer {
     pub(super) fn realm(&self) -> &str {
         &self.realm
     }
@@ -69,13 +80,13 @@ mod tests {
     #[test]
     fn a_challenge_says_where_to_get_a_token_and_for_what() {
         let header = r#"Bearer realm="https://auth.example/token",service="a,b",scope="repository:x/y:pull""#;
-        let challenge = Challenge::parse(Some(header), "https://r.example/v2/x").expect("a challenge");
-        assert_eq!(challenge.realm(), "https://auth.example/token");
-        assert_eq!(challenge.query(), [("service", "a,b"), ("scope", "repository:x/y:pull")]);
-        let refused =
-            |header: &str| Challenge::parse(Some(header), "https://r.example/v2/x").expect_err("no challenge");
+        let parse = |header: &str| Challenge::parse(Some(header), "https://r.example/v2/x");
+        let Ok(Challenge::Token(server)) = parse(header) else { panic!("no token is wanted") };
+        assert_eq!(server.realm(), "https://auth.example/token");
+        assert_eq!(server.query(), [("service", "a,b"), ("scope", "repository:x/y:pull")]);
+        assert_eq!(parse("Basic realm=\"a\""), Ok(Challenge::Password("Basic".to_owned())));
+        let refused = |header: &str| parse(header).expect_err("no challenge");
         assert!(refused("Bearer service=\"a\"").contains("no `realm`"));
-        assert!(refused("Basic realm=\"a\"").contains("password"));
         assert!(refused("Bearer realm=\"http://a/\"").contains("not https"));
         assert!(refused("Bearer").contains("no `realm`"));
     }

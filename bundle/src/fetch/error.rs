@@ -104,6 +104,20 @@ impl Error {
         }
     }
 
+    /// Whether a server wanted a password, or another one.
+    pub fn is_denied(&self) -> bool {
+        self.any(|fault| matches!(fault, Fault::Denied(_)))
+    }
+
+    /// Whether files are in none of the places that should have them.
+    pub fn is_absence(&self) -> bool {
+        self.any(|fault| matches!(fault, Fault::Absent(_)))
+    }
+
+    fn any(&self, is: impl Fn(&Fault) -> bool) -> bool {
+        matches!(self, Self::Failed { failed } if failed.iter().flat_map(|it| &it.tried).any(|(_, fault)| is(fault)))
+    }
+
     /// Whether bytes were there and were wrong, rather than not there.
     pub fn is_verification(&self) -> bool {
         match self {
@@ -152,6 +166,9 @@ pub enum Fault {
     /// The host's name is not known, or no route leads to it: trying again at once is of no use.
     #[error("{0}")]
     NoNetwork(String),
+    /// The server wants to know who asks, or does not let them.
+    #[error("{0}")]
+    Denied(String),
     /// No connection, an error status, or too slow. What arrived is kept.
     #[error("{0}")]
     Unreachable(String),

@@ -1,21 +1,26 @@
-//! The only module that names the network: one request for one file, from a given byte on.
+//! The only module that names the network: one request for one file, from a given byte on; what is inside it has the other
+//! requests of the protocol of registries.
 //!
 //! What is done when it fails or its body breaks off, [`super::resume`] decides.
 
+mod authorization;
+mod exchange;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
-use reqwest::header::{
-    ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use serde::Deserialize;
+use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER};
 
-use super::challenge::Challenge;
+use super::challenge::TokenServer;
+use super::credentials::Credential;
 use super::{Fault, Policy};
+use authorization::Account;
+pub(super) use authorization::Authorization;
+pub(super) use exchange::{Exchange, Payload, Reply, Verb, with_digest};
 
 /// Registries send a manifest in the format that is asked for, and its digest is that of one format. Other servers don't
 /// mind.
@@ -23,26 +28,35 @@ const FORMATS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.
                        application/vnd.docker.distribution.manifest.list.v2+json, \
                        application/vnd.docker.distribution.manifest.v2+json, */*";
 
-/// Limit in bytes for the answer of a server that gives tokens.
-const LONGEST_TOKEN: u64 = 64 << 10;
-
 /// Connections, configured when the first is needed; a run that needs none never looks at proxies or CAs.
 pub(super) struct Client {
     policy: Policy,
     inner: OnceLock<Result<reqwest::blocking::Client, String>>,
     /// Tokens of registries. One that has expired is replaced when it is refused.
-    tokens: Mutex<BTreeMap<Challenge, String>>,
+    tokens: Tokens,
+    /// At the one registry that a client is for.
+    account: Option<Account>,
 }
+
+type Tokens = Mutex<BTreeMap<TokenServer, String>>;
 
 impl Client {
     pub(super) fn lazy(policy: Policy) -> Self {
-        Self { policy, inner: OnceLock::new(), tokens: Mutex::default() }
+        Self { policy, inner: OnceLock::new(), tokens: Mutex::default(), account: None }
+    }
+
+    /// The same for one repository, whose registry may know who asks. No other server is told that.
+    pub(super) fn for_repository(policy: Policy, url: &str, credential: Option<Credential>) -> Self {
+        Self { account: Some(Account::new(url, credential)), ..Self::lazy(policy) }
     }
 
     pub(super) fn get(&self) -> Result<Connected<'_>, Fault> {
         let inner = self.inner.get_or_init(|| configure(&self.policy).map_err(|why| chain(&why)));
         match inner {
-            Ok(client) => Ok(Connected { client, policy: &self.policy, tokens: &self.tokens }),
+            Ok(client) => {
+                let (policy, tokens) = (&self.policy, &self.tokens);
+                Ok(Connected { client, policy, tokens, account: self.account.as_ref() })
+            }
             Err(why) if why.contains("No CA certificates") => Err(Fault::Unreachable(
                 "this machine has no CA certificates to check servers with (on Debian: the package ca-certificates)"
                     .to_owned(),
@@ -70,6 +84,8 @@ fn configure(policy: &Policy) -> reqwest::Result<reqwest::blocking::Client> {
         .connect_timeout(policy.connect)
         // For the blocking client this bounds each read, not the whole body.
         .timeout(policy.idle)
+        // The same for bytes that are sent: for so long none may be acknowledged.
+        .tcp_user_timeout(policy.idle)
         .redirect(redirects)
         .build()
 }
@@ -79,7 +95,8 @@ fn configure(policy: &Policy) -> reqwest::Result<reqwest::blocking::Client> {
 pub(super) struct Connected<'a> {
     client: &'a reqwest::blocking::Client,
     pub(super) policy: &'a Policy,
-    tokens: &'a Mutex<BTreeMap<Challenge, String>>,
+    tokens: &'a Tokens,
+    account: Option<&'a Account>,
 }
 
 /// Why a transfer stopped.
@@ -104,10 +121,7 @@ impl Connected<'_> {
     /// Asks for `url` from byte `have` on, if the file still has the tag `etag`. `None` means that nothing comes after
     /// these bytes.
     pub(super) fn request(&self, url: &str, have: u64, etag: Option<&str>) -> Result<Option<Answer>, TransferError> {
-        let mut response = self.send(url, have, etag, None)?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            response = self.send_with_token(url, have, etag, response.headers())?;
-        }
+        let response = self.authorized(url, &|proof| self.send(url, have, etag, proof))?;
         let headers = response.headers();
         let (start, end) = match response.status() {
             StatusCode::OK => (0, response.content_length()),
@@ -130,7 +144,13 @@ impl Connected<'_> {
 }
 
 impl Connected<'_> {
-    fn send(&self, url: &str, have: u64, etag: Option<&str>, token: Option<&str>) -> Result<Response, TransferError> {
+    fn send(
+        &self,
+        url: &str,
+        have: u64,
+        etag: Option<&str>,
+        proof: Option<&Authorization>,
+    ) -> Result<Response, TransferError> {
         let mut request = self.client.get(url).header(ACCEPT, FORMATS);
         if have > 0 {
             request = request.header(RANGE, format!("bytes={have}-"));
@@ -139,62 +159,10 @@ impl Connected<'_> {
             request = request.header(IF_RANGE, etag);
         }
         // A redirect to another host is followed without it.
-        if let Some(token) = token {
-            request = request.bearer_auth(token);
+        if let Some(proof) = proof {
+            request = proof.add_to(request);
         }
         request.send().map_err(unanswered)
-    }
-
-    /// Asks again, with a token from where the answer `headers` belong to says.
-    fn send_with_token(
-        &self,
-        url: &str,
-        have: u64,
-        etag: Option<&str>,
-        headers: &HeaderMap,
-    ) -> Result<Response, TransferError> {
-        let refused = |why: String| TransferError::Permanent(Fault::Unreachable(format!("the server {why}")));
-        let challenge = Challenge::parse(text(headers, &WWW_AUTHENTICATE).as_deref(), url).map_err(refused)?;
-        let tokens = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = tokens().get(&challenge).cloned();
-        if let Some(token) = known {
-            let response = self.send(url, have, etag, Some(&token))?;
-            if response.status() != StatusCode::UNAUTHORIZED {
-                return Ok(response);
-            }
-        }
-        let token = self.token(&challenge)?;
-        let response = self.send(url, have, etag, Some(&token))?;
-        if response.status() == StatusCode::UNAUTHORIZED {
-            return Err(refused(format!("refuses the token that `{}` gave for it", challenge.realm())));
-        }
-        tokens().insert(challenge, token);
-        Ok(response)
-    }
-
-    fn token(&self, challenge: &Challenge) -> Result<String, TransferError> {
-        #[derive(Deserialize)]
-        struct Token {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
-        let realm = challenge.realm();
-        let url = reqwest::Url::parse_with_params(realm, challenge.query()).map_err(|_| {
-            TransferError::Permanent(Fault::Unreachable(format!("`{realm}`, where tokens should be, is no URL")))
-        })?;
-        let response = self.client.get(url).send().map_err(unanswered)?;
-        if !response.status().is_success() {
-            let why = match refusal(response.status(), response.headers()) {
-                TransferError::Permanent(Fault::Absent(why) | Fault::Unreachable(why)) => why,
-                transient => return Err(transient),
-            };
-            return Err(TransferError::Permanent(Fault::Unreachable(format!("`{realm}` gives no token: {why}"))));
-        }
-        let malformed = || TransferError::Permanent(Fault::Unreachable(format!("`{realm}` gives no token")));
-        let mut bytes = Vec::new();
-        response.take(LONGEST_TOKEN).read_to_end(&mut bytes).map_err(|_| malformed())?;
-        let answer: Token = serde_json::from_slice(&bytes).map_err(|_| malformed())?;
-        answer.token.or(answer.access_token).filter(|token| !token.is_empty()).ok_or_else(malformed)
     }
 }
 
@@ -241,6 +209,7 @@ fn no_network(why: &reqwest::Error) -> Option<&'static str> {
 fn refusal(status: StatusCode, headers: &HeaderMap) -> TransferError {
     let text_of = format!("the server answered {status}");
     match status.as_u16() {
+        401 | 403 => TransferError::Permanent(Fault::Denied(text_of)),
         404 | 410 => TransferError::Permanent(Fault::Absent(text_of)),
         408 | 429 | 500 | 502 | 503 | 504 => {
             let asked = text(headers, &RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);

@@ -14,8 +14,7 @@ use super::image_format::{Descriptor, LONGEST, Manifest, diff_ids, for_platform}
 use super::{Blob, Blobs, Error, FailedDownload, Fault, Fetcher, admit, extract};
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
-use crate::plan::downloads::{Content, Identity, ImageContent, Member};
-use crate::recipe::component::Kind;
+use crate::plan::downloads::{ImageContent, Member};
 
 /// A verified image for linux/amd64.
 #[derive(Debug, Clone)]
@@ -99,22 +98,8 @@ fn part(
     title: String,
     fetcher: &Fetcher<'_>,
 ) -> Result<Blob, Stop> {
-    let member = Member {
-        component: title,
-        path: String::new(),
-        kind: Kind::File,
-        sha256: None,
-        version: String::new(),
-        identity: Identity::default(),
-    };
-    let download = Download {
-        file: Download::file_in_layout(sha256),
-        urls: image.urls.iter().map(|repository| format!("{repository}/{kind}/sha256:{sha256}")).collect(),
-        pin: Pin::Sha256(sha256),
-        size,
-        publishers: Vec::new(),
-        content: Content::Binary(member),
-    };
+    let urls = image.urls.iter().map(|repository| format!("{repository}/{kind}/sha256:{sha256}")).collect();
+    let download = Download::of_file(title, Download::file_in_layout(sha256), urls, sha256, size);
     let found = super::fetch_one(&download, fetcher).map_err(Stop::Ended)?.map_err(Stop::Failed)?;
     let blob = found.0.into_values().next();
     blob.ok_or_else(|| failed(&download, Fault::Wrong("nothing was fetched".to_owned())))

@@ -7,11 +7,11 @@
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-use super::Fault;
 use super::http::{Answer, BodyError, Connected, TransferError};
 use super::mirror::without_password;
 use super::part::{Part, Source};
 use super::policy::Speed;
+use super::{Fault, Policy};
 use crate::clock;
 use crate::progress::Task;
 
@@ -118,16 +118,8 @@ impl<'a> Resumable<'a> {
         self.live = None;
         self.attempts += 1;
         self.arrived = 0;
-        let policy = self.connected.policy;
-        if self.attempts > policy.retries {
-            let attempts = self.attempts;
-            return Err(io::Error::other(Fault::Unreachable(format!("{why} (attempts: {attempts})"))));
-        }
-        let pause = policy.pause_before(self.attempts, asked);
-        let url = without_password(self.url);
-        self.task.note(&format!("{url}: {why}; trying again in {} s", pause.as_secs_f32().ceil()));
-        sleep(pause);
-        Ok(())
+        let paused = pause(self.connected.policy, self.attempts, self.url, why, asked, self.task);
+        paused.map_err(io::Error::other)
     }
 
     /// Keeps new bytes, and counts failures anew when they are many enough.
@@ -144,7 +136,7 @@ impl<'a> Resumable<'a> {
 
 impl Live {
     /// The next bytes of the body, of which `have` are known; 0 at the end of the file.
-    fn read(&mut self, buffer: &mut [u8], have: u64, policy: &super::Policy) -> Result<usize, TransferError> {
+    fn read(&mut self, buffer: &mut [u8], have: u64, policy: &Policy) -> Result<usize, TransferError> {
         let again = |why| Err(TransferError::Transient(why, None));
         let total = self.answer.end.map_or_else(String::new, |end| format!(" of {end}"));
         let began = clock::monotonic();
@@ -181,7 +173,22 @@ impl Read for Resumable<'_> {
     }
 }
 
+/// Waits after so many failures, of which `why` is the last, before the next try; the error is that there were too many.
 #[expect(clippy::disallowed_methods, reason = "the pause between two tries")]
-fn sleep(pause: Duration) {
+pub(super) fn pause(
+    policy: &Policy,
+    failures: u32,
+    url: &str,
+    why: &str,
+    asked: Option<Duration>,
+    task: &dyn Task,
+) -> Result<(), Fault> {
+    if failures > policy.retries {
+        return Err(Fault::Unreachable(format!("{why} (attempts: {failures})")));
+    }
+    let pause = policy.pause_before(failures, asked);
+    let url = without_password(url);
+    task.note(&format!("{url}: {why}; trying again in {} s", pause.as_secs_f32().ceil()));
     std::thread::sleep(pause);
+    Ok(())
 }

@@ -55,7 +55,7 @@ pub enum Error {
     /// Another build holds the lock of this output path.
     #[error("another build is writing `{}`", .0.display())]
     Busy(PathBuf),
-    /// Somebody put a symbolic link where the lock file belongs.
+    /// Somebody put a symbolic link where the lock file belongs, or a directory of ours.
     #[error("could not lock `{}`: it is a symbolic link, and no build makes one there", .0.display())]
     LockIsLink(PathBuf),
 }
@@ -77,7 +77,7 @@ impl Error {
     }
 }
 
-fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+pub(super) fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { verb, path, source }
 }
@@ -169,11 +169,11 @@ impl Drop for Staging<'_> {
 }
 
 /// A hidden name beside an output directory; they are listed above.
-fn beside(target: &Path, ending: &str) -> PathBuf {
+pub(super) fn beside(target: &Path, ending: &str) -> PathBuf {
     target.with_file_name(format!(".{}.{ending}", target.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-fn resolve(target: &Path) -> Result<PathBuf, Error> {
+pub(super) fn resolve(target: &Path) -> Result<PathBuf, Error> {
     match std::fs::symlink_metadata(target) {
         Ok(there) if there.is_symlink() => std::fs::canonicalize(target).map_err(failed("follow the link", target)),
         _ if target.file_name().is_none() => Err(Error::Foreign(target.to_owned())),
@@ -193,7 +193,7 @@ fn recover(target: &Path) -> Result<(), Error> {
 
 /// Takes the lock at `path`. Its holder removes the file, which may happen between opening and locking it here; then the
 /// lock is of a file that nobody else will find, and a new one is made.
-fn lock(path: &Path, target: &Path) -> Result<File, Error> {
+pub(super) fn lock(path: &Path, target: &Path) -> Result<File, Error> {
     loop {
         let file = open_lock_file(path).map_err(|why| match why.raw_os_error() {
             Some(code) if code == Errno::LOOP.raw_os_error() => Error::LockIsLink(path.to_owned()),
@@ -210,11 +210,11 @@ fn lock(path: &Path, target: &Path) -> Result<File, Error> {
     }
 }
 
-fn make(path: &Path, mode: Mode) -> Result<(), Error> {
+pub(super) fn make(path: &Path, mode: Mode) -> Result<(), Error> {
     make_directory(path, mode).map_err(failed("create", path))
 }
 
-fn remove(path: &Path) -> Result<(), Error> {
+pub(super) fn remove(path: &Path) -> Result<(), Error> {
     match std::fs::remove_dir_all(path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(why)),
         _ => Ok(()),

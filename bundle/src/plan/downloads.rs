@@ -120,6 +120,19 @@ impl Download {
         }
     }
 
+    /// A file that is no component; `title` is what messages call it.
+    pub fn of_file(title: String, file: String, urls: Vec<String>, sha256: Sha256, size: Option<u64>) -> Self {
+        let content = Content::Binary(Member {
+            component: title,
+            path: String::new(),
+            kind: Kind::File,
+            sha256: None,
+            version: String::new(),
+            identity: Identity::default(),
+        });
+        Self { file, urls, pin: Pin::Sha256(sha256), size, publishers: Vec::new(), content }
+    }
+
     /// The file of this digest in a directory with an OCI image layout.
     pub fn file_in_layout(sha256: Sha256) -> String {
         format!("blobs/sha256/{sha256}")

@@ -94,8 +94,7 @@ const DEFAULT_REGISTRY_HOST: &str = "registry-1.docker.io";
 impl ImageName {
     /// Where the registry serves the repository, by the OCI distribution specification.
     pub fn repository_url(&self) -> String {
-        let host = if self.registry == DEFAULT_REGISTRY { DEFAULT_REGISTRY_HOST } else { &self.registry };
-        format!("https://{host}/v2/{}", self.repository)
+        format!("https://{}/v2/{}", registry_host(&self.registry), self.repository)
     }
 
     /// The package URL of the image with this digest (type `oci` of the purl specification).
@@ -115,6 +114,38 @@ impl ImageName {
     }
 }
 
+/// The host that serves a registry.
+pub fn registry_host(registry: &str) -> &str {
+    if registry == DEFAULT_REGISTRY { DEFAULT_REGISTRY_HOST } else { registry }
+}
+
+/// Whether these can be the parts of a name, by the grammar of the distribution project.
+///
+/// # Errors
+/// The first part that can't.
+pub fn check_parts(registry: &str, repository: &str, tag: Option<&str>) -> Result<(), String> {
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    let is_part = |part: &str| {
+        part.chars().all(inner)
+            && part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    if registry.is_empty() || !registry.chars().all(is_host) {
+        return Err(format!("`{registry}` is not the host of a registry"));
+    }
+    if !repository.split('/').all(is_part) {
+        return Err(format!("`{repository}` is not a repository: expected lower-case names, separated by `/`"));
+    }
+    let in_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let fits =
+        |tag: &str| !tag.is_empty() && tag.len() <= 128 && tag.chars().all(in_tag) && !tag.starts_with(['.', '-']);
+    match tag {
+        Some(tag) if !fits(tag) => Err(format!("`{tag}` is not a tag")),
+        _ => Ok(()),
+    }
+}
+
 impl FromStr for ImageName {
     type Err = String;
 
@@ -129,23 +160,10 @@ impl FromStr for ImageName {
         let rest = if registry == DEFAULT_REGISTRY && !rest.contains('/') { format!("library/{rest}") } else { rest };
         let (repository, tag) =
             rest.rsplit_once(':').ok_or("expected a tag, such as `registry/name:1.0`: `latest` is not assumed")?;
-        let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':');
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-        let is_part = |part: &str| {
-            part.chars().all(inner)
-                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.ends_with(|c: char| c.is_ascii_alphanumeric())
-        };
-        let in_tag = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        if !registry.chars().all(is_host) || text.len() > 255 {
-            return Err(format!("`{registry}` is not the host of a registry"));
+        if text.len() > 255 {
+            return Err(format!("`{text}` is too long for a name: 255 characters at most"));
         }
-        if !repository.split('/').all(is_part) {
-            return Err(format!("`{repository}` is not a repository: expected lower-case names, separated by `/`"));
-        }
-        if tag.is_empty() || tag.len() > 128 || !tag.chars().all(in_tag) || tag.starts_with(['.', '-']) {
-            return Err(format!("`{tag}` is not a tag"));
-        }
+        check_parts(registry, repository, Some(tag))?;
         Ok(Self { registry: registry.to_owned(), repository: repository.to_owned(), tag: tag.to_owned() })
     }
 }

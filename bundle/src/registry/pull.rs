@@ -1,0 +1,227 @@
+//! From a registry to a bundle.
+
+mod thin;
+mod whole;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::artifact::{Artifact, Layer};
+use super::files::Lists;
+use super::{Error, Reference, Remote, Version};
+use crate::fetch::repository::{Repository, Wanted};
+use crate::fetch::{Blob, Fault, Store};
+use crate::hash::Sha256;
+use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, OBJECT_INDEX, SUMS, is_signature};
+use crate::out::{self, Kept};
+use crate::progress::{Progress, Task};
+use crate::thin::export_list::EXPORT_LIST;
+use crate::trust::Trust;
+use crate::verify;
+
+/// What was pulled.
+#[derive(Debug, Serialize)]
+pub struct Pulled {
+    pub reference: String,
+    /// The same with the digest of the manifest, which always leads to these bytes.
+    pub exact: String,
+    /// What its verification said.
+    pub verified: verify::Report,
+}
+
+/// Fetches a bundle, and puts it in its place when all of it is there and right. With `trust`, its signature is checked
+/// before any file gets a name.
+///
+/// # Errors
+/// A registry that has not all of it or serves something else, or a bundle that is not signed by who is trusted. What arrived
+/// is kept beside `out`, which is as it was before.
+pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Progress) -> Result<Pulled, Error> {
+    // Whoever may not replace what is there learns it before anything is fetched.
+    out::check(out, &is_bundle)?;
+    let kept = Kept::beside(out)?;
+    let details = Details(progress);
+    let store = Store::open(kept.directory()).map_err(Error::Store)?;
+    let receiver = Receiver { from, repository: from.repository(&details), kept: &kept, store, trust, progress };
+    let (digest, layers) = receiver.layers()?;
+    let received = receiver.lists(layers)?;
+    let permission = |there: &Path| Manifest::permit_replacement(there, &received.lists.manifest.cluster);
+    out::check(out, &permission)?;
+    let staging = match &received.index {
+        Some(index) if received.is_thin() => receiver.thin(out, &permission, &received, index)?,
+        _ => receiver.whole(out, &permission, &received)?,
+    };
+    let verified = receiver.verify(staging.directory())?;
+    staging.finish()?;
+    drop(receiver);
+    kept.remove();
+    let exact = from.reference.with_digest(digest).to_string();
+    Ok(Pulled { reference: from.reference.to_string(), exact, verified })
+}
+
+/// Of which cluster the bundle has to be that is replaced is known later.
+fn is_bundle(there: &Path) -> Result<(), out::Error> {
+    Manifest::read(there).map(drop).map_err(|_| out::Error::Foreign(there.to_owned()))
+}
+
+/// What is known of a bundle before its files are fetched.
+struct Received {
+    layers: Vec<Layer>,
+    lists: Lists,
+    signatures: Vec<Layer>,
+    /// The text of `bundle.index`.
+    index: Option<Vec<u8>>,
+}
+
+impl Received {
+    /// Whether objects were pushed, and not files.
+    fn is_thin(&self) -> bool {
+        self.layers.iter().any(|layer| layer.title == EXPORT_LIST)
+    }
+}
+
+/// A pull that goes on.
+struct Receiver<'r> {
+    from: &'r Remote,
+    repository: Repository<'r>,
+    kept: &'r Kept,
+    store: Store,
+    trust: Option<&'r Trust>,
+    progress: &'r dyn Progress,
+}
+
+impl Receiver<'_> {
+    fn name(&self) -> Box<Reference> {
+        Box::new(self.from.reference.clone())
+    }
+
+    fn request(&self, what: &str, fault: Fault) -> Error {
+        Error::Request { verb: "pull", what: what.to_owned(), at: self.name(), fault }
+    }
+
+    /// What the manifest lists, and its digest.
+    fn layers(&self) -> Result<(Sha256, Vec<Layer>), Error> {
+        let from = &self.from.reference;
+        let found = self.repository.manifest(&from.version().to_string());
+        let text = found.map_err(|fault| self.request("the manifest", fault))?;
+        let text = text.ok_or_else(|| Error::Nothing(self.name()))?;
+        let digest = Sha256::of(&text);
+        if let Version::Digest(expected) = from.version()
+            && *expected != digest
+        {
+            let why = format!("expected sha256:{expected}, got sha256:{digest}");
+            return Err(self.request("the manifest", Fault::Wrong(why)));
+        }
+        let layers = Artifact::layers(&text).map_err(|why| Error::NotABundle { from: self.name(), why })?;
+        Ok((digest, layers))
+    }
+
+    /// The lists that say what the bundle is, and its signatures, which are checked.
+    fn lists(&self, layers: Vec<Layer>) -> Result<Received, Error> {
+        let not_a_bundle = |why: String| Error::NotABundle { from: self.name(), why };
+        let is_list =
+            |it: &&Layer| [SUMS, MANIFEST, OBJECT_INDEX].contains(&it.title.as_str()) || is_signature(&it.title);
+        let lists: Vec<_> = layers.iter().filter(is_list).cloned().collect();
+        if let Some(large) = lists.iter().find(|layer| layer.size > LARGEST_LIST) {
+            return Err(not_a_bundle(format!("`{}` is too large for a list: {} bytes", large.title, large.size)));
+        }
+        let blobs = self.fetch(lists.iter())?;
+        let text = |title: &str| {
+            let layer = lists.iter().find(|layer| layer.title == title);
+            let layer = layer.ok_or_else(|| not_a_bundle(format!("it has no {title}")))?;
+            self.text(layer, &blobs)
+        };
+        let (manifest, sums) = (text(MANIFEST)?, text(SUMS)?);
+        let signatures: Vec<_> = lists.iter().filter(|layer| is_signature(&layer.title)).cloned().collect();
+        if let Some(trust) = self.trust {
+            let named = |layer: &Layer| {
+                Ok((layer.title.clone(), String::from_utf8_lossy(&self.text(layer, &blobs)?).into_owned()))
+            };
+            let texts = signatures.iter().map(named).collect::<Result<_, Error>>()?;
+            let faults = verify::signed(trust, &sums, &texts).faults;
+            if !faults.is_empty() {
+                return Err(Error::Unverified { from: self.name(), faults });
+            }
+        }
+        let index = lists.iter().find(|layer| layer.title == OBJECT_INDEX);
+        let index = index.map(|layer| self.text(layer, &blobs)).transpose()?;
+        let lists = Lists::new(manifest, sums).map_err(|why| self.not_whole(vec![why]))?;
+        Ok(Received { layers, lists, signatures, index })
+    }
+
+    fn not_whole(&self, faults: Vec<String>) -> Error {
+        Error::NotWhole { from: self.name(), faults }
+    }
+
+    fn text(&self, layer: &Layer, blobs: &BTreeMap<Sha256, Blob>) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::new();
+        let path = self.kept.directory().to_owned();
+        let read = blobs.get(&layer.sha256).map(|blob| blob.open()?.take(LARGEST_LIST).read_to_end(&mut bytes));
+        match read {
+            Some(Err(source)) => Err(Error::Io { verb: "read", path, source }),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Compares the layers with what there has to be, by title.
+    fn compare(&self, expected: &BTreeMap<String, Layer>, layers: &[Layer]) -> Result<(), Error> {
+        let there: BTreeMap<_, _> = layers.iter().map(|layer| (&layer.title, layer)).collect();
+        let mut faults = Vec::new();
+        for (title, layer) in expected {
+            match there.get(title) {
+                Some(found) if *found == layer => {}
+                Some(_) => faults.push(format!("{title}: not as {SUMS} says")),
+                None => faults.push(format!("{title}: missing")),
+            }
+        }
+        let is_known = |title: &String| expected.contains_key(title) || is_signature(title) || title == EXPORT_LIST;
+        let unknown = layers.iter().filter(|layer| !is_known(&layer.title));
+        faults.extend(unknown.map(|layer| format!("{}: not in {SUMS}", layer.title)));
+        if faults.is_empty() { Ok(()) } else { Err(self.not_whole(faults)) }
+    }
+
+    /// Fetches what is not kept yet.
+    fn fetch<'l>(&self, layers: impl Iterator<Item = &'l Layer>) -> Result<BTreeMap<Sha256, Blob>, Error> {
+        let mut seen = BTreeSet::new();
+        let wanted: Vec<_> = layers
+            .filter(|layer| seen.insert(layer.sha256))
+            .map(|layer| Wanted { title: layer.title.clone(), sha256: layer.sha256, size: layer.size })
+            .collect();
+        let blobs = self.repository.fetch(&wanted, &self.store, self.from.jobs).map_err(|source| Error::Files {
+            from: self.name(),
+            source,
+            kept: self.kept.directory().to_owned(),
+        })?;
+        Ok(blobs.into_iter().map(|blob| (blob.sha256(), blob)).collect())
+    }
+
+    /// Says of what was written whatever `verify` says.
+    fn verify(&self, directory: &Path) -> Result<verify::Report, Error> {
+        let read = verify::directory(directory, false, self.trust);
+        let report = read.map_err(|source| Error::Io { verb: "read", path: directory.to_owned(), source })?;
+        if report.faults.is_empty() {
+            return Ok(report);
+        }
+        Err(Error::Unverified { from: self.name(), faults: report.faults })
+    }
+}
+
+/// Says of each file what is said of a bundle's downloads only to whoever wants details: there are many.
+struct Details<'p>(&'p dyn Progress);
+
+impl Progress for Details<'_> {
+    fn note(&self, text: &str) {
+        self.0.detail(text);
+    }
+    fn detail(&self, text: &str) {
+        self.0.detail(text);
+    }
+    fn warn(&self, text: &str) {
+        self.0.warn(text);
+    }
+    fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
+        self.0.task(name, size)
+    }
+}

@@ -1,0 +1,87 @@
+//! Objects that were pushed: they become a thin copy beside the output, and that is imported.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::{Error, Received, Receiver};
+use crate::hash::Sha256;
+use crate::manifest::OBJECT_INDEX;
+use crate::out::{self, Permission, Staging};
+use crate::registry::artifact::Layer;
+use crate::target::Mode;
+use crate::thin::export_list::EXPORT_LIST;
+use crate::thin::import::import;
+use crate::thin::index::{Index, IndexedObject, object_path};
+use crate::thin::{Directory, ExportList, Set};
+use crate::workers;
+
+impl Receiver<'_> {
+    /// Fetches the objects that are not in the bundle at `out`, and puts the new one together.
+    pub(super) fn thin<'p>(
+        &self,
+        out: &Path,
+        permission: Permission<'p>,
+        received: &Received,
+        index: &[u8],
+    ) -> Result<Staging<'p>, Error> {
+        let malformed = |why: String| self.not_whole(vec![format!("{OBJECT_INDEX}: {why}")]);
+        let index = Index::parse(index).map_err(malformed)?;
+        self.compare(&expected(received, &index), &received.layers)?;
+        let old = Old::find(out, &index, self.from.jobs);
+        let is_old = |layer: &Layer| old.objects.contains(&layer.sha256) && layer.title == object_path(layer.sha256);
+        let is_wanted = |layer: &&Layer| layer.title != EXPORT_LIST && !is_old(layer);
+        let wanted: Vec<_> = received.layers.iter().filter(is_wanted).collect();
+        let blobs = self.fetch(wanted.iter().copied())?;
+        let copy = self.kept.empty("copy")?;
+        for layer in wanted {
+            if let Some(blob) = blobs.get(&layer.sha256) {
+                let path = copy.join(&layer.title);
+                out::link(blob.path(), &path).map_err(|source| Error::Io { verb: "write", path, source })?;
+            }
+        }
+        let sums = Sha256::of(&received.lists.sums);
+        let held = index.carried().filter(|(_, object)| !old.objects.contains(&object.sha256));
+        let base = old.directory.as_ref().filter(|old| old.bundle != sums).map(|old| old.objects);
+        let list = ExportList::whole(sums, base, held.map(|(number, _)| number).collect()).to_json();
+        let path = copy.join(EXPORT_LIST);
+        out::write_atomically(&path, list.as_bytes(), Mode::PUBLIC).map_err(|source| Error::Io {
+            verb: "write",
+            path,
+            source,
+        })?;
+        let mut directories = vec![copy];
+        directories.extend(old.directory.map(|old| old.path));
+        Ok(import(&Set::open(&directories)?, out, permission, self.from.jobs, self.progress)?)
+    }
+}
+
+/// All that a thin copy consists of, by title.
+fn expected(received: &Received, index: &Index) -> BTreeMap<String, Layer> {
+    let objects = index.carried().map(|(_, object)| {
+        let title = object_path(object.sha256);
+        (title.clone(), Layer { title, sha256: object.sha256, size: object.size })
+    });
+    let files = received.lists.files().into_iter().filter(|(title, _)| !index.files().contains_key(title));
+    objects.chain(files.map(|(title, (layer, _))| (title, layer))).collect()
+}
+
+/// The bundle that is at the output, and those of its objects that need not be fetched.
+struct Old {
+    directory: Option<Directory>,
+    objects: BTreeSet<Sha256>,
+}
+
+impl Old {
+    /// One that is damaged, or was built without objects, is only replaced.
+    fn find(out: &Path, index: &Index, jobs: usize) -> Self {
+        let Ok(directory) = Directory::open(out) else { return Self { directory: None, objects: BTreeSet::new() } };
+        let objects: Vec<_> = index.carried().map(|(_, object)| object).collect();
+        let right = |object: &&IndexedObject| {
+            let place = directory.find(object.sha256).filter(|place| directory.fault(object.sha256, place).is_none());
+            Ok::<_, std::convert::Infallible>(place.map(|_| object.sha256))
+        };
+        let Ok(right) = workers::each(jobs, &objects, right);
+        let objects: BTreeSet<_> = right.into_iter().flatten().collect();
+        Self { directory: Some(directory).filter(|_| !objects.is_empty()), objects }
+    }
+}
