@@ -312,6 +312,9 @@ fn lists_of_a_thin_copy_can_not_be_changed() {
         let before = change(&path, |bytes| bytes[usize::try_from(middle).unwrap()] ^= 1);
         import(&workspace, &["thin", "-o", "again"]).exits(3);
         workspace.run(&["verify", "thin"]).exits(3);
+        std::fs::write(&path, "{").unwrap();
+        import(&workspace, &["thin", "-o", "again"]).exits(3);
+        workspace.run(&["verify", "thin"]).exits(3);
         std::fs::write(&path, before).unwrap();
     }
     assert_nothing_at(&workspace, "again");
@@ -387,7 +390,7 @@ fn signatures_arrive_and_are_required_of_a_thin_copy() {
     assert_same(&workspace, "old", "again");
     workspace.run(&["verify", "again", "--trust", "trust-key"]).success();
     let run = import(&workspace, &["thin", "-o", "again"]).success();
-    assert_eq!(run.stdout.lines().last(), Some("origin not checked"));
+    assert_eq!(run.stdout.lines().last(), Some("origin not checked: `--trust DIR` compares who signed it with the keys in DIR"));
     // And with programs that every machine has.
     let check = "cd thin && ssh-keygen -Y verify -n kube-bundle -I release -f ../trust-key/allowed_signers \
                  -s SHA256SUMS.sig < SHA256SUMS && sha256sum --check --quiet --ignore-missing SHA256SUMS pieces.SHA256SUMS";

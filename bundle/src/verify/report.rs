@@ -76,7 +76,9 @@ impl Report {
 
     /// Why it fails, if it does.
     pub fn cause(&self) -> Option<Cause> {
-        self.causes.first().copied()
+        // No fault goes unnoticed, whoever added it.
+        let unknown = (!self.faults.is_empty()).then_some(Cause::Damaged);
+        self.causes.first().copied().or(unknown)
     }
 
     /// Adds a fault if fewer keys vouch for it than wanted. One that signed it and rebuilt it counts once.

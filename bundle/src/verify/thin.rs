@@ -56,7 +56,7 @@ pub fn thin(path: &Path, trust: Option<&Trust>) -> io::Result<Report> {
             }
             report.thin = Some(export.describe());
         }
-        (export, index) => report.faults.extend([export.err(), index.err()].into_iter().flatten()),
+        (export, index) => [export.err(), index.err()].into_iter().flatten().for_each(|why| report.fault(why)),
     }
     if let Some(trust) = trust {
         let manifest = Manifest::read(path).ok();

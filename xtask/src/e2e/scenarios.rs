@@ -11,6 +11,7 @@ mod etcd_interrupted;
 mod forged;
 mod live;
 mod sealed;
+mod site;
 mod static_binary;
 mod tarball;
 mod upgrade;
@@ -221,6 +222,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "boot-sealed",
         about: "encrypted secrets, and a disk with the key: installed with nobody there; with another key nothing is planted",
         run: vm_sealed::key_disk,
+    },
+    Scenario {
+        name: "site-mirror",
+        about: "a bundle pulled from a registry onto one machine, and three masters that apt installs from there, with no other network",
+        run: site::mirror,
     },
     Scenario {
         name: STATIC_BINARY,
