@@ -186,9 +186,9 @@ impl Error {
             | Self::Recipe(_)
             | Self::Plan(_)
             | Self::Pki(pki::Error::NotRenewable { .. })
+            | Self::Registry(registry::Error::Secrets { .. })
             | Self::Thin(thin::Error::TooSmall { .. }) => ExitCode::Usage,
             Self::Fetch(error) if error.is_verification() => ExitCode::Verification,
-            Self::Registry(registry::Error::Secrets { .. }) => ExitCode::Usage,
             Self::Registry(error) if error.is_verification() => ExitCode::Verification,
             Self::Thin(error) if error.is_verification() => ExitCode::Verification,
             Self::Verification { .. } | Self::NotReproduced { .. } | Self::Pack(pack::Error::Damaged(_)) => {

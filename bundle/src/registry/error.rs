@@ -21,7 +21,7 @@ pub enum Error {
     },
     /// Files that could not be had, each with the reason.
     #[error("could not pull {from}")]
-    Files { from: Box<Reference>, source: fetch::Error, kept: PathBuf },
+    Files { from: Box<Reference>, source: Box<fetch::Error>, kept: PathBuf },
     /// The name leads nowhere.
     #[error("could not pull {0}: there is nothing of that name")]
     Nothing(Box<Reference>),
@@ -52,11 +52,17 @@ pub enum Error {
         source: io::Error,
     },
     #[error(transparent)]
-    Thin(#[from] thin::Error),
+    Thin(Box<thin::Error>),
     #[error(transparent)]
     Out(#[from] out::Error),
     #[error(transparent)]
-    Store(fetch::Error),
+    Store(Box<fetch::Error>),
+}
+
+impl From<thin::Error> for Error {
+    fn from(error: thin::Error) -> Self {
+        Self::Thin(Box::new(error))
+    }
 }
 
 fn lines(texts: &[String]) -> String {

@@ -43,15 +43,15 @@ pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Pro
     out::check(out, &is_bundle)?;
     let kept = Kept::beside(out)?;
     let details = Details(progress);
-    let store = Store::open(kept.directory()).map_err(Error::Store)?;
+    let store = Store::open(kept.directory()).map_err(|error| Error::Store(Box::new(error)))?;
     let receiver = Receiver { from, repository: from.repository(&details), kept: &kept, store, trust, progress };
     let (digest, layers) = receiver.layers()?;
-    let received = receiver.lists(layers)?;
-    let permission = |there: &Path| Manifest::permit_replacement(there, &received.lists.manifest.cluster);
+    let bundle = receiver.lists(layers)?;
+    let permission = |there: &Path| Manifest::permit_replacement(there, &bundle.lists.manifest.cluster);
     out::check(out, &permission)?;
-    let staging = match &received.index {
-        Some(index) if received.is_thin() => receiver.thin(out, &permission, &received, index)?,
-        _ => receiver.whole(out, &permission, &received)?,
+    let staging = match &bundle.index {
+        Some(index) if bundle.is_thin() => receiver.thin(out, &permission, &bundle, index)?,
+        _ => receiver.whole(out, &permission, &bundle)?,
     };
     let verified = receiver.verify(staging.directory())?;
     staging.finish()?;
@@ -93,12 +93,12 @@ struct Receiver<'r> {
 }
 
 impl Receiver<'_> {
-    fn name(&self) -> Box<Reference> {
-        Box::new(self.from.reference.clone())
+    fn name(&self) -> Reference {
+        self.from.reference.clone()
     }
 
     fn request(&self, what: &str, fault: Fault) -> Error {
-        Error::Request { verb: "pull", what: what.to_owned(), at: self.name(), fault }
+        Error::Request { verb: "pull", what: what.to_owned(), at: self.name().into(), fault }
     }
 
     /// What the manifest lists, and its digest.
@@ -106,7 +106,7 @@ impl Receiver<'_> {
         let from = &self.from.reference;
         let found = self.repository.manifest(&from.version().to_string());
         let text = found.map_err(|fault| self.request("the manifest", fault))?;
-        let text = text.ok_or_else(|| Error::Nothing(self.name()))?;
+        let text = text.ok_or_else(|| Error::Nothing(self.name().into()))?;
         let digest = Sha256::of(&text);
         if let Version::Digest(expected) = from.version()
             && *expected != digest
@@ -114,13 +114,13 @@ impl Receiver<'_> {
             let why = format!("expected sha256:{expected}, got sha256:{digest}");
             return Err(self.request("the manifest", Fault::Wrong(why)));
         }
-        let layers = Artifact::layers(&text).map_err(|why| Error::NotABundle { from: self.name(), why })?;
+        let layers = Artifact::layers(&text).map_err(|why| Error::NotABundle { from: self.name().into(), why })?;
         Ok((digest, layers))
     }
 
     /// The lists that say what the bundle is, and its signatures, which are checked.
     fn lists(&self, layers: Vec<Layer>) -> Result<Received, Error> {
-        let not_a_bundle = |why: String| Error::NotABundle { from: self.name(), why };
+        let not_a_bundle = |why: String| Error::NotABundle { from: self.name().into(), why };
         let is_list =
             |it: &&Layer| [SUMS, MANIFEST, OBJECT_INDEX].contains(&it.title.as_str()) || is_signature(&it.title);
         let lists: Vec<_> = layers.iter().filter(is_list).cloned().collect();
@@ -142,7 +142,7 @@ impl Receiver<'_> {
             let texts = signatures.iter().map(named).collect::<Result<_, Error>>()?;
             let faults = verify::signed(trust, &sums, &texts).faults;
             if !faults.is_empty() {
-                return Err(Error::Unverified { from: self.name(), faults });
+                return Err(Error::Unverified { from: self.name().into(), faults });
             }
         }
         let index = lists.iter().find(|layer| layer.title == OBJECT_INDEX);
@@ -152,7 +152,7 @@ impl Receiver<'_> {
     }
 
     fn not_whole(&self, faults: Vec<String>) -> Error {
-        Error::NotWhole { from: self.name(), faults }
+        Error::NotWhole { from: self.name().into(), faults }
     }
 
     fn text(&self, layer: &Layer, blobs: &BTreeMap<Sha256, Blob>) -> Result<Vec<u8>, Error> {
@@ -190,8 +190,8 @@ impl Receiver<'_> {
             .map(|layer| Wanted { title: layer.title.clone(), sha256: layer.sha256, size: layer.size })
             .collect();
         let blobs = self.repository.fetch(&wanted, &self.store, self.from.jobs).map_err(|source| Error::Files {
-            from: self.name(),
-            source,
+            from: self.name().into(),
+            source: Box::new(source),
             kept: self.kept.directory().to_owned(),
         })?;
         Ok(blobs.into_iter().map(|blob| (blob.sha256(), blob)).collect())
@@ -204,7 +204,7 @@ impl Receiver<'_> {
         if report.faults.is_empty() {
             return Ok(report);
         }
-        Err(Error::Unverified { from: self.name(), faults: report.faults })
+        Err(Error::Unverified { from: self.name().into(), faults: report.faults })
     }
 }
 

@@ -41,7 +41,9 @@ pub(super) fn mirror(context: &ScenarioContext) -> Result<()> {
     mirror.sh("kube-bundle verify --deep /srv/roc --trust /root/trust")?;
     let there = mirror.path("srv/roc");
     stdout_of("diff", &["-r", &bundle.out.display().to_string(), &there.display().to_string()])?;
-    report_ok("pull on a machine of the room: the same bytes, signed by a trusted key; the registry is gone from here on");
+    report_ok(
+        "pull on a machine of the room: the same bytes, signed by a trusted key; the registry is gone from here on",
+    );
 
     mirror.sh(&format!("systemd-run --quiet --unit=mirror kube-bundle serve /srv/roc --listen {MIRROR}:8000"))?;
     let machines = cluster.machines(context)?;
