@@ -246,14 +246,13 @@ fn set_mode_if_any(path: &Path, mode: Mode) -> io::Result<()> {
     }
 }
 
-/// Writes a small public file in one step, on a file system that may have no modes.
+/// Writes a small public file in one step, on a file system that may have no modes; [`sync_file_system`] waits for it.
 pub fn write_portable(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = begin(path)?;
     file.write_all(bytes)?;
     set_mode_if_any(file.path(), Mode::PUBLIC)?;
-    file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
-    sync_parent(path)
+    Ok(())
 }
 
 /// Waits until everything that was written to the file system of `directory` is on its disk.

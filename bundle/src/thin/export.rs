@@ -242,7 +242,8 @@ impl<'b> Target<'b> {
         }
         let failed = |source| Error::Write { path: self.path.clone(), source };
         out::sync_file_system(&self.path).map_err(failed)?;
-        put(&self.path.join(SUMS), &self.bundle.read_loose(SUMS, Some(self.bundle.bundle))?)
+        put(&self.path.join(SUMS), &self.bundle.read_loose(SUMS, Some(self.bundle.bundle))?)?;
+        out::sync_file_system(&self.path).map_err(failed)
     }
 }
 
