@@ -147,10 +147,13 @@ fn verify_misses_each_signature_that_some_machine_would_miss() {
 
 #[test]
 fn verify_misses_them_in_an_archive_that_is_carried_alone() {
+    if !has("bsdtar") {
+        return;
+    }
     let workspace = signed();
-    let script = "gzip -dc \"$1\" >one.tar && tar --delete -f one.tar \"small-only-v1.16.0-amd64/$2\" && gzip -c one.tar >one.tar.gz";
     for name in ["SHA256SUMS.sig", "SHA256SUMS.ed25519", "SHA256SUMS.asc"] {
-        run(&workspace, "sh", &["-c", script, "delete", Workspace::ARCHIVE, name]).success();
+        let archive = format!("@{}", Workspace::ARCHIVE);
+        run(&workspace, "bsdtar", &["-czf", "one.tar.gz", "--exclude", name, &archive]).success();
         let verify = workspace.run(&["verify", "one.tar.gz", "--trust", "trust"]).exits(3);
         verify.says(&[&format!("{name}: missing")]);
         workspace.run(&["verify", "one.tar.gz"]).success();

@@ -221,7 +221,7 @@ is_sealed() {
 }
 
 # What an earlier boot installed without a key.
-open_secrets() {
+look_for_key() {
   say "Looking again for the key of $node, cluster $cluster"
   if KUBE_BUNDLE_WAIT=0 kube-bundle-unseal </dev/null; then wait_for_units || true; fi
 }
@@ -316,7 +316,7 @@ case $before in installed*) exit 0 ;; esac
   set +e
   (
     set -e
-    if [ "$before" = sealed ]; then open_secrets; else set_up; fi
+    if [ "$before" = sealed ]; then look_for_key; else set_up; fi
   ) 2>&1
   code=$?
   if [ "$code" -eq 0 ] && is_sealed; then
