@@ -463,6 +463,9 @@ impl Change {
 
 #[test]
 fn a_delta_and_its_base_are_the_new_bundle_whatever_differs() {
+    if !has("ssh-keygen") {
+        return;
+    }
     let mut runner = TestRunner::new(Config { cases: 12, failure_persistence: None, ..Config::default() });
     let result = runner.run(&change_of_a_pair(), |change| {
         let workspace = Workspace::small(3000);
