@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -23,7 +24,7 @@ const APT: &str = "apt-get -q -y -o Dir::Etc::sourcelist=/etc/apt/sources.list.d
 
 pub(super) fn mirror(context: &ScenarioContext) -> Result<()> {
     let cluster = Cluster::new(context, 3)?;
-    cluster.edit("cluster.toml", "[[nodes]]", "[secrets]\nseal = \"key\"\n[[nodes]]")?;
+    cluster.edit("cluster.toml", "[cluster]\n", "[secrets]\nseal = \"key\"\n[cluster]\n")?;
     let key = cluster.directory().join("key").display().to_string();
     stdout_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key])?;
     cluster.run_kube_bundle(&["trust", "init", "trust", "--key", "key"])?;
@@ -36,6 +37,8 @@ pub(super) fn mirror(context: &ScenarioContext) -> Result<()> {
     let mirror = boot(context, "mirror", MIRROR)?;
     mirror.copy_in(cluster.program(), "usr/local/bin")?;
     mirror.copy_in(&cluster.directory().join("trust"), "root")?;
+    // As the package ca-certificates brings them, without which no client is made, though plain HTTP needs none.
+    mirror.copy_in(Path::new("/etc/ssl/certs/ca-certificates.crt"), "etc/ssl/certs")?;
     mirror.sh(&format!("kube-bundle pull {reference} --plain-http -o /srv/roc --trust /root/trust"))?;
     drop(registry);
     mirror.sh("kube-bundle verify --deep /srv/roc --trust /root/trust")?;
