@@ -270,7 +270,7 @@ Examples:
         /// Address and port; port 0 is any that is free
         #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8000")]
         listen: SocketAddr,
-        /// Also serve files with private keys and tokens, to whoever reaches the address
+        /// Also serve files with private keys and tokens; everybody who can reach the address can read them
         #[arg(long)]
         include_secrets: bool,
     },

@@ -74,7 +74,7 @@ struct NoTask;
 
 impl Task for NoTask {}
 
-/// Another one, without its messages about what is made: for work whose result nobody keeps.
+/// Another one, whose notes are details: for work whose result nobody keeps, and for many files that are fetched.
 pub struct WithoutNotes<'p>(pub &'p dyn Progress);
 
 impl Progress for WithoutNotes<'_> {

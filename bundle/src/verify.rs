@@ -70,14 +70,7 @@ pub fn directory(path: &Path, deep: bool, trust: Option<&Trust>) -> io::Result<R
         (Err(_), Ok(sums)) => from_sums(&String::from_utf8_lossy(sums)),
         (Err(_), Err(_)) => BTreeMap::new(),
     };
-    for (name, known) in &known {
-        if there.files.contains(name) {
-            compare_file(&mut report, name, &path.join(name), known);
-        } else {
-            report.fault(format!("{name}: missing"));
-        }
-    }
-    unknown(&mut report, &there, &known);
+    compare_files(&mut report, path, &there, &known);
     match (&manifest, &lists) {
         (Ok(manifest), [Ok(text), Ok(sums)]) => check_lists(&mut report, manifest, text, sums),
         _ => manifest.as_ref().err().into_iter().chain(lists[1].as_ref().err()).for_each(|why| report.fault(why)),
@@ -150,6 +143,18 @@ pub fn signed(trust: &Trust, sums: &[u8], signatures: &BTreeMap<String, String>)
     let mut report = Report::default();
     origin::check(&mut report, trust, sums, signatures);
     report
+}
+
+/// Compares what is there with what should be.
+fn compare_files(report: &mut Report, path: &Path, there: &Listing, known: &BTreeMap<String, Known>) {
+    for (name, known) in known {
+        if there.files.contains(name) {
+            compare_file(report, name, &path.join(name), known);
+        } else {
+            report.fault(format!("{name}: missing"));
+        }
+    }
+    unknown(report, there, known);
 }
 
 /// What is there and in no list. Directories are in no list; theirs are those of the files.

@@ -72,7 +72,7 @@ pub struct SourceArgs {
     pub retries: u32,
 }
 
-/// What is pushed, and where to.
+/// Arguments of `push`.
 #[derive(Debug, Args)]
 pub struct PushArgs {
     /// Directory of a bundle
@@ -83,7 +83,7 @@ pub struct PushArgs {
     /// Push each file as it is, for `oras pull` and `skopeo copy`; bundles share less then
     #[arg(long)]
     pub whole_files: bool,
-    /// Push private keys and tokens that nothing encrypts: whoever can read the repository has them then
+    /// Also push private keys and tokens that are not encrypted; everybody who can read the repository can read them
     #[arg(long)]
     pub include_secrets: bool,
     /// A repository of the same registry that may have parts already, such as `site/roc`; they are not sent again
@@ -172,7 +172,7 @@ const SEED_LAYOUTS: Values = &[
 ];
 const SEED_IMAGES: Values = &[("iso", "ISO 9660"), ("vfat", "FAT16, for platforms that can't attach an optical disk")];
 
-/// Whose signatures are required.
+/// Options of commands that check signatures.
 #[derive(Debug, Args)]
 pub struct TrustArgs {
     /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
@@ -183,7 +183,7 @@ pub struct TrustArgs {
     pub threshold: u8,
 }
 
-/// What `export` writes.
+/// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
     /// Directory of a bundle
@@ -193,7 +193,7 @@ pub struct ExportArgs {
     /// Leave out what this bundle has: its directory, a thin copy of it, or its bundle.index
     #[arg(long, value_name = "OLD")]
     pub since: Option<PathBuf>,
-    /// Write parts that are no larger than this, each into a directory of its own
+    /// Write several parts, each in its own directory and no larger than this
     #[arg(long, value_name = "BYTES|dvd|fat32")]
     pub max_size: Option<MaxSize>,
     /// Number of parallel jobs [default: number of processors]
@@ -201,7 +201,7 @@ pub struct ExportArgs {
     pub jobs: Option<u16>,
 }
 
-/// What `import` reads and writes.
+/// Arguments of `import`.
 #[derive(Debug, Args)]
 pub struct ImportArgs {
     /// Directories that `export` wrote, in any order; for a delta also the bundle that it is to, or a thin copy of that

@@ -17,7 +17,7 @@ use crate::fetch::{Blob, Fault, Store};
 use crate::hash::Sha256;
 use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, OBJECT_INDEX, SUMS, is_signature};
 use crate::out::{self, Kept};
-use crate::progress::{Progress, Task};
+use crate::progress::{Progress, WithoutNotes};
 use crate::thin::export_list::EXPORT_LIST;
 use crate::trust::Trust;
 use crate::verify;
@@ -42,7 +42,8 @@ pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Pro
     // Whoever may not replace what is there learns it before anything is fetched.
     out::check(out, &is_bundle)?;
     let kept = Kept::beside(out)?;
-    let details = Details(progress);
+    // Of each of many files a note would be one too many.
+    let details = WithoutNotes(progress);
     let store = Store::open(kept.directory()).map_err(|error| Error::Store(Box::new(error)))?;
     let receiver = Receiver { from, repository: from.repository(&details), kept: &kept, store, trust, progress };
     let (digest, layers) = receiver.layers()?;
@@ -205,23 +206,5 @@ impl Receiver<'_> {
             return Ok(report);
         }
         Err(Error::Unverified { from: self.name().into(), faults: report.faults })
-    }
-}
-
-/// Says of each file what is said of a bundle's downloads only to whoever wants details: there are many.
-struct Details<'p>(&'p dyn Progress);
-
-impl Progress for Details<'_> {
-    fn note(&self, text: &str) {
-        self.0.detail(text);
-    }
-    fn detail(&self, text: &str) {
-        self.0.detail(text);
-    }
-    fn warn(&self, text: &str) {
-        self.0.warn(text);
-    }
-    fn task(&self, name: &str, size: Option<u64>) -> Box<dyn Task> {
-        self.0.task(name, size)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use super::{Known, Report, compare_file, listing, signatures, texts, unknown};
+use super::{Known, Report, compare_files, listing, signatures, texts};
 use crate::hash::Sha256;
 use crate::manifest::{LARGEST_LIST, Manifest, OBJECT_INDEX, OBJECT_SUMS, SUMS};
 use crate::regular::{self, Links};
@@ -42,14 +42,7 @@ pub fn thin(path: &Path, trust: Option<&Trust>) -> io::Result<Report> {
     match (export, index) {
         (Ok(export), Ok(index)) => {
             let known = known(&mut report, &String::from_utf8_lossy(&sums), &index, &export);
-            for (name, known) in &known {
-                if there.files.contains(name) {
-                    compare_file(&mut report, name, &path.join(name), known);
-                } else {
-                    report.fault(format!("{name}: missing"));
-                }
-            }
-            unknown(&mut report, &there, &known);
+            compare_files(&mut report, path, &there, &known);
             check_sums(&mut report, &read(OBJECT_SUMS), &index);
             if export.bundle != Sha256::of(&sums) {
                 report.fault(format!("{EXPORT_LIST}: it is of another bundle than {SUMS}"));

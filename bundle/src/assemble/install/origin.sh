@@ -10,8 +10,8 @@ check_origin() {
     run_check "a signature by a key in $trust" require_signature
     return
   fi
-  note_check "not checked" "who signed it: there are no keys in $known_keys"
-  [ -z "$archive" ] || fault "there are no keys to check the signature of $archive with" \
+  note_check "not checked" "who signed it: $known_keys has no keys"
+  [ -z "$archive" ] || fault "the signature of $archive can not be checked: no trusted keys are here" \
     "name keys that came another way than this bundle: --trust DIR"
 }
 
