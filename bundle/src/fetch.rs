@@ -37,7 +37,7 @@ use crate::recipe::component::Kind;
 use crate::workers;
 pub use blobs::Blobs;
 use body::Body;
-pub use error::{Error, FailedDownload, Fault};
+pub use error::{AUTHORITIES_HINT, Error, FailedDownload, Fault};
 pub use image::Image;
 pub use linked::{LinkedPrograms, linked};
 use mirror::{Mirror, Mirrors, Place};

@@ -318,10 +318,30 @@ fn a_certificate_of_the_systems_store_is_trusted_and_a_step_down_to_http_is_not(
         }
         Run::from(command.output().unwrap())
     };
-    run(false).exits(1).says(&["certificate"]);
+    run(false).exits(1).says(&["its certificate can't be verified: no CA of this machine", "update-ca-certificates"]);
     run(true).exits(1).says(&["redirects from https to http"]);
     assert_eq!(workspace.blobs().len(), 3, "the others came over TLS");
     assert!(plain.requests().is_empty());
+}
+
+#[test]
+fn without_ca_certificates_there_is_http_and_https_is_refused_with_the_reason() {
+    let (config, _) = tls_config();
+    let plain = server(|request, body| Reply::file(request, body, "\"same\""));
+    let secure =
+        Server::start_tls(config, |request| Reply::file(request, &program(&request.path[1..], SIZE), "\"same\""));
+    let fetch = |workspace: &Workspace| {
+        let mut command = workspace.command(&["fetch"]);
+        command.env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", workspace.path("nothing"));
+        Run::from(command.output().unwrap())
+    };
+    let workspace = user(&plain.url());
+    fetch(&workspace).success();
+    assert_whole(&workspace);
+    let run = fetch(&user(&secure.url()))
+        .exits(1)
+        .says(&["its certificate can't be verified: this machine has no CA certificates", "package `ca-certificates`"]);
+    assert!(!run.stderr.contains("again"), "{}", run.stderr);
 }
 
 #[test]

@@ -75,6 +75,10 @@ fn without_network(failed: &[FailedDownload]) -> Option<String> {
     (!all.is_empty()).then(|| all.join("; "))
 }
 
+/// What to do where the certificate of a server can't be verified.
+pub const AUTHORITIES_HINT: &str = "install the package `ca-certificates`; for a CA of your own, `update-ca-certificates` \
+     adds it, or name a file of it with SSL_CERT_FILE";
+
 impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<&'static str> {
@@ -94,6 +98,7 @@ impl Error {
             Self::Failed { failed } if failed.iter().any(FailedDownload::is_wrong) => Some(
                 "a source served other bytes than the release's; for binaries of your own, `kube-bundle recipe export` and `recipe pin` them",
             ),
+            Self::Failed { .. } if self.is_untrusted() => Some(AUTHORITIES_HINT),
             Self::Failed { .. } => Some(
                 "run the same command again: what arrived is kept and resumed; `--from DIR|URL` names another source",
             ),
@@ -107,6 +112,11 @@ impl Error {
     /// Whether a server wanted a password, or another one.
     pub fn is_denied(&self) -> bool {
         self.any(|fault| matches!(fault, Fault::Denied(_)))
+    }
+
+    /// Whether the certificate of a server could not be verified.
+    pub fn is_untrusted(&self) -> bool {
+        self.any(|fault| matches!(fault, Fault::Untrusted(_)))
     }
 
     /// Whether files are in none of the places that should have them.
@@ -166,6 +176,9 @@ pub enum Fault {
     /// The host's name is not known, or no route leads to it: trying again at once is of no use.
     #[error("{0}")]
     NoNetwork(String),
+    /// The server does not prove that it is who it should be. It is not asked again.
+    #[error("{0}")]
+    Untrusted(String),
     /// The server wants to know who asks, or does not let them.
     #[error("{0}")]
     Denied(String),

@@ -31,7 +31,7 @@ const FORMATS: &str = "application/vnd.oci.image.index.v1+json, application/vnd.
 /// Connections, configured when the first is needed; a run that needs none never looks at proxies or CAs.
 pub(super) struct Client {
     policy: Policy,
-    inner: OnceLock<Result<reqwest::blocking::Client, String>>,
+    inner: OnceLock<Result<Configured, String>>,
     /// Tokens of registries. One that has expired is replaced when it is refused.
     tokens: Tokens,
     /// At the one registry that a client is for.
@@ -51,22 +51,39 @@ impl Client {
     }
 
     pub(super) fn get(&self) -> Result<Connected<'_>, Fault> {
-        let inner = self.inner.get_or_init(|| configure(&self.policy).map_err(|why| chain(&why)));
+        let inner = self.inner.get_or_init(|| Configured::new(&self.policy).map_err(|why| chain(&why)));
         match inner {
-            Ok(client) => {
-                let (policy, tokens) = (&self.policy, &self.tokens);
-                Ok(Connected { client, policy, tokens, account: self.account.as_ref() })
-            }
-            Err(why) if why.contains("No CA certificates") => Err(Fault::Unreachable(
-                "this machine has no CA certificates to check servers with (on Debian: the package ca-certificates)"
-                    .to_owned(),
-            )),
+            Ok(Configured { client, has_authorities }) => Ok(Connected {
+                client,
+                has_authorities: *has_authorities,
+                policy: &self.policy,
+                tokens: &self.tokens,
+                account: self.account.as_ref(),
+            }),
             Err(why) => Err(Fault::Unreachable(format!("no connection can be configured: {why}"))),
         }
     }
 }
 
-fn configure(policy: &Policy) -> reqwest::Result<reqwest::blocking::Client> {
+struct Configured {
+    client: reqwest::blocking::Client,
+    /// Whether this machine has CA certificates. Without them there is no `https`, but `http` needs none.
+    has_authorities: bool,
+}
+
+impl Configured {
+    fn new(policy: &Policy) -> reqwest::Result<Self> {
+        match configure(policy).build() {
+            Err(why) if chain(&why).contains("No CA certificates") => {
+                let client = configure(policy).tls_certs_only([]).build()?;
+                Ok(Self { client, has_authorities: false })
+            }
+            built => Ok(Self { client: built?, has_authorities: true }),
+        }
+    }
+}
+
+fn configure(policy: &Policy) -> reqwest::blocking::ClientBuilder {
     let redirects = reqwest::redirect::Policy::custom(|attempt| {
         let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
         if was_secure && attempt.url().scheme() != "https" {
@@ -87,13 +104,13 @@ fn configure(policy: &Policy) -> reqwest::Result<reqwest::blocking::Client> {
         // The same for bytes that are sent: for so long none may be acknowledged.
         .tcp_user_timeout(policy.idle)
         .redirect(redirects)
-        .build()
 }
 
 /// A configured client with its policy.
 #[derive(Clone, Copy)]
 pub(super) struct Connected<'a> {
     client: &'a reqwest::blocking::Client,
+    has_authorities: bool,
     pub(super) policy: &'a Policy,
     tokens: &'a Tokens,
     account: Option<&'a Account>,
@@ -162,7 +179,7 @@ impl Connected<'_> {
         if let Some(proof) = proof {
             request = proof.add_to(request);
         }
-        request.send().map_err(unanswered)
+        request.send().map_err(|why| self.unanswered(why))
     }
 }
 
@@ -181,15 +198,27 @@ pub(super) enum BodyError {
     Broken,
 }
 
-/// The error of a request that got no answer: whether trying again may help.
-fn unanswered(why: reqwest::Error) -> TransferError {
-    if why.is_redirect() {
-        TransferError::Permanent(Fault::Unreachable(explain(why)))
-    } else if let Some(reason) = no_network(&why) {
-        TransferError::Permanent(Fault::NoNetwork(reason.to_owned()))
-    } else {
-        TransferError::Transient(explain(why), None)
+impl Connected<'_> {
+    /// The error of a request that got no answer: whether trying again may help.
+    fn unanswered(&self, why: reqwest::Error) -> TransferError {
+        if why.is_redirect() {
+            TransferError::Permanent(Fault::Unreachable(explain(why)))
+        } else if let Some(reason) = no_network(&why) {
+            TransferError::Permanent(Fault::NoNetwork(reason.to_owned()))
+        } else if let Some(reason) = certificate_fault(&why) {
+            let reason = if self.has_authorities { reason } else { "this machine has no CA certificates".to_owned() };
+            TransferError::Permanent(Fault::Untrusted(format!("its certificate can't be verified: {reason}")))
+        } else {
+            TransferError::Transient(explain(why), None)
+        }
     }
+}
+
+/// What is wrong with the certificate of a server, in the words of the TLS library.
+fn certificate_fault(why: &reqwest::Error) -> Option<String> {
+    let text = chain(why);
+    let (_, reason) = text.split_once("invalid peer certificate: ")?;
+    Some(if reason == "UnknownIssuer" { "no CA of this machine has issued it".to_owned() } else { reason.to_owned() })
 }
 
 /// Whether there is no network to speak of, or not the right one.

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::Reference;
-use crate::fetch::{self, Fault};
+use crate::fetch::{self, AUTHORITIES_HINT, Fault};
 use crate::{out, printable::printable, thin};
 
 /// What went wrong between a bundle and a registry.
@@ -77,6 +77,7 @@ impl Error {
             Self::Request { fault: Fault::NoNetwork(_), .. } => {
                 Some("check the name, or name a proxy with HTTPS_PROXY".to_owned())
             }
+            Self::Request { fault: Fault::Untrusted(_), .. } => Some(AUTHORITIES_HINT.to_owned()),
             Self::Request { verb: "push", .. } => {
                 Some("run the same command again: what the registry has is not sent again".to_owned())
             }
@@ -123,6 +124,8 @@ fn files_hint(from: &Reference, source: &fetch::Error, kept: &str) -> String {
         login(from)
     } else if source.is_verification() {
         format!("the registry serves wrong bytes; push the bundle again. What was right is kept in `{kept}`")
+    } else if source.is_untrusted() {
+        AUTHORITIES_HINT.to_owned()
     } else if source.is_absence() {
         format!("the registry has lost them; push the bundle again. What is there is kept in `{kept}`")
     } else {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::super::Fault;
 use super::super::challenge::{Challenge, TokenServer};
 use super::super::credentials::Credential;
-use super::{Connected, TransferError, refusal, text, unanswered};
+use super::{Connected, TransferError, refusal, text};
 
 /// Limit in bytes for the answer of a server that gives tokens.
 const LONGEST_TOKEN: u64 = 64 << 10;
@@ -137,7 +137,7 @@ impl Connected<'_> {
         if let Some(credential) = credential {
             request = Authorization::Password(credential.clone()).add_to(request);
         }
-        let response = request.send().map_err(unanswered)?;
+        let response = request.send().map_err(|why| self.unanswered(why))?;
         if !response.status().is_success() {
             let why = match refusal(response.status(), response.headers()) {
                 TransferError::Permanent(Fault::Denied(why) | Fault::Absent(why) | Fault::Unreachable(why)) => why,

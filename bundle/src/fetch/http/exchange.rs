@@ -9,7 +9,7 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use serde::Deserialize;
 
 use super::super::Fault;
-use super::{Authorization, Connected, FORMATS, TransferError, is_timeout, refusal, text, unanswered};
+use super::{Authorization, Connected, FORMATS, TransferError, is_timeout, refusal, text};
 
 /// Limit in bytes for an answer: that of a manifest, by the OCI distribution specification.
 const LONGEST: u64 = 4 << 20;
@@ -95,7 +95,7 @@ impl Connected<'_> {
                 request.header(CONTENT_TYPE, "application/octet-stream").body(body)
             }
         };
-        request.send().map_err(unanswered)
+        request.send().map_err(|why| self.unanswered(why))
     }
 }
 
