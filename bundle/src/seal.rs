@@ -10,7 +10,6 @@ use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
 use crate::manifest::{LOCKED_KEY, SEALED};
-use crate::pack::segment::Segment;
 use crate::pack::tar::{self, Names};
 use crate::pki::seal::SealKeys;
 use crate::secret::Secret;
@@ -94,13 +93,8 @@ fn archive(files: &Tree) -> Result<Secret, Error> {
     )?;
     let mut bytes = Zeroizing::new(Vec::new());
     for segment in tar::segments(&tree, 0, Names::Bare)? {
-        match segment {
-            Segment::Bytes(header) => bytes.extend(header),
-            Segment::Secret(secret) => bytes.extend(secret.expose()),
-            Segment::Blob(_) | Segment::Pieces(_) | Segment::WrittenFile(_) => {
-                unreachable!("only secrets were put into the tree")
-            }
-        }
+        let Some(content) = segment.in_memory() else { unreachable!("only secrets were put into the tree") };
+        bytes.extend(content);
     }
     Ok(Secret::new(std::mem::take(&mut *bytes)))
 }

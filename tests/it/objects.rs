@@ -1,6 +1,6 @@
 //! A bundle says of which objects its files consist: each file can be put together of them, and none is there twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use kube_bundle::hash::Sha256;
@@ -104,6 +104,36 @@ fn a_program_is_one_object_in_all_formats() {
             .filter(|(object, bytes)| object["inflated_from"].is_null() && (has(bytes) || has(&inflated(bytes))));
         assert_eq!(holds.count(), 1, "{name}");
     }
+}
+
+/// Files that are the same on several machines, or in several formats, are carried once.
+#[test]
+fn a_larger_text_is_one_object_wherever_it_is() {
+    let workspace = Workspace::small(3000);
+    let more = "[[nodes]]\nname = \"more\"\naddress = \"192.0.2.100\"\nroles = [\"master\"]\n";
+    workspace.write("cluster.toml", workspace.text("cluster.toml") + more);
+    workspace.run(&["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb,nocloud"]).success();
+    let read = Objects::read(&workspace);
+    let objects: Vec<_> = read.objects().map(|(_, bytes)| bytes).collect();
+    let of = |path: &str| {
+        let runs = read.index["files"][path]["runs"].as_array().unwrap_or_else(|| panic!("no {path}"));
+        runs.iter().filter(|run| run[1].is_u64()).map(|run| number(&run[0])).collect::<BTreeSet<_>>()
+    };
+    let shared = |one: &str, other: &str| of(one).intersection(&of(other)).copied().collect::<Vec<_>>();
+    let inflated = |number: usize| {
+        let mut plain = Vec::new();
+        let _ = flate2::read::DeflateDecoder::new(&objects[number][..]).read_to_end(&mut plain);
+        String::from_utf8_lossy(&plain).into_owned()
+    };
+    let archives =
+        shared(Workspace::ARCHIVE.strip_prefix("out/small/").unwrap(), "nodes/more/small-more-v1.16.0-amd64.tar.gz");
+    assert!(archives.iter().any(|it| inflated(*it).starts_with("#!/bin/sh")), "install.sh");
+    let packages = shared("deb/small-only_1.16.0-1_all.deb", "deb/small-more_1.16.0-1_all.deb");
+    assert!(packages.iter().any(|it| inflated(*it).contains("set -e")), "maintainer scripts");
+    let user_data = shared("nodes/only/nocloud/user-data", "nodes/only/cidata.iso");
+    let is_user_data = |it: &&usize| objects[**it] == workspace.read("out/small/nodes/only/nocloud/user-data");
+    let user_data = user_data.iter().find(is_user_data).expect("user data");
+    assert_eq!(read.index["objects"][*user_data]["secret"], true);
 }
 
 /// `operator/kubectl` is not compressed, and archives have it compressed.

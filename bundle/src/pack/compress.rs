@@ -4,7 +4,7 @@ use std::io;
 
 use super::codec::{self, Record};
 use super::pieces::CompressedCache;
-use super::segment::Segment;
+use super::segment::{Segment, Text};
 use crate::out::BLOCK_ALIGNMENT;
 use crate::secret::Secret;
 use crate::spec::Compression;
@@ -25,9 +25,12 @@ pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &Compress
                 run.bytes.extend(secret.expose());
                 run.is_secret = true;
             }
+            Segment::Text(text) => {
+                stream.add(&std::mem::take(&mut run))?;
+                stream.push_text(&text)?;
+            }
             Segment::Blob(blob) => {
-                stream.add(&run)?;
-                run = Run::default();
+                stream.add(&std::mem::take(&mut run))?;
                 let pieces = cache.get(&blob, how)?;
                 if pieces.size() >= MIN_ALIGNED_SIZE {
                     stream.push(Segment::Bytes(codec::filler(how, stream.at, BLOCK_ALIGNMENT)));
@@ -45,7 +48,7 @@ pub fn segments(how: Compression, plain: Vec<Segment>, at: u64, cache: &Compress
     Ok(stream.packed)
 }
 
-/// Consecutive segments that are in memory, up to the next blob.
+/// Consecutive segments that are literals, up to the next object.
 #[derive(Default)]
 struct Run {
     bytes: zeroize::Zeroizing<Vec<u8>>,
@@ -67,6 +70,18 @@ impl StreamBuilder {
             self.records.push(record);
             self.push(if run.is_secret { Segment::Secret(Secret::new(packed)) } else { Segment::Bytes(packed) });
         }
+        Ok(())
+    }
+
+    /// The same text becomes the same bytes in each stream.
+    fn push_text(&mut self, text: &Text) -> io::Result<()> {
+        let mut packed = Vec::new();
+        for content in text.bytes().chunks(codec::block(self.how)) {
+            let (piece, record) = codec::piece(self.how, content)?;
+            self.records.push(record);
+            packed.extend(piece);
+        }
+        self.push(Segment::Text(text.with(packed)));
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::io::{self, Write as _};
 
 use super::pieces::Pieces;
 use crate::fetch::Blob;
-use crate::hash::HashingReader;
+use crate::hash::{HashingReader, Sha256};
 use crate::object::{Composition, Object};
 use crate::out::{AtomicFileWriter, WrittenFile};
 use crate::progress::Task;
@@ -14,12 +14,18 @@ use crate::secret::Secret;
 use crate::target::InstallPath;
 use crate::tree::{Content, Entry, Tree};
 
+/// The content of a file of so many bytes is an object of its own, which all artifacts with that file share. An object costs
+/// some 500 bytes in lists, so files of fewer bytes are literals of each artifact.
+const MIN_TEXT: usize = 4096;
+
 /// Consecutive bytes of an artifact.
 pub enum Segment {
-    /// Headers, padding, public text.
+    /// Headers, padding, and files of a few bytes.
     Bytes(Vec<u8>),
-    /// Content of a file with a secret; zeroed in memory when dropped.
+    /// Content of a small file with a secret; zeroed in memory when dropped.
     Secret(Secret),
+    /// Content of a larger file, or its compressed form.
+    Text(Text),
     /// A file of the store. If its bytes no longer match its digest, writing fails.
     Blob(Blob),
     /// A file of the store in compressed form.
@@ -28,9 +34,54 @@ pub enum Segment {
     WrittenFile(WrittenFile),
 }
 
+/// Bytes that other artifacts may have, too.
+pub enum Text {
+    Public(Vec<u8>),
+    /// Zeroed in memory when dropped.
+    Secret(Secret),
+}
+
+impl Text {
+    /// What the entry has, if it is in memory and large enough.
+    fn of(entry: &Entry) -> Option<Self> {
+        match &entry.content {
+            Content::Bytes(bytes) if bytes.len() < MIN_TEXT => None,
+            Content::Bytes(bytes) if entry.mode.hides() => Some(Self::Secret(Secret::new(bytes.to_vec()))),
+            Content::Bytes(bytes) => Some(Self::Public(bytes.to_vec())),
+            Content::Secret(secret) if secret.expose().len() >= MIN_TEXT => Some(Self::Secret(secret.clone())),
+            _ => None,
+        }
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Public(bytes) => bytes,
+            Self::Secret(secret) => secret.expose(),
+        }
+    }
+
+    /// Other bytes in its place, as secret as these.
+    #[must_use]
+    pub fn with(&self, bytes: Vec<u8>) -> Self {
+        match self {
+            Self::Public(_) => Self::Public(bytes),
+            Self::Secret(_) => Self::Secret(Secret::new(bytes)),
+        }
+    }
+
+    fn object(&self) -> Object {
+        let bytes = self.bytes();
+        let secret = matches!(self, Self::Secret(_));
+        Object { secret, ..Object::plain(Sha256::of(bytes), bytes.len() as u64) }
+    }
+}
+
 impl Segment {
     /// The content of an entry; `None` for a directory or a link.
     pub fn of(entry: &Entry) -> Option<Self> {
+        if let Some(text) = Text::of(entry) {
+            return Some(Self::Text(text));
+        }
         match &entry.content {
             Content::Directory | Content::Link(_) => None,
             Content::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
@@ -45,9 +96,20 @@ impl Segment {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Secret(secret) => secret.expose().len() as u64,
+            Self::Text(text) => text.bytes().len() as u64,
             Self::Blob(blob) => blob.size(),
             Self::Pieces(pieces) => pieces.size(),
             Self::WrittenFile(file) => file.size(),
+        }
+    }
+
+    /// Its bytes, unless they are in a file.
+    pub fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::Secret(secret) => Some(secret.expose()),
+            Self::Text(text) => Some(text.bytes()),
+            Self::Blob(_) | Self::Pieces(_) | Self::WrittenFile(_) => None,
         }
     }
 
@@ -82,6 +144,11 @@ pub fn write_all(segments: &[Segment], to: &mut AtomicFileWriter, task: &dyn Tas
         match segment {
             Segment::Bytes(bytes) => put(bytes, to, &mut written)?,
             Segment::Secret(secret) => put(secret.expose(), to, &mut written)?,
+            Segment::Text(text) => {
+                to.write_all(text.bytes())?;
+                written.object(text.object());
+                task.advance(segment.size());
+            }
             Segment::Blob(blob) => {
                 let mut reader = HashingReader::new(blob.open()?);
                 io::copy(&mut reader, to)?;

@@ -102,14 +102,7 @@ mod tests {
 
     fn bytes(tree: &Tree) -> Vec<u8> {
         let segments = segments(tree, 1_568_764_800, Names::Bare).expect("a tree that can be packed");
-        segments
-            .into_iter()
-            .flat_map(|segment| match segment {
-                Segment::Bytes(bytes) => bytes,
-                Segment::Secret(secret) => secret.expose().to_vec(),
-                _ => unreachable!("no file in these trees"),
-            })
-            .collect()
+        segments.into_iter().flat_map(|segment| segment.in_memory().expect("no file in these trees").to_vec()).collect()
     }
 
     #[test]
