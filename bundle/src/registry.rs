@@ -4,6 +4,7 @@
 //! whole. What is fetched is kept beside the output until all of it is there.
 
 mod artifact;
+mod compressed;
 mod contents;
 mod error;
 mod files;

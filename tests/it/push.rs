@@ -338,7 +338,7 @@ fn a_broken_connection_is_tried_again_and_then_named() {
 
     let dead = format!("oci://{}/site/roc:1", crate::server::dead_address());
     let run = push(&workspace, &dead, &[]).exits(1);
-    run.says(&["could not push `the configuration` to", "run the same command again: what the registry has"]);
+    run.says(&["could not push `the manifest` to", "run the same command again: what the registry has"]);
 }
 
 #[test]
@@ -823,7 +823,7 @@ fn filled_thin() -> (Workspace, Registry) {
 /// What `oras pull` writes: each layer under its title.
 #[test]
 fn what_oras_pulls_is_a_thin_copy() {
-    if !has_all(&["sha256sum", "ssh-keygen"]) {
+    if !has_all(&["sha256sum", "ssh-keygen", "gunzip"]) {
         return;
     }
     let (workspace, registry) = filled_thin();
@@ -831,6 +831,10 @@ fn what_oras_pulls_is_a_thin_copy() {
     for (title, sha256) in titles(&manifest) {
         workspace.write(&format!("copy/{title}"), &registry.blobs.lock().unwrap()[&sha256]);
     }
+    // Large texts are compressed, and whoever does not know that is told.
+    let hint = "hint: unpack what a registry keeps compressed: `gunzip --recursive DIR`";
+    workspace.run(&["import", "copy", "-o", "pulled"]).exits(1).says(&[hint]);
+    tool("gunzip", &["--recursive", &workspace.path("copy").display().to_string()]);
     let check = "sha256sum --quiet --strict -c pieces.SHA256SUMS && sha256sum --quiet --ignore-missing -c SHA256SUMS";
     tool("sh", &["-c", &format!("cd {} && {check}", workspace.path("copy").display())]);
     workspace.run(&["import", "copy", "-o", "pulled", "--trust", "trust"]).success();
@@ -839,6 +843,58 @@ fn what_oras_pulls_is_a_thin_copy() {
     let before = registry.put.lock().unwrap().len();
     let again = workspace.run(&["push", "copy", &at(&registry.serve().url()), "--include-secrets", "--json"]).success();
     assert_eq!((&json(&again)["sent"], registry.put.lock().unwrap().len()), (&Value::from(0), before));
+}
+
+/// The digest of a compressed layer is that of the compressed bytes.
+#[test]
+fn what_is_in_a_compressed_layer_is_verified() {
+    let (workspace, registry) = (built(), Registry::default());
+    push(&workspace, &at(&registry.serve().url()), &[]).success();
+    let gzip = |text: &[u8]| {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let manifest = registry.manifests.lock().unwrap()["1"].clone();
+    let packed =
+        titles(&manifest).into_iter().find(|(title, _)| title.starts_with("pieces/") && title.ends_with(".gz"));
+    let (title, sha256) = packed.expect("a list of software is compressed");
+    let pull_other = |other: Vec<u8>| {
+        let size = registry.blobs.lock().unwrap()[&sha256].len();
+        registry.blobs.lock().unwrap().insert(digest(&other), other.clone());
+        let with_other = |text: &str| {
+            let size = format!("\"size\": {size}");
+            let (before, after) = text.split_once(&sha256).unwrap();
+            let after = after.replacen(&size, &format!("\"size\": {}", other.len()), 1);
+            format!("{before}{}{after}", digest(&other))
+        };
+        pull_manifest(&workspace, &registry, with_other).exits(3).says(&[&format!("{title}: not as SHA256SUMS says")]);
+        assert_nothing(&workspace);
+    };
+    pull_other(gzip(b"something else"));
+    pull_other(b"not compressed at all".to_vec());
+    // It would fill the memory.
+    pull_other(gzip(&vec![0; 100 << 20]));
+}
+
+/// By the figure that docs/registries.md names.
+#[test]
+fn a_machine_more_costs_a_registry_less_than_100_kb() {
+    let sent = |machines: u32| {
+        let workspace = Workspace::small(3000);
+        let node = |number| {
+            format!("[[nodes]]\nname = \"more-{number}\"\naddress = \"192.0.2.{number}\"\nroles = [\"master\"]\n")
+        };
+        let nodes: String = (100..100 + machines).map(node).collect();
+        workspace.write("cluster.toml", workspace.text("cluster.toml") + &nodes);
+        workspace.run(&["build", "--offline", "--from", "files", "-q", "--format", "tarball,deb,nocloud"]).success();
+        let registry = Registry::default();
+        let pushed = json(&push(&workspace, &at(&registry.serve().url()), &[]).success());
+        let manifests: usize = registry.manifests.lock().unwrap().values().map(Vec::len).max().unwrap();
+        pushed["sent_bytes"].as_u64().unwrap() + manifests as u64
+    };
+    let a_machine = (sent(22) - sent(2)) / 20;
+    assert!(a_machine < 100_000, "{a_machine} bytes");
 }
 
 #[test]

@@ -3,16 +3,18 @@
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::Error;
 use super::artifact::{Layer, is_about};
+use super::compressed;
 use super::files::{self, Lists};
 use crate::fetch::Fault;
 use crate::hash::Sha256;
 use crate::manifest::{Manifest, SUMS};
 use crate::regular;
 use crate::thin::export_list::EXPORT_LIST;
-use crate::thin::index::object_path;
+use crate::thin::index::{IndexedFile, IndexedObject, object_path};
 use crate::thin::{Directory, ExportList};
 
 /// The contents of an artifact.
@@ -21,23 +23,25 @@ pub(super) struct Contents {
     /// Where objects are, in a thin form.
     bundle: Option<Directory>,
     pub(super) pieces: Vec<Piece>,
-    /// Those that say something of the bundle, by what registries call them.
-    pub(super) about: Vec<Layer>,
+    /// Those that say something of the bundle, as they are, by what registries call them.
+    pub(super) about: Vec<Piece>,
     pub(super) manifest: Manifest,
 }
 
 /// A blob with its title.
+#[derive(Clone)]
 pub(super) struct Piece {
     pub(super) layer: Layer,
     source: Source,
 }
 
+#[derive(Clone)]
 enum Source {
     /// A file of the bundle, at the path that is the title.
     File,
     /// An object, somewhere in the files of the bundle.
     Object,
-    Text(Vec<u8>),
+    Text(Arc<[u8]>),
 }
 
 impl Contents {
@@ -47,8 +51,8 @@ impl Contents {
         let lists = Lists::read(out).map_err(damaged)?;
         let mut layers: Vec<_> = lists.files().into_values().map(|(layer, _)| layer).collect();
         layers.extend(files::signatures(out).map_err(damaged)?);
-        let about = layers.iter().filter(|layer| is_about(&layer.title)).cloned().collect();
-        let pieces = layers.into_iter().map(|layer| Piece { layer, source: Source::File }).collect();
+        let pieces: Vec<_> = layers.into_iter().map(|layer| Piece { layer, source: Source::File }).collect();
+        let about = pieces.iter().filter(|piece| is_about(&piece.layer.title)).cloned().collect();
         Ok(Self { out: out.to_owned(), bundle: None, pieces, about, manifest: lists.manifest })
     }
 
@@ -56,38 +60,61 @@ impl Contents {
     pub(super) fn thin(out: &Path) -> Result<Self, Error> {
         let bundle = Directory::open(out)?;
         let manifest = Lists::read(out).map_err(|why| Error::Damaged { path: out.to_owned(), why })?.manifest;
-        let (mut pieces, mut numbers, mut missing) = (Vec::new(), Vec::new(), Vec::new());
-        for (number, object) in bundle.index.carried() {
-            let layer = Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size };
-            if bundle.find(object.sha256).is_none() {
-                missing.push(layer.title.clone());
-            }
-            pieces.push(Piece { layer, source: Source::Object });
-            numbers.push(number);
-        }
+        let missing: Vec<_> = bundle.index.carried().map(|(_, object)| object.sha256).collect();
+        let missing: Vec<_> = missing.into_iter().filter(|it| bundle.find(*it).is_none()).map(object_path).collect();
         if !missing.is_empty() {
             let why = format!("it has not all objects of the bundle: {}", missing.join(", "));
             return Err(Error::Damaged { path: out.to_owned(), why });
         }
-        let objects: BTreeSet<_> = pieces.iter().map(|piece| piece.layer.sha256).collect();
+        let objects: Vec<_> = bundle.index.carried().map(|(_, object)| object.clone()).collect();
+        let numbers = bundle.index.carried().map(|(number, _)| number).collect();
         let list = ExportList::whole(bundle.bundle, None, numbers).to_json();
-        let mut texts = vec![(EXPORT_LIST.to_owned(), list.into_bytes())];
+        let mut pieces = vec![Piece::text(EXPORT_LIST.to_owned(), list.into_bytes())];
         for (name, sha256) in bundle.loose()? {
             let text = bundle.read_loose(&name, sha256)?;
-            texts.push((name, text));
+            pieces.push(Piece::text(name, text));
         }
-        texts.push((SUMS.to_owned(), bundle.read_loose(SUMS, Some(bundle.bundle))?));
-        pieces.extend(texts.into_iter().map(|(title, text)| Piece::text(title, text)));
-        let about = about(&bundle, &objects).chain(pieces.iter().map(|piece| piece.layer.clone()));
-        let about = about.filter(|layer| is_about(&layer.title)).collect();
-        Ok(Self { out: out.to_owned(), bundle: Some(bundle), pieces, about, manifest })
+        pieces.push(Piece::text(SUMS.to_owned(), bundle.read_loose(SUMS, Some(bundle.bundle))?));
+        let mut about = about(&bundle, &objects);
+        about.extend(pieces.iter().filter(|piece| is_about(&piece.layer.title)).cloned());
+        let mut contents = Self { out: out.to_owned(), bundle: Some(bundle), pieces: Vec::new(), about, manifest };
+        let lists: Vec<_> = pieces.into_iter().map(|list| contents.list(list)).collect::<Result<_, _>>()?;
+        contents.pieces = objects.iter().map(|object| contents.object(object)).collect::<Result<_, _>>()?;
+        contents.pieces.extend(lists);
+        Ok(contents)
+    }
+
+    /// A list, compressed unless it is what a pull begins with or others look for.
+    fn list(&self, list: Piece) -> Result<Piece, Error> {
+        let is_plain = [SUMS, EXPORT_LIST].contains(&list.layer.title.as_str()) || is_about(&list.layer.title);
+        if is_plain { Ok(list) } else { self.compressed(list) }
+    }
+
+    /// An object, compressed if it is public text.
+    fn object(&self, object: &IndexedObject) -> Result<Piece, Error> {
+        let layer = Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size };
+        let piece = Piece { layer, source: Source::Object };
+        if object.secret { Ok(piece) } else { self.compressed(piece) }
+    }
+
+    fn compressed(&self, piece: Piece) -> Result<Piece, Error> {
+        let open = || self.open(&piece).map_err(io::Error::other);
+        let packed = compressed::compress(&piece.layer, open).map_err(|source| Error::Io {
+            verb: "read",
+            path: self.out.join(&piece.layer.title),
+            source,
+        })?;
+        Ok(match packed {
+            Some(packed) => Piece::text(compressed::title(&piece.layer.title), packed),
+            None => piece,
+        })
     }
 
     /// Opens a blob.
     pub(super) fn open(&self, piece: &Piece) -> Result<Box<dyn Read + Send>, Fault> {
         let read = |path: &Path, source: io::Error| Fault::Disk { verb: "read", path: path.to_owned(), source };
         match &piece.source {
-            Source::Text(text) => Ok(Box::new(Cursor::new(text.clone()))),
+            Source::Text(text) => Ok(Box::new(Cursor::new(Arc::clone(text)))),
             Source::File => {
                 let file = regular::open_below(&self.out, &piece.layer.title);
                 Ok(Box::new(file.map_err(|why| read(&self.out.join(&piece.layer.title), why))?))
@@ -104,14 +131,19 @@ impl Contents {
 }
 
 /// Files that are an object each, under their own names.
-fn about<'b>(bundle: &'b Directory, objects: &'b BTreeSet<Sha256>) -> impl Iterator<Item = Layer> + 'b {
-    let files = bundle.index.files().iter().filter(|(_, file)| objects.contains(&file.sha256));
-    files.map(|(name, file)| Layer { title: name.clone(), sha256: file.sha256, size: file.size })
+fn about(bundle: &Directory, objects: &[IndexedObject]) -> Vec<Piece> {
+    let objects: BTreeSet<_> = objects.iter().map(|object| object.sha256).collect();
+    let files = bundle.index.files().iter().filter(|(name, file)| is_about(name) && objects.contains(&file.sha256));
+    let piece = |(name, file): (&String, &IndexedFile)| Piece {
+        layer: Layer { title: name.clone(), sha256: file.sha256, size: file.size },
+        source: Source::Object,
+    };
+    files.map(piece).collect()
 }
 
 impl Piece {
     fn text(title: String, text: Vec<u8>) -> Self {
         let layer = Layer { title, sha256: Sha256::of(&text), size: text.len() as u64 };
-        Self { layer, source: Source::Text(text) }
+        Self { layer, source: Source::Text(text.into()) }
     }
 }

@@ -4,14 +4,14 @@ mod thin;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
+use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::artifact::{Artifact, Layer};
 use super::files::Lists;
-use super::{Error, Reference, Remote, Version};
+use super::{Error, Reference, Remote, Version, compressed};
 use crate::fetch::repository::{Repository, Wanted};
 use crate::fetch::{Blob, Fault, Store};
 use crate::hash::Sha256;
@@ -83,6 +83,11 @@ impl Received {
     }
 }
 
+/// What has to be in a layer, compressed or not.
+fn plain<'e>(layer: &Layer, expected: &'e BTreeMap<String, Layer>) -> Option<&'e Layer> {
+    expected.get(&layer.title).or_else(|| expected.get(compressed::inside(&layer.title)?))
+}
+
 /// A pull that goes on.
 struct Receiver<'r> {
     from: &'r Remote,
@@ -122,16 +127,20 @@ impl Receiver<'_> {
     /// The lists that say what the bundle is, and its signatures, which are checked.
     fn lists(&self, layers: Vec<Layer>) -> Result<Received, Error> {
         let not_a_bundle = |why: String| Error::NotABundle { from: self.name().into(), why };
-        let is_list =
-            |it: &&Layer| [SUMS, MANIFEST, OBJECT_INDEX].contains(&it.title.as_str()) || is_signature(&it.title);
+        let is_list = |it: &&Layer| {
+            let title = compressed::inside(&it.title).unwrap_or(&it.title);
+            [SUMS, MANIFEST, OBJECT_INDEX].contains(&title) || is_signature(&it.title)
+        };
         let lists: Vec<_> = layers.iter().filter(is_list).cloned().collect();
         if let Some(large) = lists.iter().find(|layer| layer.size > LARGEST_LIST) {
             return Err(not_a_bundle(format!("`{}` is too large for a list: {} bytes", large.title, large.size)));
         }
         let blobs = self.fetch(lists.iter())?;
+        let find = |title: &str| {
+            lists.iter().find(|layer| layer.title == title || compressed::inside(&layer.title) == Some(title))
+        };
         let text = |title: &str| {
-            let layer = lists.iter().find(|layer| layer.title == title);
-            let layer = layer.ok_or_else(|| not_a_bundle(format!("it has no {title}")))?;
+            let layer = find(title).ok_or_else(|| not_a_bundle(format!("it has no {title}")))?;
             self.text(layer, &blobs)
         };
         let (manifest, sums) = (text(MANIFEST)?, text(SUMS)?);
@@ -146,8 +155,7 @@ impl Receiver<'_> {
                 return Err(Error::Unverified { from: self.name().into(), faults });
             }
         }
-        let index = lists.iter().find(|layer| layer.title == OBJECT_INDEX);
-        let index = index.map(|layer| self.text(layer, &blobs)).transpose()?;
+        let index = find(OBJECT_INDEX).map(|layer| self.text(layer, &blobs)).transpose()?;
         let lists = Lists::new(manifest, sums).map_err(|why| self.not_whole(vec![why]))?;
         Ok(Received { layers, lists, signatures, index })
     }
@@ -156,29 +164,33 @@ impl Receiver<'_> {
         Error::NotWhole { from: self.name().into(), faults }
     }
 
+    /// The text of a list, which is not longer than lists are.
     fn text(&self, layer: &Layer, blobs: &BTreeMap<Sha256, Blob>) -> Result<Vec<u8>, Error> {
+        let Some(blob) = blobs.get(&layer.sha256) else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
-        let path = self.kept.directory().to_owned();
-        let read = blobs.get(&layer.sha256).map(|blob| blob.open()?.take(LARGEST_LIST).read_to_end(&mut bytes));
-        match read {
-            Some(Err(source)) => Err(Error::Io { verb: "read", path, source }),
-            _ => Ok(bytes),
-        }
+        let read = match compressed::inside(&layer.title) {
+            Some(_) => blob.open().and_then(|file| compressed::inflate(BufReader::new(file), LARGEST_LIST)),
+            None => blob.open().and_then(|file| file.take(LARGEST_LIST).read_to_end(&mut bytes)).map(|_| bytes),
+        };
+        read.map_err(|why| self.not_whole(vec![format!("{}: {why}", layer.title)]))
     }
 
-    /// Compares the layers with what there has to be, by title.
+    /// Compares the layers with what there has to be, by title. What is in a compressed one, is known when it is inflated.
     fn compare(&self, expected: &BTreeMap<String, Layer>, layers: &[Layer]) -> Result<(), Error> {
-        let there: BTreeMap<_, _> = layers.iter().map(|layer| (&layer.title, layer)).collect();
+        let there: BTreeMap<_, _> =
+            layers.iter().map(|layer| (plain(layer, expected).map_or(&layer.title, |it| &it.title), layer)).collect();
         let mut faults = Vec::new();
         for (title, layer) in expected {
             match there.get(title) {
-                Some(found) if *found == layer => {}
+                Some(found) if *found == layer || found.title != *title => {}
                 Some(_) => faults.push(format!("{title}: not as {SUMS} says")),
                 None => faults.push(format!("{title}: missing")),
             }
         }
-        let is_known = |title: &String| expected.contains_key(title) || is_signature(title) || title == EXPORT_LIST;
-        let unknown = layers.iter().filter(|layer| !is_known(&layer.title));
+        let is_known = |layer: &Layer| {
+            plain(layer, expected).is_some() || is_signature(&layer.title) || layer.title == EXPORT_LIST
+        };
+        let unknown = layers.iter().filter(|layer| !is_known(layer));
         faults.extend(unknown.map(|layer| format!("{}: not in {SUMS}", layer.title)));
         if faults.is_empty() { Ok(()) } else { Err(self.not_whole(faults)) }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::artifact::{self, Artifact, EMPTY, Layer, MANIFEST_TYPE};
-use super::contents::Contents;
+use super::contents::{Contents, Piece};
 use super::{Error, Reference, Remote};
 use crate::fetch::Fault;
 use crate::fetch::repository::{Outcome, Repository, Upload};
@@ -62,10 +62,16 @@ pub fn push(
         refuse_secrets(out, &contents.manifest)?;
     }
     let sender = Sender { to: &to.reference, repository: to.repository(progress), options, out, contents: &contents };
-    let outcomes = sender.blobs(to.jobs)?;
     let layers: Vec<_> = contents.pieces.iter().map(|piece| piece.layer.clone()).collect();
     let manifest = Artifact::bundle(&layers, annotations(&contents.manifest)).to_json();
-    let referrers = sender.manifests(tag, manifest.as_bytes())?;
+    let referrers = sender.lists_referrers(manifest.as_bytes())?;
+    let mut pieces: Vec<_> = contents.pieces.iter().collect();
+    if referrers {
+        // Among the other layers lists of software may be compressed.
+        pieces.extend(&contents.about);
+    }
+    let outcomes = sender.blobs(&pieces, to.jobs)?;
+    sender.manifests(tag, manifest.as_bytes(), referrers)?;
     let count = |outcome: Outcome| outcomes.iter().filter(|(_, it)| *it == outcome).count();
     Ok(Pushed {
         reference: to.reference.to_string(),
@@ -117,9 +123,9 @@ struct Sender<'s> {
 
 impl Sender<'_> {
     /// Makes sure that all blobs are there. Returns what came of each, and its size.
-    fn blobs(&self, jobs: usize) -> Result<Vec<(u64, Outcome)>, Error> {
+    fn blobs(&self, pieces: &[&Piece], jobs: usize) -> Result<Vec<(u64, Outcome)>, Error> {
         let mut seen = BTreeSet::new();
-        let different: Vec<_> = self.contents.pieces.iter().filter(|it| seen.insert(it.layer.sha256)).collect();
+        let different: Vec<_> = pieces.iter().filter(|it| seen.insert(it.layer.sha256)).collect();
         // A push that is killed loses what was on its way: together no more than the largest alone.
         let budget = Budget::new(different.iter().map(|piece| piece.layer.size).max().unwrap_or(0));
         let empty = || Ok(Box::new(EMPTY) as Box<dyn Read + Send>);
@@ -146,19 +152,20 @@ impl Sender<'_> {
         })
     }
 
-    /// Puts the manifest, what refers to it where the registry lists that, and the tag. Says whether it does.
-    fn manifests(&self, tag: &str, manifest: &[u8]) -> Result<bool, Error> {
-        let failed = |fault| request(self.to, "the manifest", fault);
-        let sha256 = Sha256::of(manifest);
-        self.put(&format!("sha256:{sha256}"), manifest)?;
-        let referrers = self.repository.lists_referrers(sha256).map_err(failed)?;
-        if referrers {
-            for about in abouts(manifest, &self.contents.about) {
-                self.put(&format!("sha256:{}", Sha256::of(about.as_bytes())), about.as_bytes())?;
-            }
+    /// Whether the registry lists what refers to a manifest.
+    fn lists_referrers(&self, manifest: &[u8]) -> Result<bool, Error> {
+        let lists = self.repository.lists_referrers(Sha256::of(manifest));
+        lists.map_err(|fault| request(self.to, "the manifest", fault))
+    }
+
+    /// Puts the manifest, what refers to it where the registry lists that, and the tag.
+    fn manifests(&self, tag: &str, manifest: &[u8], referrers: bool) -> Result<(), Error> {
+        self.put(&format!("sha256:{}", Sha256::of(manifest)), manifest)?;
+        let abouts = if referrers { abouts(manifest, &self.contents.about) } else { Vec::new() };
+        for about in abouts {
+            self.put(&format!("sha256:{}", Sha256::of(about.as_bytes())), about.as_bytes())?;
         }
-        self.put(tag, manifest)?;
-        Ok(referrers)
+        self.put(tag, manifest)
     }
 
     /// Puts a manifest, unless the name leads to it already.
@@ -172,9 +179,9 @@ impl Sender<'_> {
 }
 
 /// Manifests of what says something of the bundle: signatures together, each list of software alone.
-fn abouts(manifest: &[u8], layers: &[Layer]) -> Vec<String> {
+fn abouts(manifest: &[u8], pieces: &[Piece]) -> Vec<String> {
     let mut kinds: BTreeMap<&str, Vec<Layer>> = BTreeMap::new();
-    for layer in layers {
+    for Piece { layer, .. } in pieces {
         kinds.entry(artifact::kind(&layer.title)).or_default().push(layer.clone());
     }
     kinds.iter().map(|(kind, layers)| Artifact::about(manifest, kind, layers).to_json()).collect()

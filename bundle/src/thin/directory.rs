@@ -187,7 +187,9 @@ fn no_sums(path: &Path, is_export: bool) -> Error {
 }
 
 fn no_index(path: &Path) -> Error {
-    let (why, hint) = if path.join(MANIFEST).is_file() {
+    let (why, hint) = if path.join(format!("{OBJECT_INDEX}.gz")).is_file() {
+        ("is compressed", "unpack what a registry keeps compressed: `gunzip --recursive DIR`")
+    } else if path.join(MANIFEST).is_file() {
         ("was built by a kube-bundle without `export`", "build it again with this one")
     } else {
         ("has checksums, but is no bundle", "name what `kube-bundle build` or `kube-bundle export` wrote")

@@ -1,13 +1,16 @@
 //! Objects that were pushed: they become a thin copy beside the output, and that is imported.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
 use std::path::Path;
 
-use super::{Error, Received, Receiver};
+use super::{Error, Received, Receiver, plain};
+use crate::fetch::Blob;
 use crate::hash::Sha256;
-use crate::manifest::OBJECT_INDEX;
+use crate::manifest::{OBJECT_INDEX, SUMS};
 use crate::out::{self, Permission, Staging};
 use crate::registry::artifact::Layer;
+use crate::registry::compressed;
 use crate::target::Mode;
 use crate::thin::export_list::EXPORT_LIST;
 use crate::thin::import::import;
@@ -26,17 +29,25 @@ impl Receiver<'_> {
     ) -> Result<Staging<'p>, Error> {
         let malformed = |why: String| self.not_whole(vec![format!("{OBJECT_INDEX}: {why}")]);
         let index = Index::parse(index).map_err(malformed)?;
-        self.compare(&expected(received, &index), &received.layers)?;
+        let expected = expected(received, &index);
+        self.compare(&expected, &received.layers)?;
         let old = Old::find(out, &index, self.from.jobs);
-        let is_old = |layer: &Layer| old.objects.contains(&layer.sha256) && layer.title == object_path(layer.sha256);
+        let is_old = |layer: &Layer| {
+            let object = plain(layer, &expected).filter(|plain| old.objects.contains(&plain.sha256));
+            object.is_some_and(|object| object.title == object_path(object.sha256))
+        };
         let is_wanted = |layer: &&Layer| layer.title != EXPORT_LIST && !is_old(layer);
         let wanted: Vec<_> = received.layers.iter().filter(is_wanted).collect();
         let blobs = self.fetch(wanted.iter().copied())?;
         let copy = self.kept.empty("copy")?;
         for layer in wanted {
-            if let Some(blob) = blobs.get(&layer.sha256) {
-                let path = copy.join(&layer.title);
+            let Some(blob) = blobs.get(&layer.sha256) else { continue };
+            let plain = plain(layer, &expected).unwrap_or(layer);
+            let path = copy.join(&plain.title);
+            if plain.title == layer.title {
                 out::link(blob.path(), &path).map_err(|source| Error::Io { verb: "write", path, source })?;
+            } else {
+                self.inflate(blob, plain, &path)?;
             }
         }
         let sums = Sha256::of(&received.lists.sums);
@@ -52,6 +63,20 @@ impl Receiver<'_> {
         let mut directories = vec![copy];
         directories.extend(old.directory.map(|old| old.path));
         Ok(import(&Set::open(&directories)?, out, permission, self.from.jobs, self.progress)?)
+    }
+}
+
+impl Receiver<'_> {
+    /// Writes what is in a compressed layer.
+    fn inflate(&self, blob: &Blob, plain: &Layer, path: &Path) -> Result<(), Error> {
+        let read = blob.open().and_then(|file| compressed::inflate(BufReader::new(file), plain.size));
+        match read {
+            Ok(text) if Sha256::of(&text) == plain.sha256 => {
+                let written = out::make_parent(path).and_then(|()| out::write_atomically(path, &text, Mode::PUBLIC));
+                written.map_err(|source| Error::Io { verb: "write", path: path.to_owned(), source })
+            }
+            _ => Err(self.not_whole(vec![format!("{}: not as {SUMS} says", compressed::title(&plain.title))])),
+        }
     }
 }
 
