@@ -258,7 +258,7 @@ impl Drop for Machine {
 }
 
 /// Calls `done` every 200 ms until it returns true, and fails after so many seconds.
-pub(super) fn wait(what: &str, seconds: u64, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn wait(what: &str, seconds: u64, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let end = Instant::now() + Duration::from_secs(seconds);
     while !done()? {
         ensure!(Instant::now() < end, "{what} took longer than {seconds} s");

@@ -29,25 +29,65 @@ pub(super) fn nobody_there(context: &ScenarioContext) -> Result<()> {
     ensure_same_files(&before, &machine.files()?)?;
     report_ok("install.sh without a key: refused, nothing changed");
 
-    by_archive(&bundle, &mut machine, &pki, &there)?;
-    by_packages(&bundle, &mut machine)?;
+    let key = Key::hand_over(&mut machine, &pki)?;
+    by_archive(&bundle, &machine, &key, &there)?;
+    by_packages(&bundle, &mut machine, &key)?;
     with_somebody_there(&bundle, &machine, &pki)
 }
 
-fn by_archive(bundle: &Bundle, machine: &mut Machine, pki: &Path, there: &str) -> Result<()> {
-    machine.hand_over(Some(&pki.join("seal/master-1.pem")))?;
-    machine.reboot()?;
-    machine.sh(&format!("{there}/install.sh"))?;
+/// How a machine gets its key.
+enum Key {
+    /// From its hypervisor.
+    Credential,
+    /// In a file that the next boot removes: before version 252 systemd takes nothing from a hypervisor.
+    File,
+}
+
+impl Key {
+    const PATH: &str = "/run/master-1.pem";
+
+    fn hand_over(machine: &mut Machine, pki: &Path) -> Result<Self> {
+        let key = pki.join("seal/master-1.pem");
+        let takes_credentials = "test \"$(systemctl --version | sed -n '1s/systemd \\([0-9]*\\).*/\\1/p')\" -ge 252";
+        if machine.try_sh(takes_credentials)?.success() {
+            machine.hand_over(Some(&key))?;
+            machine.reboot()?;
+            return Ok(Self::Credential);
+        }
+        machine.copy_in(&key, "root")?;
+        machine.sh(&format!("mv /root/master-1.pem {}", Self::PATH))?;
+        Ok(Self::File)
+    }
+
+    fn describe(&self) -> &'static str {
+        match self {
+            Self::Credential => "the key as a credential of the hypervisor",
+            Self::File => "the key in a file, since this systemd takes no credentials of a hypervisor",
+        }
+    }
+}
+
+fn by_archive(bundle: &Bundle, machine: &Machine, key: &Key, there: &str) -> Result<()> {
+    let option = match key {
+        Key::Credential => String::new(),
+        Key::File => format!(" --key {}", Key::PATH),
+    };
+    machine.sh(&format!("{there}/install.sh{option}"))?;
     bundle.wait_healthy(machine)?;
-    report_ok("the key as a credential of the hypervisor: installed, API server well");
+    let openssl = machine.sh("openssl version")?;
+    report_ok(&format!("{}: installed, API server well ({})", key.describe(), openssl.trim()));
     machine.sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
     Ok(())
 }
 
 /// The key is still handed over when this begins.
-fn by_packages(bundle: &Bundle, machine: &mut Machine) -> Result<()> {
+fn by_packages(bundle: &Bundle, machine: &mut Machine, key: &Key) -> Result<()> {
     bundle.copy_packages_to(machine, "one")?;
-    machine.sh(DPKG)?;
+    let variable = match key {
+        Key::Credential => String::new(),
+        Key::File => format!("export KUBE_BUNDLE_KEY={}; ", Key::PATH),
+    };
+    machine.sh(&format!("{variable}{DPKG}"))?;
     bundle.wait_healthy(machine)?;
     report_ok("dpkg -i in the same way: API server well");
     machine.hand_over(None)?;
