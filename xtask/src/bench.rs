@@ -3,6 +3,7 @@
 //! No test measures time, because a busy machine would fail it. The report names the machine and the commands, so that
 //! every figure can be measured again.
 
+mod carrying;
 mod cluster;
 mod environment;
 mod images;
@@ -57,6 +58,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     images::images(&environment, &mut report)?;
     fetching(&environment, &mut report)?;
     verifying(&environment, &mut report)?;
+    carrying::carrying(&environment, &mut report)?;
     report.write()
 }
 

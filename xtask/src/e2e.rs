@@ -31,6 +31,7 @@ use options::Options;
 use scenarios::{CLOUD_PREFIX, ETCD_STACKED, FORGED, SCENARIOS, STATIC_BINARY, Scenario, WHOLE_CLUSTER};
 
 pub(crate) use files::find as find_file;
+pub(crate) use machine::wait;
 pub(crate) use shell::stdout_of;
 
 /// Set for the process that runs inside the namespaces.

@@ -35,7 +35,7 @@ impl Cluster {
         self.directory.join(name)
     }
 
-    fn kube_bundle(&self, what: &str, arguments: &[&str]) -> Run {
+    pub(super) fn kube_bundle(&self, what: &str, arguments: &[&str]) -> Run {
         Run {
             what: what.to_owned(),
             program: Environment::program("kube-bundle").unwrap_or_default(),
@@ -72,15 +72,12 @@ impl Cluster {
 
     /// The size of all files in the output directory, in bytes.
     pub(super) fn written(&self) -> Result<u64> {
-        fn size(path: &Path) -> Result<u64> {
-            let mut sum = 0;
-            for entry in fs::read_dir(path)?.flatten() {
-                let about = entry.metadata()?;
-                sum += if about.is_dir() { size(&entry.path())? } else { about.len() };
-            }
-            Ok(sum)
-        }
-        size(&self.path("out"))
+        self.size("out")
+    }
+
+    /// The size of all files in a directory of the cluster, in bytes.
+    pub(super) fn size(&self, name: &str) -> Result<u64> {
+        size(&self.path(name))
     }
 
     pub(super) fn remove_cache(&self) -> Result<()> {
@@ -116,6 +113,13 @@ impl Cluster {
         fs::write(&path, text.replace(line, &changed)).context("could not change a flag")
     }
 
+    /// One more name of the API server, so that a certificate of each machine is another one.
+    pub(super) fn add_server_name(&self) -> Result<()> {
+        let path = self.path("cluster.toml");
+        let text = fs::read_to_string(&path)?.replace("[cluster]\n", "[cluster]\napiserver_sans = [\"k8s.example\"]\n");
+        fs::write(&path, text).context("could not add a name")
+    }
+
     pub(super) fn add_node(&self) -> Result<()> {
         let number = 100 + self.changes.fetch_add(1, Ordering::Relaxed);
         let path = self.path("cluster.toml");
@@ -136,6 +140,16 @@ fn cluster_toml(nodes: u32) -> String {
 
 fn node_text(name: &str, address: &str) -> String {
     format!("[[nodes]]\nname = \"{name}\"\naddress = \"{address}\"\nroles = [\"master\"]\n")
+}
+
+/// The size of all files in a directory, in bytes.
+pub(super) fn size(directory: &Path) -> Result<u64> {
+    let mut sum = 0;
+    for entry in fs::read_dir(directory)?.flatten() {
+        let about = entry.metadata()?;
+        sum += if about.is_dir() { size(&entry.path())? } else { about.len() };
+    }
+    Ok(sum)
 }
 
 /// Removes a directory; that it is not there is no error.

@@ -50,7 +50,7 @@ impl Report {
         let text = format!(
             "# Performance\nWritten by `cargo xtask bench`: medians of five runs, in turn with what they are compared to, on a machine that did nothing \
              else.\n\n- Machine: {}\n- Programs: {input}, {}\n{left_out}\nRepeat it: `cargo xtask bench [--binaries DIR] [--nfpm PROGRAM]`; it wants `time`, \
-             `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, `xfsprogs` with the right to mount, and 25 GB.\n",
+             `pigz`, `xorriso`, `golang-cfssl`, `curl`, `python3`, `docker-registry`, `skopeo`, `casync`, `rsync`, `xfsprogs` with the right to mount, and 25 GB.\n",
             machine(environment),
             megabytes(size(environment)),
         );

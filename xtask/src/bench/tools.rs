@@ -14,6 +14,7 @@ struct Tool {
 
 const PEERS: &str = "the peers' pipeline";
 const FETCHING: &str = "fetching";
+const CARRYING: &str = "carrying a bundle";
 
 const TOOLS: &[Tool] = &[
     Tool { program: "pigz", origin: "apt-get install pigz", measurement: "`pigz -6` over the programs" },
@@ -25,6 +26,10 @@ const TOOLS: &[Tool] = &[
     Tool { program: "mkfs.xfs", origin: "apt-get install xfsprogs", measurement: "files that share blocks" },
     Tool { program: "curl", origin: "apt-get install curl", measurement: FETCHING },
     Tool { program: "python3", origin: "apt-get install python3", measurement: FETCHING },
+    Tool { program: "docker-registry", origin: "apt-get install docker-registry", measurement: CARRYING },
+    Tool { program: "skopeo", origin: "apt-get install skopeo", measurement: CARRYING },
+    Tool { program: "casync", origin: "apt-get install casync", measurement: CARRYING },
+    Tool { program: "rsync", origin: "apt-get install rsync", measurement: CARRYING },
 ];
 
 /// The path of a program. Debian keeps some in directories that only root has in its PATH.
@@ -55,7 +60,15 @@ pub(super) fn has_peers() -> bool {
 }
 
 pub(super) fn can_fetch() -> bool {
-    TOOLS.iter().filter(|tool| tool.measurement == FETCHING).all(|tool| find(tool.program).is_some())
+    has_all(FETCHING)
+}
+
+pub(super) fn can_carry() -> bool {
+    has_all(CARRYING)
+}
+
+fn has_all(measurement: &str) -> bool {
+    TOOLS.iter().filter(|tool| tool.measurement == measurement).all(|tool| find(tool.program).is_some())
 }
 
 #[cfg(test)]
