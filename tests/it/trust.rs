@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kube_bundle::sign::{KeyReference, Signer};
+use kube_bundle::trust::Trust;
+use time::OffsetDateTime;
 
 use crate::harness::{Run, Workspace, has, has_all, tool};
 use crate::machine::Machine;
@@ -146,6 +148,30 @@ fn verify_misses_each_signature_that_some_machine_would_miss() {
         std::fs::write(&path, &bytes).unwrap();
     }
     workspace.run(&["verify", "out/small", "--trust", "trust"]).success();
+}
+
+/// The signature names its key, so with another letter it may look like one by a key that nobody trusts.
+#[test]
+fn each_changed_letter_of_a_signature_is_noticed() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let out = workspace.path("out/small");
+    let trust = Trust::read(&workspace.path("trust"), OffsetDateTime::now_utc()).unwrap();
+    let faults = || kube_bundle::verify::directory(&out, false, Some(&trust)).unwrap().faults;
+    assert_eq!(faults(), Vec::<String>::new());
+    for name in ["SHA256SUMS.sig", "SHA256SUMS.asc", "SHA256SUMS.ed25519", "deb/InRelease"] {
+        let file = format!("out/small/{name}");
+        let right = workspace.read(&file);
+        for at in 0..right.len() {
+            let mut changed = right.clone();
+            changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+            workspace.write(&file, changed);
+            assert!(!faults().is_empty(), "{name}, byte {at}");
+        }
+        workspace.write(&file, right);
+    }
 }
 
 #[test]
@@ -491,4 +517,10 @@ fn an_archive_of_a_bundle_that_was_signed_later_is_installed_with_the_list_besid
     workspace.run(&["build", "--offline", "--from", "files", "-q", "--sign", "key"]).success();
     let again = workspace.run(&["sign", "out/small", "--key", "key"]).success();
     assert!(!again.stderr.contains("warning"), "{}", again.stderr);
+    let key = workspace.path("another").display().to_string();
+    tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &key]);
+    workspace
+        .run(&["sign", "out/small", "--key", "another"])
+        .success()
+        .says(&["warning: archives inside are still signed by the key SHA256:", "`install.sh --archive FILE`"]);
 }

@@ -1,5 +1,6 @@
 //! Whether a file of signatures is right: read to its last byte, so that no byte of it can be changed unnoticed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
@@ -10,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::Trust;
 use crate::armor;
+use crate::manifest::SIGNATURE;
 use crate::pki::info::day;
 use crate::sign::dsse::{self, Envelope};
 use crate::sign::{PublicKey, Purpose};
@@ -22,7 +24,7 @@ pub enum Refusal {
     Unreadable,
     /// It is for something else than bundles.
     OtherPurpose,
-    /// It is by a trusted key, and over other bytes.
+    /// It is not by the key that it names, or over other bytes.
     Wrong(PublicKey),
     Unknown(PublicKey),
     /// The key is trusted for this purpose, which is another one.
@@ -55,7 +57,7 @@ impl fmt::Display for Refusal {
         match self {
             Self::Unreadable => f.write_str("it is damaged, or not a signature by kube-bundle or ssh-keygen"),
             Self::OtherPurpose => f.write_str("it was made for another purpose"),
-            Self::Wrong(key) => write!(f, "it says that it is by the key {key}, but is over other bytes"),
+            Self::Wrong(key) => write!(f, "it says that it is by the key {key}, but it is damaged, or over other bytes"),
             Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
             Self::TrustedFor(key, Purpose::Bundle) => {
                 write!(f, "it is by the key {key}, which is trusted to sign bundles, and not as a rebuilder")
@@ -70,6 +72,12 @@ impl fmt::Display for Refusal {
             Self::NoTrustedKey => f.write_str("it is by no trusted key, or over other bytes"),
         }
     }
+}
+
+/// The key of a signature in the format of ssh-keygen over `text`, whoever trusts it.
+pub fn key_of(signature: &str, text: &[u8]) -> Option<PublicKey> {
+    let nobody = Trust { signers: Vec::new(), revoked: BTreeSet::new(), now: OffsetDateTime::UNIX_EPOCH };
+    nobody.signer(SIGNATURE, signature, text).err().and_then(Refusal::key)
 }
 
 impl Trust {
@@ -103,12 +111,15 @@ impl Trust {
         if parts.namespace != purpose.as_str().as_bytes() {
             return Err(Refusal::OtherPurpose);
         }
-        let key = self.admit(parts.key, purpose)?;
         let mut signed = b"SSHSIG".to_vec();
         for part in [parts.namespace, b"", b"sha512", &Sha512::digest(text)] {
             put_string(&mut signed, part);
         }
-        if is_by(&key, &signed, parts.signature) { Ok(key) } else { Err(Refusal::Wrong(key)) }
+        // Before it is asked who trusts the key: a damaged one is nobody's.
+        if !is_by(&parts.key, &signed, parts.signature) {
+            return Err(Refusal::Wrong(parts.key));
+        }
+        self.admit(parts.key, purpose)
     }
 
     fn raw(&self, signature: &str, text: &[u8]) -> Result<PublicKey, Refusal> {
