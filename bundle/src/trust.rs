@@ -22,7 +22,7 @@ use crate::regular::{self, Links};
 use crate::sign::{self, PublicKey, Purpose, Signer};
 use crate::target::Mode;
 use allowed_signers::AllowedSigner;
-pub use signature::{Refusal, envelope};
+pub use signature::{Refusal, envelope, key_of};
 
 /// Names of files in the directory.
 const ALLOWED_SIGNERS: &str = "allowed_signers";

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use super::Console;
 use super::attempt::Attempt;
 use crate::error::ExitCode;
-use crate::manifest::{MOST_SIGNERS, Manifest, SIGNATURE};
+use crate::manifest::{MOST_SIGNERS, Manifest, SIGNATURE, SUMS};
 use crate::sign::{KeyReference, Signer, public_key};
 use crate::spec::Format;
-use crate::{Error, sign as signing, trust as trusted, verify};
+use crate::{Error, inspect, sign as signing, trust as trusted, verify};
 
 /// Finds the keys.
 pub(super) fn signers(keys: &[KeyReference]) -> Result<Vec<Signer>, Error> {
@@ -39,21 +39,31 @@ pub(super) fn sign(out: &Path, keys: &[KeyReference], console: &Console) -> Resu
     for signer in &signers {
         console.note(&format!("Signed {} with the key {}", out.display(), signer.public()));
     }
-    if Manifest::read(out).is_ok_and(|manifest| has_unsigned_archives(&manifest)) {
-        console.progress().warn(
-            "archives inside have no signature of their own: machines with /etc/kube-bundle/trust install them with \
-             `install.sh --archive FILE`, where SHA256SUMS and SHA256SUMS.sig lie beside FILE; `kube-bundle build --sign` \
-             signs inside archives, too",
-        );
+    if let Ok(manifest) = Manifest::read(out)
+        && let Some(what) = unsigned_archives(out, &manifest, &signers)
+    {
+        console.progress().warn(&format!(
+            "archives inside {what}: machines with /etc/kube-bundle/trust install them with `install.sh --archive FILE`, \
+             where SHA256SUMS and SHA256SUMS.sig lie beside FILE; `kube-bundle build --sign` signs inside archives, too"
+        ));
     }
     report_files(&files, console)
 }
 
-/// Whether archives were packed without signatures, which nobody can add later.
-fn has_unsigned_archives(manifest: &Manifest) -> bool {
-    let is_signature = |path: &String| path.split_once('/').is_some_and(|(_, name)| name == SIGNATURE);
-    let mut archives = manifest.artifacts.values().filter(|artifact| artifact.format == Format::Tarball.to_string());
-    archives.any(|archive| !archive.entries.keys().any(is_signature))
+/// What is to say of archives that were packed without signatures of these keys, which nobody can add later. All archives
+/// of a bundle are signed alike.
+fn unsigned_archives(out: &Path, manifest: &Manifest, signers: &[Signer]) -> Option<String> {
+    let mut artifacts = manifest.artifacts.iter();
+    let (path, archive) = artifacts.find(|(_, artifact)| artifact.format == Format::Tarball.to_string())?;
+    let top = archive.entries.keys().next()?.split('/').next().unwrap_or_default();
+    let [list, signature] = [SUMS, SIGNATURE].map(|name| format!("{top}/{name}"));
+    if !archive.entries.contains_key(&signature) {
+        return Some("have no signature of their own".to_owned());
+    }
+    let kept = inspect::read(&out.join(path), &[SUMS, SIGNATURE]).ok()?.kept;
+    let key = trusted::key_of(kept.get(&signature)?, kept.get(&list)?.as_bytes())?;
+    let is_new = signers.iter().all(|signer| *signer.public() != key);
+    is_new.then(|| format!("are still signed by the key {key}"))
 }
 
 pub(super) fn trust(
