@@ -176,7 +176,7 @@ impl PackContext<'_> {
                 "it is a symbolic link, and only archives hold those",
             )));
         }
-        self.write_segments(path, entry.mode, &Segment::of(entry).into_iter().collect::<Vec<_>>())
+        self.write_segments(path, entry.mode, &Segment::of(entry))
     }
 
     fn write_packed(&self, path: &str, tree: &Tree, segments: &[Segment]) -> Result<Written, Error> {

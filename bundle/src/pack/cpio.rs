@@ -33,7 +33,8 @@ pub fn segments(tree: &Tree, mtime: i64) -> io::Result<Vec<Segment>> {
         let padding = padding(size, 4);
         length += head.len() as u64 + size + padding as u64;
         segments.push(Segment::Bytes(head));
-        segments.extend(target.map(Segment::Bytes).or_else(|| Segment::of(entry)));
+        segments.extend(target.map(Segment::Bytes));
+        segments.extend(Segment::of(entry));
         segments.push(Segment::zeros(padding));
     }
     let end = newc::trailer(Vec::new())?;

@@ -14,9 +14,19 @@ use crate::secret::Secret;
 use crate::target::InstallPath;
 use crate::tree::{Content, Entry, Tree};
 
-/// The content of a file of so many bytes is an object of its own, which all artifacts with that file share. An object costs
-/// some 500 bytes in lists, so files of fewer bytes are literals of each artifact.
+/// The text of a file of so many bytes is an object of its own, which all artifacts with that text share. An object costs
+/// some 500 bytes in lists, so smaller files are literals of each artifact.
 const MIN_TEXT: usize = 4096;
+
+/// How many of its first bytes a file has for itself: all of a small one, and the variables that scripts begin with, up to
+/// the first empty line. What follows is the same on other machines.
+fn own_length(bytes: &[u8]) -> usize {
+    if bytes.len() < MIN_TEXT {
+        return bytes.len();
+    }
+    let empty_line = bytes[..MIN_TEXT].windows(2).position(|it| it == b"\n\n");
+    empty_line.filter(|_| bytes.starts_with(b"#!")).map_or(0, |at| at + 2)
+}
 
 /// Consecutive bytes of an artifact.
 pub enum Segment {
@@ -42,17 +52,6 @@ pub enum Text {
 }
 
 impl Text {
-    /// What the entry has, if it is in memory and large enough.
-    fn of(entry: &Entry) -> Option<Self> {
-        match &entry.content {
-            Content::Bytes(bytes) if bytes.len() < MIN_TEXT => None,
-            Content::Bytes(bytes) if entry.mode.hides() => Some(Self::Secret(Secret::new(bytes.to_vec()))),
-            Content::Bytes(bytes) => Some(Self::Public(bytes.to_vec())),
-            Content::Secret(secret) if secret.expose().len() >= MIN_TEXT => Some(Self::Secret(secret.clone())),
-            _ => None,
-        }
-    }
-
     pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Public(bytes) => bytes,
@@ -77,18 +76,24 @@ impl Text {
 }
 
 impl Segment {
-    /// The content of an entry; `None` for a directory or a link.
-    pub fn of(entry: &Entry) -> Option<Self> {
-        if let Some(text) = Text::of(entry) {
-            return Some(Self::Text(text));
-        }
-        match &entry.content {
-            Content::Directory | Content::Link(_) => None,
-            Content::Bytes(bytes) => Some(Self::Bytes(bytes.to_vec())),
-            Content::Secret(secret) => Some(Self::Secret(secret.clone())),
-            Content::Blob(blob) => Some(Self::Blob(blob.clone())),
-            Content::WrittenFile(file) => Some(Self::WrittenFile(file.clone())),
-        }
+    /// The content of an entry; nothing for a directory or a link.
+    pub fn of(entry: &Entry) -> Vec<Self> {
+        let segments = match &entry.content {
+            Content::Directory | Content::Link(_) => Vec::new(),
+            Content::Bytes(bytes) => {
+                let (own, text) = bytes.split_at(own_length(bytes));
+                let is_secret = entry.mode.hides();
+                let text = if is_secret { Text::Secret(Secret::new(text)) } else { Text::Public(text.to_vec()) };
+                vec![Self::Bytes(own.to_vec()), Self::Text(text)]
+            }
+            Content::Secret(secret) => {
+                let (own, text) = secret.expose().split_at(own_length(secret.expose()));
+                vec![Self::Secret(Secret::new(own)), Self::Text(Text::Secret(Secret::new(text)))]
+            }
+            Content::Blob(blob) => vec![Self::Blob(blob.clone())],
+            Content::WrittenFile(file) => vec![Self::WrittenFile(file.clone())],
+        };
+        segments.into_iter().filter(|segment| segment.size() > 0).collect()
     }
 
     /// Bytes.

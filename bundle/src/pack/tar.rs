@@ -32,9 +32,8 @@ pub fn segments(tree: &Tree, mtime: i64, names: Names) -> io::Result<Vec<Segment
     for (path, entry) in tree.iter() {
         let slash = if entry.is_directory() { "/" } else { "" };
         segments.push(Segment::Bytes(header(&format!("{prefix}{path}{slash}"), entry, mtime)?));
-        if let Some(content) = Segment::of(entry) {
-            segments.extend([content, Segment::Bytes(padding(entry.size()))]);
-        }
+        segments.extend(Segment::of(entry));
+        segments.push(Segment::Bytes(padding(entry.size())));
     }
     // Two zero blocks mark the end of the archive.
     segments.push(Segment::Bytes(vec![0; 2 * BLOCK]));

@@ -1,4 +1,4 @@
-//! Texts that a registry keeps compressed, under a title that ends as gzip(1) ends names: `gunzip --recursive` makes a thin
+//! What a registry keeps compressed, under a title that ends as gzip(1) ends names: `gunzip --recursive` makes a thin
 //! copy of what was pulled by other tools.
 
 use std::io::{self, BufRead, Read};
@@ -28,13 +28,13 @@ pub(super) fn inside(title: &str) -> Option<&str> {
     title.strip_suffix(SUFFIX)
 }
 
-/// The compressed form of what `open` opens, if that is less than half as large and has the digest that the layer says.
+/// The compressed form of what `open` opens, if that saves an eighth, and what is opened has the digest that the layer says.
 pub(super) fn compress<R: Read>(layer: &Layer, open: impl Fn() -> io::Result<R>) -> io::Result<Option<Vec<u8>>> {
     if !SIZES.contains(&layer.size) {
         return Ok(None);
     }
     let sample = layer.size.min(SAMPLE);
-    if gzip(&mut open()?.take(sample))?.len() as u64 * 2 > sample {
+    if gzip(&mut open()?.take(sample))?.len() as u64 > sample - sample / 8 {
         return Ok(None);
     }
     let mut text = HashingReader::new(open()?.take(layer.size));

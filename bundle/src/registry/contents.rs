@@ -79,7 +79,11 @@ impl Contents {
         about.extend(pieces.iter().filter(|piece| is_about(&piece.layer.title)).cloned());
         let mut contents = Self { out: out.to_owned(), bundle: Some(bundle), pieces: Vec::new(), about, manifest };
         let lists: Vec<_> = pieces.into_iter().map(|list| contents.list(list)).collect::<Result<_, _>>()?;
-        contents.pieces = objects.iter().map(|object| contents.object(object)).collect::<Result<_, _>>()?;
+        let object = |object: &IndexedObject| {
+            let layer = Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size };
+            contents.compressed(Piece { layer, source: Source::Object })
+        };
+        contents.pieces = objects.iter().map(object).collect::<Result<_, _>>()?;
         contents.pieces.extend(lists);
         Ok(contents)
     }
@@ -90,13 +94,7 @@ impl Contents {
         if is_plain { Ok(list) } else { self.compressed(list) }
     }
 
-    /// An object, compressed if it is public text.
-    fn object(&self, object: &IndexedObject) -> Result<Piece, Error> {
-        let layer = Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size };
-        let piece = Piece { layer, source: Source::Object };
-        if object.secret { Ok(piece) } else { self.compressed(piece) }
-    }
-
+    /// The same compressed, if that is worth it.
     fn compressed(&self, piece: Piece) -> Result<Piece, Error> {
         let open = || self.open(&piece).map_err(io::Error::other);
         let packed = compressed::compress(&piece.layer, open).map_err(|source| Error::Io {

@@ -67,12 +67,12 @@ impl Receiver<'_> {
 }
 
 impl Receiver<'_> {
-    /// Writes what is in a compressed layer.
+    /// Writes what is in a compressed layer; it may be secret.
     fn inflate(&self, blob: &Blob, plain: &Layer, path: &Path) -> Result<(), Error> {
         let read = blob.open().and_then(|file| compressed::inflate(BufReader::new(file), plain.size));
         match read {
             Ok(text) if Sha256::of(&text) == plain.sha256 => {
-                let written = out::make_parent(path).and_then(|()| out::write_atomically(path, &text, Mode::PUBLIC));
+                let written = out::make_parent(path).and_then(|()| out::write_atomically(path, &text, Mode::SECRET));
                 written.map_err(|source| Error::Io { verb: "write", path: path.to_owned(), source })
             }
             _ => Err(self.not_whole(vec![format!("{}: not as {SUMS} says", compressed::title(&plain.title))])),
