@@ -501,21 +501,25 @@ fn killed(workspace: &Workspace, arguments: &[&str], after: Duration) -> bool {
     !child.wait().unwrap().success()
 }
 
-/// Objects of a directory with the identity of their files.
-fn identities(workspace: &Workspace, directory: &str) -> BTreeMap<String, u64> {
+/// The identity of each file below a directory.
+fn identities_below(directory: &Path) -> BTreeMap<String, u64> {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |name: String| {
-        let about = workspace.path(directory).join(&name).metadata().unwrap();
+        let about = directory.join(&name).metadata().unwrap();
         (name, about.ino())
     };
-    objects(workspace, directory).into_iter().map(identity).collect()
+    if directory.exists() { files(directory).into_keys().map(identity).collect() } else { BTreeMap::new() }
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.split('/').any(|part| part.starts_with(".kube-bundle-"))
 }
 
 #[test]
 fn a_killed_export_is_never_taken_for_whole_and_the_next_one_goes_on() {
     let workspace = workspace();
     let arguments = ["export", "-q", "-j", "1", "old", "thin"];
-    let (mut kills, mut before) = (0, BTreeMap::new());
+    let (mut kills, mut before) = (0, BTreeMap::<String, u64>::new());
     for round in 0..40 {
         if !killed(&workspace, &arguments, Duration::from_millis(3 + 4 * round)) {
             break;
@@ -528,8 +532,7 @@ fn a_killed_export_is_never_taken_for_whole_and_the_next_one_goes_on() {
         for (name, (_, bytes)) in files(&workspace.path("thin/pieces")) {
             assert!(name.contains("/.kube-bundle-") || name.ends_with(&Sha256::of(&bytes).to_string()), "{name}");
         }
-        let now = identities(&workspace, "thin");
-        let is_temporary = |name: &String| name.contains("/.kube-bundle-");
+        let now = identities_below(&workspace.path("thin/pieces"));
         assert!(before.iter().all(|(name, identity)| is_temporary(name) || now.get(name) == Some(identity)));
         before = now;
         if !workspace.path("thin/SHA256SUMS").exists() {
@@ -546,12 +549,12 @@ fn a_killed_export_is_never_taken_for_whole_and_the_next_one_goes_on() {
 }
 
 #[test]
-fn a_killed_import_leaves_what_was_there() {
+fn a_killed_import_leaves_what_was_there_and_the_next_one_goes_on() {
     let workspace = two();
     export(&workspace, &["new", "thin"]).success();
     build(&workspace, "again", "tarball");
     let before = files(&workspace.path("again"));
-    let mut kills = 0;
+    let (mut kills, mut written) = (0, BTreeMap::<String, u64>::new());
     for round in 0..40 {
         if !killed(
             &workspace,
@@ -564,8 +567,22 @@ fn a_killed_import_leaves_what_was_there() {
         let now = files(&workspace.path("again"));
         // A kill may come after the last rename.
         assert!(now == before || now == files(&workspace.path("new")), "neither the old bundle nor the new one");
+        if now != before {
+            break;
+        }
+        // What is whole is not written again, but for the lists.
+        let there = identities_below(&workspace.path(".again.building"));
+        let is_new = |(name, identity): (&String, &u64)| {
+            name.contains('/') && !is_temporary(name) && there.get(name).is_some_and(|it| it != identity)
+        };
+        assert!(there.is_empty() || !written.iter().any(is_new));
+        written = there;
     }
     assert!(kills > 3, "{kills}");
+    // Of what another import has left, nothing gets into this one, and nothing that is damaged.
+    std::fs::create_dir_all(workspace.path(".again.building/nodes/foreign")).unwrap();
+    workspace.write(".again.building/foreign", "foreign");
+    workspace.write(".again.building/README.txt", "damaged");
     import(&workspace, &["thin", "-o", "again"]).success();
     assert_same(&workspace, "new", "again");
 }

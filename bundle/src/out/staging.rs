@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::{make_directory, open_lock_file, parent_of, set_mode, sync_parent};
 use crate::target::Mode;
@@ -111,6 +112,16 @@ impl<'p> Staging<'p> {
     /// Makes an empty directory beside `target`, after checking that `target` may be replaced. If `target` is a symbolic
     /// link, the directory that it leads to is replaced.
     pub fn begin(target: &Path, permission: Permission<'p>) -> Result<Self, Error> {
+        Self::start(target, permission, |_| false)
+    }
+
+    /// The same with what a killed run has left there, of which nothing is known; [`Self::keep_only`] removes what is not
+    /// wanted.
+    pub fn resume(target: &Path, permission: Permission<'p>) -> Result<Self, Error> {
+        Self::start(target, permission, is_own)
+    }
+
+    fn start(target: &Path, permission: Permission<'p>, is_kept: impl Fn(&Path) -> bool) -> Result<Self, Error> {
         let target = resolve(target)?;
         let parent = parent_of(&target);
         make(parent, Mode::EXECUTABLE)?;
@@ -118,11 +129,22 @@ impl<'p> Staging<'p> {
         recover(&target)?;
         may_be_replaced(&target, permission)?;
         let building = beside(&target, "building");
-        remove(&building)?;
-        DirBuilder::new().create(&building).map_err(failed("create", &building))?;
+        if !is_kept(&building) {
+            remove(&building)?;
+            DirBuilder::new().create(&building).map_err(failed("create", &building))?;
+        }
         // Whatever the umask: private files and directories inside have modes of their own.
         set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
         Ok(Self { target, building, permission, _lock: lock })
+    }
+
+    /// Removes files that an earlier run has left and this one does not want, and directories without files.
+    pub fn keep_only(&self, is_wanted: impl Fn(&str) -> bool) -> Result<(), Error> {
+        let building = &self.building;
+        let there = super::list(building).map_err(failed("list", building))?;
+        let mut unwanted = there.iter().filter(|name| !is_wanted(name)).map(|name| building.join(name));
+        unwanted.try_for_each(|path| std::fs::remove_file(&path).map_err(failed("remove", &path)))?;
+        remove_empty(building).map_err(failed("clean", building))
     }
 
     /// The directory in the making.
@@ -166,6 +188,12 @@ impl Drop for Staging<'_> {
         let _ = remove(&self.building);
         let _ = std::fs::remove_file(beside(&self.target, "lock"));
     }
+}
+
+/// Whether it is a directory that nobody else can write to: files in it may become part of an output.
+fn is_own(directory: &Path) -> bool {
+    let about = std::fs::symlink_metadata(directory);
+    about.is_ok_and(|it| it.is_dir() && it.uid() == geteuid().as_raw() && it.mode() & 0o022 == 0)
 }
 
 /// A hidden name beside an output directory; they are listed above.
@@ -219,6 +247,19 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
         Err(why) if why.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(why)),
         _ => Ok(()),
     }
+}
+
+/// Removes the directories below one that have no files below them.
+fn remove_empty(directory: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty(&entry.path())?;
+            // One with files stays: that is the error.
+            let _ = std::fs::remove_dir(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Only a complete bundle without other files is replaced, so that nothing a person put there is lost.

@@ -1,7 +1,8 @@
 //! Puts a bundle together again from its objects. Each file is compared with the checksum list before it appears.
 
+use std::fs::File;
 use std::io::{self, BufReader, Read as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 
 use flate2::bufread::DeflateDecoder;
@@ -9,10 +10,12 @@ use flate2::bufread::DeflateDecoder;
 use super::error::Error;
 use super::index::{IndexedFile, IndexedObject};
 use super::set::Set;
+use crate::hash::Sha256;
 use crate::manifest::SUMS;
 use crate::object::Run;
 use crate::out::{self, AtomicFileWriter, Permission, Staging};
 use crate::progress::{Progress, Task};
+use crate::regular;
 use crate::target::Mode;
 use crate::workers;
 
@@ -23,7 +26,7 @@ const SMALL: u64 = 64 << 10;
 const LAST_BLOCK: &[u8] = &[3, 0];
 
 /// Writes the bundle of `set` into a directory that [`Staging::finish`] puts at `out`, if `permission` lets it replace what is
-/// there, on up to `jobs` threads at a time.
+/// there, on up to `jobs` threads at a time. Files that a killed import has left and that are right are not written again.
 ///
 /// # Errors
 /// Objects that are damaged, all of which are named; or a file that can't be written. `out` is as it was before.
@@ -34,8 +37,10 @@ pub fn import<'p>(
     jobs: usize,
     progress: &dyn Progress,
 ) -> Result<Staging<'p>, Error> {
-    let staging = Staging::begin(out, permission)?;
-    let files: Vec<_> = set.first().index.files().iter().collect();
+    let staging = Staging::resume(out, permission)?;
+    let index = &set.first().index;
+    staging.keep_only(|name| index.files().contains_key(name))?;
+    let files: Vec<_> = index.files().iter().collect();
     let task = progress.task("importing", Some(files.iter().map(|(_, file)| file.size).sum()));
     let written =
         workers::each(jobs, &files, |(name, file)| FileImport { set, task: task.as_ref(), name }.write(file, &staging));
@@ -80,6 +85,16 @@ fn put(staging: &Staging<'_>, name: &str, bytes: &[u8]) -> Result<(), Error> {
     out::write_atomically(&path, bytes, Mode::PUBLIC).map_err(|source| Error::Write { path, source })
 }
 
+/// Whether an earlier run has written a file, and it is right.
+fn is_there(name: &str, file: &IndexedFile, staging: &Staging<'_>) -> bool {
+    let right = |there: File| -> io::Result<bool> {
+        let about = there.metadata()?;
+        let is_like_it = about.len() == file.size && about.mode() & 0o7777 == file.mode.bits();
+        Ok(is_like_it && Sha256::of_reader(there)? == (file.sha256, file.size))
+    };
+    regular::open_below(staging.directory(), name).and_then(right).unwrap_or(false)
+}
+
 /// One file that is put together.
 struct FileImport<'s> {
     set: &'s Set,
@@ -89,6 +104,10 @@ struct FileImport<'s> {
 
 impl FileImport<'_> {
     fn write(&self, file: &IndexedFile, staging: &Staging<'_>) -> Result<(), Error> {
+        if is_there(self.name, file, staging) {
+            self.task.advance(file.size);
+            return Ok(());
+        }
         let path = staging.place(self.name, Mode::PRIVATE)?;
         let failed = |source| Error::Write { path: path.clone(), source };
         let mut writer = AtomicFileWriter::begin(path.clone()).map_err(failed)?;
