@@ -57,7 +57,9 @@ impl fmt::Display for Refusal {
         match self {
             Self::Unreadable => f.write_str("it is damaged, or not a signature by kube-bundle or ssh-keygen"),
             Self::OtherPurpose => f.write_str("it was made for another purpose"),
-            Self::Wrong(key) => write!(f, "it says that it is by the key {key}, but it is damaged, or over other bytes"),
+            Self::Wrong(key) => {
+                write!(f, "it says that it is by the key {key}, but it is damaged, or over other bytes")
+            }
             Self::Unknown(key) => write!(f, "it is by the key {key}, which is not trusted"),
             Self::TrustedFor(key, Purpose::Bundle) => {
                 write!(f, "it is by the key {key}, which is trusted to sign bundles, and not as a rebuilder")
