@@ -1,4 +1,4 @@
-//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `recording`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`. Each has a file of its own.
+//! The tasks of this repository: `cargo xtask ci`, `dist`, `docs`, `recording`, `e2e`, `bench`, `fuzz`, `skips`, `mutate`, `kill`. Each has a file of its own.
 
 mod bench;
 mod ci;
@@ -6,8 +6,10 @@ mod dist;
 mod docs;
 mod e2e;
 mod fuzz;
+mod kill;
 mod mutate;
 mod recording;
+mod registry;
 mod skips;
 mod small;
 
@@ -36,6 +38,8 @@ usage: cargo xtask ci [--slow]     format, lints, documents, tests: what a chang
        cargo xtask fuzz --list     name the targets
        cargo xtask mutate [--count N] [--seed S] [--artifacts]
                                    change a small bundle, or its artifacts, and see whether verify notices
+       cargo xtask kill [--count N] [--seed S]
+                                   kill export, import, push and pull at random moments, N times in all (1000)
 ";
 
 #[expect(clippy::print_stderr, reason = "xtask talks to the developer")]
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         ["bench", ref rest @ ..] => bench::run(rest),
         ["fuzz", ref rest @ ..] => fuzz::run(rest),
         ["mutate", ref rest @ ..] => mutate::run(rest),
+        ["kill", ref rest @ ..] => kill::run(rest),
         ["recording"] => recording::run(),
         ["skips"] => skips::run(),
         _ => {

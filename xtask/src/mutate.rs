@@ -22,7 +22,8 @@ use kube_bundle::trust::{self, Trust};
 use kube_bundle::{clock, inspect, verify};
 
 use crate::small::SmallCluster;
-use random::{Random, damage, damage_text};
+pub(crate) use random::Random;
+use random::{damage, damage_text};
 
 /// One case of so many is judged by the program as well.
 const SAMPLE: u64 = 100;

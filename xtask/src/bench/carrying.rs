@@ -1,11 +1,7 @@
 //! Thin copies, deltas and registries: how long they take and what they send, beside tools that find equal bytes by themselves.
-#![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
+#![expect(clippy::disallowed_methods, reason = "xtask looks at files")]
 
 use std::fmt::Write as _;
-use std::fs;
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result};
 
@@ -14,7 +10,8 @@ use super::environment::Environment;
 use super::measure::{Figure, Run, compare, measure, megabytes};
 use super::report::{Report, Row};
 use super::{FORMATS, tools};
-use crate::e2e::{stdout_of, wait};
+use crate::e2e::stdout_of;
+use crate::registry::Registry;
 
 const REGISTRY: &str = "127.0.0.1:18017";
 const REFERENCE: &str = "oci://127.0.0.1:18017/site/roc:1";
@@ -117,7 +114,8 @@ fn literal_data(said: &str) -> Result<u64> {
 }
 
 fn registries(environment: &Environment, cluster: &Cluster, report: &mut Report, bytes: &mut Bytes) -> Result<()> {
-    let registry = Registry::start(environment.work.join("registry"))?;
+    let registry = Registry::start(environment.work.join("registry"), REGISTRY)?;
+    let clear = || remove_directory(registry.directory());
     let push = |name: &str, more: &[&str]| {
         let arguments = ["push", name, REFERENCE, "-q", "--include-secrets"];
         cluster.kube_bundle("push", &[&arguments, more].concat())
@@ -130,12 +128,12 @@ fn registries(environment: &Environment, cluster: &Cluster, report: &mut Report,
     };
     let (at, here) = ("docker://127.0.0.1:18017/site/roc:1", format!("dir:{directory}"));
     copy(at, &here).output("whole files of a registry")?;
-    let (cold, skopeo) = compare(&push("out", &[]), || registry.clear(), &copy(&here, at), || registry.clear())?;
-    registry.clear()?;
+    let (cold, skopeo) = compare(&push("out", &[]), clear, &copy(&here, at), clear)?;
+    clear()?;
     bytes.push(("`push` to an empty registry".to_owned(), grown(&registry, &push("out", &[]))?));
     bytes.push(("`push` after the change".to_owned(), grown(&registry, &push("new", &[]))?));
     let warm = measure(&push("new", &[]), || {
-        registry.clear()?;
+        clear()?;
         push("out", &[]).output("the old bundle")
     })?;
     let again: Figure = measure(&push("new", &[]), || Ok(()))?;
@@ -150,52 +148,13 @@ fn registries(environment: &Environment, cluster: &Cluster, report: &mut Report,
     Ok(())
 }
 
+fn size_of(registry: &Registry) -> Result<u64> {
+    if registry.directory().exists() { size(registry.directory()) } else { Ok(0) }
+}
+
 /// Bytes that a registry has more of after a command.
 fn grown(registry: &Registry, run: &Run) -> Result<u64> {
-    let before = registry.size()?;
+    let before = size_of(registry)?;
     run.output("a push")?;
-    Ok(registry.size()? - before)
-}
-
-/// Debian's registry, until it is dropped.
-struct Registry {
-    child: Child,
-    directory: PathBuf,
-}
-
-impl Registry {
-    fn start(directory: PathBuf) -> Result<Self> {
-        let config = directory.with_extension("yml");
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n",
-            directory.display()
-        );
-        fs::write(&config, text).context("could not configure the registry")?;
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().context("could not run docker-registry")?;
-        let registry = Self { child, directory };
-        wait("the registry", 20, || Ok(TcpStream::connect(REGISTRY).is_ok()))?;
-        Ok(registry)
-    }
-
-    /// It looks at its files for each request.
-    fn clear(&self) -> Result<()> {
-        remove_directory(&self.directory)
-    }
-
-    /// Bytes of what is in it.
-    fn size(&self) -> Result<u64> {
-        if !self.directory.exists() {
-            return Ok(0);
-        }
-        size(&self.directory)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    Ok(size_of(registry)? - before)
 }

@@ -2,11 +2,11 @@
 #![expect(clippy::cast_possible_truncation, reason = "random bits, of which fewer do as well")]
 
 /// xorshift64*, which is enough for damage.
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
     /// Cases of one seed differ, and each can be repeated alone.
-    pub(super) fn of_case(seed: u64, case: u64) -> Self {
+    pub(crate) fn of_case(seed: u64, case: u64) -> Self {
         let mixed = (seed ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9)
             ^ case.wrapping_mul(0x94d0_49bb_1331_11eb);
         let mut random = Self(mixed | 1);
@@ -22,7 +22,7 @@ impl Random {
     }
 
     /// A number below `end`; 0 if there is none.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         if end == 0 { 0 } else { (self.next() >> 16) as usize % end }
     }
 

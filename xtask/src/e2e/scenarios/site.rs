@@ -1,18 +1,14 @@
 //! A room whose machines reach one of their own only, and that one a registry, once.
-#![expect(clippy::disallowed_methods, reason = "xtask runs programs and touches files")]
 
-use std::fs;
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::sealed::open_for_people;
 use crate::e2e::cluster::{Cluster, boot, on_all};
 use crate::e2e::environment::ScenarioContext;
-use crate::e2e::machine::{Machine, wait};
+use crate::e2e::machine::Machine;
 use crate::e2e::report_ok;
 use crate::e2e::shell::stdout_of;
+use crate::registry::Registry;
 
 /// Where the registry listens: on the bridge, outside of all machines.
 const REGISTRY: &str = "10.200.0.1:5000";
@@ -28,7 +24,7 @@ pub(super) fn mirror(context: &ScenarioContext) -> Result<()> {
     stdout_of("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key])?;
     cluster.run_kube_bundle(&["trust", "init", "trust", "--key", "key"])?;
     let bundle = cluster.build("one", &["--sign", "key"])?;
-    let registry = Registry::start(context)?;
+    let registry = Registry::start(context.work.join("registry"), REGISTRY)?;
     let reference = format!("oci://{REGISTRY}/site/roc:v1.16.0");
     cluster.run_kube_bundle(&["push", "one", &reference, "--plain-http"])?;
     report_ok("push: sealed and signed, in a registry");
@@ -67,30 +63,4 @@ fn install(machine: &Machine, cluster: &Cluster) -> Result<()> {
     let name = &machine.name;
     machine.sh(&format!("KUBE_BUNDLE_KEY=/root/{name}.pem {APT} install roc-{name}"))?;
     Ok(())
-}
-
-/// Debian's registry, until it is dropped.
-struct Registry(Child);
-
-impl Registry {
-    fn start(context: &ScenarioContext) -> Result<Self> {
-        let directory = context.work.join("registry").display().to_string();
-        let config = context.work.join("registry.yml");
-        let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {directory}}}}}\nhttp: {{addr: '{REGISTRY}'}}\n"
-        );
-        fs::write(&config, text).context("could not configure the registry")?;
-        let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self(command.spawn().context("could not run docker-registry; its package has that name")?);
-        wait("the registry", 20, || Ok(TcpStream::connect(REGISTRY).is_ok()))?;
-        Ok(registry)
-    }
-}
-
-impl Drop for Registry {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
