@@ -12,6 +12,8 @@ use crate::harness::{COMPONENTS, Run, Workspace, component, files, has, has_all,
 
 /// A Python that has the validators, as `.ci/run` sets it up.
 const VALIDATORS: &str = "python3-with-validators";
+/// Node with `@sigstore/verify`.
+const NODE: &str = "node-with-validators";
 
 fn json(workspace: &Workspace, name: &str) -> Value {
     serde_json::from_slice(&workspace.read(&format!("out/small/{name}"))).unwrap()
@@ -377,6 +379,44 @@ fn others_tools_take_the_statement_and_its_signature() {
     assert_ne!(changed.code, Some(0));
     workspace.run(&["trust", "init", "wrong", "--key", "other", "-q"]).success();
     assert_ne!(validate(&workspace, SECURESYSTEMSLIB, &[name, "../../wrong/release.pem"]).code, Some(0));
+}
+
+/// A bundle in Sigstore's own format, made of the envelope; with a key and no transparency log, as `cosign --key` has it.
+const SIGSTORE: &str = r#"
+const { readFileSync } = require("node:fs");
+const { createPublicKey } = require("node:crypto");
+const { bundleFromJSON } = require("@sigstore/bundle");
+const { Verifier, toSignedEntity } = require("@sigstore/verify");
+const [provenance, pem, from, to] = process.argv.slice(1);
+const dsseEnvelope = JSON.parse(readFileSync(provenance, "utf8"));
+if (from) dsseEnvelope.payload = dsseEnvelope.payload.replace(from, to);
+const bundle = bundleFromJSON({
+  mediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+  verificationMaterial: { publicKey: { hint: "" }, tlogEntries: [] },
+  dsseEnvelope,
+});
+const key = { publicKey: createPublicKey(readFileSync(pem, "utf8")), validFor: () => true };
+const trust = { certificateAuthorities: [], timestampAuthorities: [], tlogs: [], ctlogs: [], publicKey: () => key };
+const thresholds = { ctlogThreshold: 0, tlogThreshold: 0, timestampThreshold: 0 };
+new Verifier(trust, thresholds).verify(toSignedEntity(bundle));
+"#;
+
+#[test]
+fn sigstore_takes_the_signature_of_the_statement() {
+    if !has_all(&["ssh-keygen", NODE]) {
+        return;
+    }
+    let workspace = signed();
+    let verify = |arguments: &[&str]| {
+        let mut command = Command::new(NODE);
+        command.args(["-e", SIGSTORE, "provenance.intoto.jsonl"]).args(arguments);
+        Run::from(command.current_dir(workspace.path("out/small")).stdin(Stdio::null()).output().unwrap())
+    };
+    let key = "../../trust/release.pem";
+    verify(&[key]).success();
+    verify(&[key, "eyJfdHlw", "eyJfdHlx"]).exits(1).says(&["signature verification failed"]);
+    workspace.run(&["trust", "init", "wrong", "--key", "other", "-q"]).success();
+    verify(&["../../wrong/release.pem"]).exits(1).says(&["signature verification failed"]);
 }
 
 fn advisory(workspace: &Workspace, id: &str, module: &str, events: &str, more: &str) {

@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let boots = |name: &str| name.starts_with(CLOUD_PREFIX) || [ETCD_STACKED, FORGED, WHOLE_CLUSTER].contains(&name);
     let cloud = options.scenarios.iter().any(|scenario| boots(scenario.name));
     roots::install_missing_tools(cloud)?;
-    crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle", "--package", "stand-in"])?;
+    crate::build_programs()?;
     environment::collect_components(&options)?;
     roots::build_root(&options.suite)?;
     if cloud {

@@ -70,7 +70,7 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
             _ => bail!("there is no `{word}`: --count N --seed S"),
         }
     }
-    crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle"])?;
+    crate::build_programs()?;
     let ground = Ground::prepare()?;
     for carry in Carry::ALL {
         let tally = ground.kill(carry, count / 4, seed).with_context(|| format!("{carry:?}"))?;
@@ -100,7 +100,7 @@ struct Ground {
 
 impl Ground {
     fn prepare() -> Result<Self> {
-        let program = fs::canonicalize(crate::root().join("target/release/kube-bundle"))?;
+        let program = fs::canonicalize(crate::program("kube-bundle"))?;
         let place = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
         let work = tempfile::Builder::new().prefix("kube-bundle-kill-").tempdir_in(place)?;
         let cluster = SmallCluster::prepare(work.path(), &program, "", SIZE)?;

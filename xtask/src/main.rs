@@ -79,6 +79,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
+/// Compiles kube-bundle and the programs that stand in for components, for chores that run them. What is measured or
+/// released is compiled in other ways.
+fn build_programs() -> Result<()> {
+    run("cargo", &["build", "--quiet", "--profile", "scenarios", "--package", "kube-bundle", "--package", "stand-in"])
+}
+
+/// The path of a program that [`build_programs`] has compiled.
+fn program(name: &str) -> PathBuf {
+    root().join("target/scenarios").join(name)
+}
+
 /// Runs a command in the root directory; its output goes to the terminal.
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])

@@ -141,8 +141,8 @@ struct Ground {
 impl Ground {
     fn prepare() -> Result<Self> {
         ensure!(Path::new("/usr/bin/time").exists(), "`/usr/bin/time` is missing; its package is `time`");
-        crate::run("cargo", &["build", "--quiet", "--release", "--package", "kube-bundle"])?;
-        let program = fs::canonicalize(crate::root().join("target/release/kube-bundle"))?;
+        crate::build_programs()?;
+        let program = fs::canonicalize(crate::program("kube-bundle"))?;
         // Where no disk is worn.
         let place = Some(PathBuf::from("/dev/shm")).filter(|path| path.is_dir()).unwrap_or_else(std::env::temp_dir);
         let work = tempfile::Builder::new().prefix("kube-bundle-mutate-").tempdir_in(place)?;

@@ -93,7 +93,7 @@ impl Cluster {
         let masters = masters.to_vec();
         fs::write(directory.join("cluster.toml"), cluster_toml(&masters, endpoint, etcd))
             .context("could not write cluster.toml")?;
-        let program = fs::canonicalize(crate::root().join("target/release/kube-bundle"));
+        let program = fs::canonicalize(crate::program("kube-bundle"));
         let program = program.context("could not find kube-bundle")?;
         let cluster = Self { directory, binaries: context.binaries.clone(), program, masters };
         cluster.export_recipe()?;

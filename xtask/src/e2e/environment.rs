@@ -52,7 +52,7 @@ pub(super) fn collect_components(options: &Options) -> Result<()> {
     let copy = |from: PathBuf, name: &str| {
         fs::copy(&from, to.join(name)).with_context(|| format!("could not copy `{}`", from.display()))
     };
-    let stand_in = crate::root().join("target/release/stand-in");
+    let stand_in = crate::program("stand-in");
     for name in COMPONENTS {
         copy(options.binaries.as_ref().map_or_else(|| stand_in.clone(), |binaries| binaries.join(name)), name)?;
     }

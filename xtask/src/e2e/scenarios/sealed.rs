@@ -1,5 +1,8 @@
 //! Bundles whose secrets are encrypted, on machines where nobody is.
 
+#![expect(clippy::disallowed_methods, reason = "xtask touches files")]
+
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
@@ -32,7 +35,9 @@ pub(super) fn nobody_there(context: &ScenarioContext) -> Result<()> {
     let key = Key::hand_over(&mut machine, &pki)?;
     by_archive(&bundle, &machine, &key, &there)?;
     by_packages(&bundle, &mut machine, &key)?;
-    with_somebody_there(&bundle, &machine, &pki)
+    with_somebody_there(&bundle, &machine, &pki)?;
+    machine.sh(PURGE)?;
+    at_a_terminal(&cluster, &machine, &pki)
 }
 
 /// How a machine gets its key.
@@ -108,6 +113,31 @@ fn with_somebody_there(bundle: &Bundle, machine: &Machine, pki: &Path) -> Result
     machine.sh("kube-bundle-unseal --key /root/master-1.pem")?;
     bundle.wait_healthy(machine)?;
     report_ok("dpkg -i without a key: configured, units off; kube-bundle-unseal --key: API server well");
+    Ok(())
+}
+
+/// script(1) gives the installer a terminal, where somebody types the same until they are asked.
+fn at_a_terminal(cluster: &Cluster, machine: &Machine, pki: &Path) -> Result<()> {
+    for name in ["master-1.pem", "master-1.pub"] {
+        fs::remove_file(pki.join("seal").join(name))?;
+    }
+    cluster.edit("cluster.toml", "seal = \"key\"", "seal = \"passphrase\"")?;
+    fs::write(cluster.directory().join("passphrase"), "correct horse battery\n")?;
+    let bundle = cluster.build("two", &["--passphrase-file", "passphrase"])?;
+    open_for_people(&bundle)?;
+    let there = unpack(&bundle, machine, "two")?;
+    let typed = |text: &str| {
+        format!(
+            "while sleep 2; do echo '{text}'; done | script --quiet --return --command {there}/install.sh /dev/null"
+        )
+    };
+    let before = machine.files()?;
+    let refused = machine.try_sh(&typed("correct horse batterx"))?;
+    ensure!(!refused.success(), "another passphrase opens it: {}", refused.text);
+    ensure_same_files(&before, &machine.files()?)?;
+    machine.sh(&typed("correct horse battery"))?;
+    bundle.wait_healthy(machine)?;
+    report_ok("at a terminal: another passphrase changes nothing, the right one installs; API server well");
     Ok(())
 }
 
