@@ -58,9 +58,10 @@ fn stand_in(name: &str, size: usize) -> Vec<u8> {
     bytes.resize(18, 0);
     bytes.extend([62, 0]);
     bytes.extend(name.bytes());
+    let mut digest = Sha256::of(&bytes);
     while bytes.len() < size {
-        let digest = Sha256::of(&bytes);
         bytes.extend(digest.as_bytes());
+        digest = Sha256::of(digest.as_bytes());
     }
     bytes.truncate(size);
     bytes
