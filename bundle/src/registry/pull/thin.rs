@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Error, Received, Receiver};
+use super::{Error, Lists, Received, Receiver};
 use crate::hash::Sha256;
 use crate::manifest::OBJECT_INDEX;
 use crate::out::{self, Permission, Staging};
@@ -26,7 +26,7 @@ impl Receiver<'_> {
     ) -> Result<Staging<'p>, Error> {
         let malformed = |why: String| self.not_whole(vec![format!("{OBJECT_INDEX}: {why}")]);
         let index = Index::parse(index).map_err(malformed)?;
-        self.compare(&expected(received, &index), &received.layers)?;
+        self.compare(&expected(&received.lists, &index), &received.layers)?;
         let old = Old::find(out, &index, self.from.jobs);
         let is_old = |layer: &Layer| old.objects.contains(&layer.sha256) && layer.title == object_path(layer.sha256);
         let is_wanted = |layer: &&Layer| layer.title != EXPORT_LIST && !is_old(layer);
@@ -56,12 +56,12 @@ impl Receiver<'_> {
 }
 
 /// All that a thin copy consists of, by title.
-fn expected(received: &Received, index: &Index) -> BTreeMap<String, Layer> {
+pub(super) fn expected(lists: &Lists, index: &Index) -> BTreeMap<String, Layer> {
     let objects = index.carried().map(|(_, object)| {
         let title = object_path(object.sha256);
         (title.clone(), Layer { title, sha256: object.sha256, size: object.size })
     });
-    let files = received.lists.files().into_iter().filter(|(title, _)| !index.files().contains_key(title));
+    let files = lists.files().into_iter().filter(|(title, _)| !index.files().contains_key(title));
     objects.chain(files.map(|(title, (layer, _))| (title, layer))).collect()
 }
 
