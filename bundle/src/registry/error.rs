@@ -77,8 +77,8 @@ impl Error {
             Self::Request { fault: Fault::NoNetwork(_), .. } => {
                 Some("check the name, or name a proxy with HTTPS_PROXY".to_owned())
             }
-            Self::Request { verb: "push", .. } => {
-                Some("run the same command again: what arrived is not sent again".to_owned())
+            Self::Request { verb: "push", at, .. } => {
+                Some(format!("run the same command again: what the {} has is not sent again", kind(at)))
             }
             Self::Request { .. } => Some("run the same command again".to_owned()),
             Self::Files { from, source, kept } => Some(files_hint(from, source, &kept.display().to_string())),
@@ -86,7 +86,10 @@ impl Error {
             Self::NotABundle { .. } => {
                 Some("name what `kube-bundle push` has pushed, or where a bundle or its thin copy was put".to_owned())
             }
-            Self::NotWhole { from, .. } => Some(again(from)),
+            Self::NotWhole { from, .. } => Some(match **from {
+                Location::Web(_) => again(from).to_owned(),
+                _ => format!("push it again: `kube-bundle push OUT {from}`"),
+            }),
             Self::Unverified { .. } => Some("ask whoever pushed it; nothing was written".to_owned()),
             Self::Secrets { .. } => Some(
                 "encrypt them with `seal` in cluster.toml and build again; `--include-secrets` pushes them as they are"
@@ -141,27 +144,33 @@ fn list_hint(from: &Location) -> String {
     }
 }
 
+/// What people call what is there.
+fn kind(at: &Location) -> &'static str {
+    match at {
+        Location::Registry(_) => "registry",
+        Location::Bucket(_) => "store",
+        Location::Web(_) => "server",
+    }
+}
+
 /// How what is not whole becomes whole.
-fn again(from: &Location) -> String {
+fn again(from: &Location) -> &'static str {
     match from {
-        Location::Web(_) => "copy the bundle there again".to_owned(),
-        _ => format!("push it again: `kube-bundle push OUT {from}`"),
+        Location::Web(_) => "copy the bundle there again",
+        _ => "push the bundle again",
     }
 }
 
 fn files_hint(from: &Location, source: &fetch::Error, kept: &str) -> String {
+    let (kind, again) = (kind(from), again(from));
+    // A push takes an object of the right size for the right one.
+    let before = if matches!(from, Location::Bucket(_)) { "remove them, and " } else { "" };
     if source.is_denied() {
         login(from)
     } else if source.is_verification() {
-        let more = match from {
-            // A push takes an object of the right size for the right one.
-            Location::Bucket(_) => "remove them, and push the bundle again",
-            Location::Registry(_) => "push the bundle again",
-            Location::Web(_) => "copy the bundle there again",
-        };
-        format!("the server has wrong bytes; {more}. What was right is kept in `{kept}`")
+        format!("the {kind} serves wrong bytes; {before}{again}. What was right is kept in `{kept}`")
     } else if source.is_absence() {
-        format!("the server has lost them; {}. What is there is kept in `{kept}`", again(from))
+        format!("the {kind} has lost them; {again}. What is there is kept in `{kept}`")
     } else {
         format!("run the same command again: what arrived is kept in `{kept}`")
     }

@@ -105,7 +105,10 @@ impl Receiver<'_> {
             return Err(self.not_whole(vec![format!("{EXPORT_LIST}: it is of another bundle than {SUMS}")]));
         }
         if list.base.is_some() || list.part.is_some() {
-            let why = format!("it is a {}; copy it here, and `kube-bundle import` it with the rest", list.describe());
+            let why = format!(
+                "expected a bundle or its thin copy, got a {}; copy it, and `kube-bundle import` it with the rest",
+                list.describe()
+            );
             return Err(self.not_a_bundle(why));
         }
         self.keep(EXPORT_LIST, &text).map(Some)
