@@ -30,7 +30,6 @@ use crate::verify;
 pub struct Pulled {
     pub reference: String,
     /// The same with the digest of the manifest, which always leads to these bytes; only registries have such names.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     /// What its verification said.
     pub verified: verify::Report,

@@ -38,7 +38,6 @@ pub struct PushOptions<'a> {
 pub struct Pushed {
     pub reference: String,
     /// The same with the digest of the manifest, which always leads to these bytes; only registries have such names.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exact: Option<String>,
     /// How many different blobs or objects the bundle consists of.
     pub blobs: usize,
