@@ -10,11 +10,11 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use arguments::{
-    AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, PushArgs, RegistryArgs, SourceArgs, TrustArgs,
+    AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, PullArgs, PushArgs, RegistryArgs, SourceArgs,
+    TrustArgs,
 };
 pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 
-use crate::registry::Location;
 use crate::sign::KeyReference;
 
 /// Build offline bundles that turn bare machines into a Kubernetes cluster.
@@ -295,20 +295,7 @@ Examples:
   kube-bundle pull oci://registry.example/site/roc:1 -o out/roc --trust ./trust
   kube-bundle pull s3://bucket/site/roc -o out/roc --trust ./trust
   kube-bundle pull https://www.example/roc -o out/roc --trust ./trust")]
-    Pull {
-        /// Where it is: `oci://HOST[:PORT]/REPOSITORY:TAG` (or `@sha256:…` in place of the tag), `s3://BUCKET/PREFIX`, or
-        /// `https://HOST/PATH`
-        #[arg(value_name = "URL")]
-        location: Location,
-        /// Directory to write; a bundle that is there is replaced
-        #[arg(short, long, value_name = "DIR")]
-        out: PathBuf,
-        /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
-        #[arg(long, value_name = "DIR")]
-        trust: Option<PathBuf>,
-        #[command(flatten)]
-        registry: RegistryArgs,
-    },
+    Pull(PullArgs),
     /// Show and renew keys and certificates
     #[command(subcommand)]
     Pki(PkiCommand),

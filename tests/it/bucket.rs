@@ -12,6 +12,9 @@ use crate::server::{Reply, Request, Server};
 pub(crate) const ID: &str = "AKIDEXAMPLE";
 pub(crate) const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
+/// Parts of an upload, by their numbers.
+type Parts = BTreeMap<usize, Vec<u8>>;
+
 /// The bucket `roc`. Its clones are the same bucket.
 #[derive(Clone)]
 pub(crate) struct Bucket {
@@ -19,7 +22,7 @@ pub(crate) struct Bucket {
     /// Keys that were put or removed, in this order.
     pub(crate) written: Arc<Mutex<Vec<String>>>,
     /// Parts of uploads that are not complete, by the upload.
-    pub(crate) uploads: Arc<Mutex<BTreeMap<String, BTreeMap<usize, Vec<u8>>>>>,
+    pub(crate) uploads: Arc<Mutex<BTreeMap<String, Parts>>>,
     pub(crate) region: &'static str,
     pub(crate) token: Option<&'static str>,
     /// Whether requests without a signature may read.
@@ -126,6 +129,7 @@ impl Bucket {
                 Some(_) => Reply::new(204, b""),
                 None => error(404, "NoSuchUpload"),
             },
+            ("GET", None, false) if query.contains_key("list-type") => self.list(&query["prefix"]),
             ("HEAD" | "GET", None, false) => match self.objects.lock().unwrap().get(&key) {
                 Some(bytes) => Reply::file(request, bytes, &format!("\"{}\"", digest(bytes))),
                 // Nobody is told what is not there who may not list it.
@@ -140,6 +144,14 @@ impl Bucket {
             }
             _ => error(400, "InvalidRequest"),
         }
+    }
+
+    fn list(&self, prefix: &str) -> Reply {
+        let objects = self.objects.lock().unwrap();
+        let keys = objects.keys().filter(|key| key.starts_with(prefix));
+        let listed: String = keys.map(|key| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>")).collect();
+        let body = format!("<ListBucketResult><Name>roc</Name><Prefix>{prefix}</Prefix>{listed}</ListBucketResult>");
+        Reply::new(200, body.as_bytes())
     }
 
     fn put(&self, request: &Request, key: &str, bytes: Vec<u8>) -> Reply {

@@ -163,6 +163,31 @@ fn another_bundle_takes_the_place_of_the_first_and_reuses_its_objects() {
 }
 
 #[test]
+fn what_rebuilders_say_goes_along_and_not_with_another_bundle() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let (workspace, bucket) = (signed(3000), Bucket::default());
+    let server = bucket.serve();
+    workspace.run(&["attest", "out/small", "--key", "key", "--offline", "--from", "files", "-q"]).success();
+    push(&workspace, &server.url(), &[]).success();
+    let attested = || bucket.objects.lock().unwrap().keys().filter(|key| key.contains("/public.SHA256SUMS.")).count();
+    assert_eq!(attested(), 1);
+    pull(&workspace, &server.url(), &["--trust", "trust"]).success();
+    assert_same(&workspace);
+    workspace.build().success();
+    push(&workspace, &server.url(), &[]).success();
+    assert_eq!(attested(), 0);
+    // Somebody else's files beside it stay.
+    let others = ["site/1/SHA256SUMS.txt", "site/10/SHA256SUMS.sig", "other"];
+    for name in others {
+        bucket.objects.lock().unwrap().insert(name.to_owned(), b"mine".to_vec());
+    }
+    push(&workspace, &server.url(), &[]).success();
+    assert!(others.iter().all(|name| bucket.objects.lock().unwrap().contains_key(*name)));
+}
+
+#[test]
 fn keys_are_not_pushed_by_mistake() {
     let (workspace, bucket) = (built(), Bucket::default());
     let server = bucket.serve();
@@ -477,9 +502,9 @@ fn large_objects_are_sent_in_parts_and_what_fails_is_given_up() {
 
     // An error may come after the status that says that all is well.
     bucket.objects.lock().unwrap().clear();
-    let (run, _) = pushed(|_, reply, before| match reply.body.starts_with(b"<CompleteMultipartUploadResult") {
-        true if before == 0 => Reply::new(200, &error(500, "InternalError").body),
-        _ => reply,
+    let (run, _) = pushed(|_, reply, before| {
+        let is_first = before == 0 && reply.body.starts_with(b"<CompleteMultipartUploadResult");
+        if is_first { Reply::new(200, &error(500, "InternalError").body) } else { reply }
     });
     run.success().says(&["the server did not put the parts together; trying again"]);
     assert!(has_it());

@@ -1,7 +1,7 @@
 //! Bundles from web servers: `SHA256SUMS` leads to all that is there, and nothing gets a name before all of it is right.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::harness::{Run, Workspace, files, has, has_all, tool};
@@ -82,13 +82,13 @@ fn what_serves_a_bundle_or_any_files_serves_a_pull() {
     let port = at.port().to_string();
     let listen = at.to_string();
     for (directory, own) in [("out/small", true), ("out/small", false), ("thin", false)] {
-        let mut command = match own {
-            true => workspace.command(&["serve", directory, "--listen", &listen, "--include-secrets", "-q"]),
-            false => std::process::Command::new("python3"),
-        };
-        if !own {
+        let mut command = if own {
+            workspace.command(&["serve", directory, "--listen", &listen, "--include-secrets", "-q"])
+        } else {
+            let mut command = Command::new("python3");
             command.args(["-m", "http.server", &port, "--bind", "127.0.0.1"]).current_dir(workspace.path(directory));
-        }
+            command
+        };
         let _running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         while std::net::TcpStream::connect(at).is_err() {
             std::thread::sleep(Duration::from_millis(10));

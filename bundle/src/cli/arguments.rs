@@ -93,6 +93,23 @@ pub struct PushArgs {
     pub registry: RegistryArgs,
 }
 
+/// Arguments of `pull`.
+#[derive(Debug, Args)]
+pub struct PullArgs {
+    /// Where it is: `oci://HOST[:PORT]/REPOSITORY:TAG` (or `@sha256:…` in place of the tag), `s3://BUCKET/PREFIX`, or
+    /// `https://HOST/PATH`
+    #[arg(value_name = "URL")]
+    pub location: Location,
+    /// Directory to write; a bundle that is there is replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
 /// How to speak to a server.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Server options")]

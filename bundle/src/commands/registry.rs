@@ -1,12 +1,12 @@
 //! `kube-bundle push` and `kube-bundle pull`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Console;
 use super::attempt::Attempt;
 use super::console::show;
-use crate::cli::{PushArgs, RegistryArgs};
+use crate::cli::{PullArgs, PushArgs, RegistryArgs};
 use crate::error::ExitCode;
 use crate::fetch::aws::{self, Access};
 use crate::fetch::{Policy, credentials};
@@ -59,24 +59,18 @@ fn push_artifact(args: &PushArgs, to: &Remote, reference: &Reference, console: &
     Ok(registry::push(&args.bundle, to, reference, tag, &options, console.progress())?)
 }
 
-pub(super) fn pull(
-    location: Location,
-    out: &Path,
-    trust: Option<&Path>,
-    args: &RegistryArgs,
-    console: &Console,
-) -> Result<(), Error> {
-    let trust = trust.map(|directory| Trust::read(directory, clock::now())).transpose()?;
-    let from = remote(location, args)?;
-    let pulled = registry::pull(&from, out, trust.as_ref(), console.progress())?;
+pub(super) fn pull(args: &PullArgs, console: &Console) -> Result<(), Error> {
+    let trust = args.trust.as_deref().map(|directory| Trust::read(directory, clock::now())).transpose()?;
+    let from = remote(args.location.clone(), &args.registry)?;
+    let pulled = registry::pull(&from, &args.out, trust.as_ref(), console.progress())?;
     for warning in &pulled.verified.warnings {
         console.progress().warn(&crate::printable::printable(warning));
     }
-    console.note(&format!("Pulled {} to {}", pulled.exact.as_ref().unwrap_or(&pulled.reference), out.display()));
+    console.note(&format!("Pulled {} to {}", pulled.exact.as_ref().unwrap_or(&pulled.reference), args.out.display()));
     if console.json() {
         return console.result(&pulled, String::new);
     }
-    show(&super::verify::result(out, &pulled.verified, console.paint))
+    show(&super::verify::result(&args.out, &pulled.verified, console.paint))
 }
 
 fn remote(location: Location, args: &RegistryArgs) -> Result<Remote, Error> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::aws::Access;
 use super::http::{Bucket, Client, Exchange, Open, Payload, Reply, TransferError, Verb, element};
-use super::patient::{Outcome, Upload};
-use super::site::{Site, encoded};
+use super::patient::{Outcome, Patient, Upload};
+use super::site::Site;
 use super::{Fault, Policy};
 use crate::progress::Progress;
 
@@ -25,12 +25,12 @@ pub struct ObjectStore<'p>(Site<'p>);
 impl<'p> ObjectStore<'p> {
     /// The objects of `bucket` whose keys begin with `prefix` and a slash, or all of them. Nothing is sent yet.
     pub fn new(bucket: &str, prefix: &str, access: Access, policy: Policy, progress: &'p dyn Progress) -> Self {
-        let name = format!("s3://{bucket}/");
-        let url = format!("{name}{}", encoded(prefix)).trim_end_matches('/').to_owned();
+        let url = format!("s3://{bucket}");
         let region = access.region.unwrap_or_else(|| USUAL_REGION.to_owned());
         let base = base(bucket, access.endpoint.as_deref(), &region);
-        let client = Client::for_bucket(policy.clone(), Bucket { name, base, region, keys: access.keys });
-        Self(Site::by(client, url, policy, progress))
+        let bucket = Bucket { name: format!("{url}/"), base, region, keys: access.keys };
+        let patient = Patient::new(Client::for_bucket(policy.clone(), bucket), policy, progress);
+        Self(Site::in_bucket(patient, &url, prefix))
     }
 
     /// The same, to read from.
@@ -50,13 +50,19 @@ impl<'p> ObjectStore<'p> {
         self.0.patient.ask(&Exchange { payload, ..Exchange::new(Verb::Put, &self.0.url(path)) }).map(drop)
     }
 
-    /// Removes an object, if it is there.
+    /// Whether an object is there.
+    pub fn has(&self, path: &str) -> Result<bool, Fault> {
+        Ok(self.0.patient.find(&Exchange::new(Verb::Head, &self.0.url(path)))?.is_some())
+    }
+
+    /// Names below the prefix that begin so.
+    pub fn list(&self, beginning: &str) -> Result<Vec<String>, Fault> {
+        self.0.list(beginning)
+    }
+
+    /// Removes an object.
     pub fn remove(&self, path: &str) -> Result<(), Fault> {
-        let url = self.0.url(path);
-        match self.size(&url)? {
-            Some(_) => self.0.patient.find(&Exchange::new(Verb::Delete, &url)).map(drop),
-            None => Ok(()),
-        }
+        self.0.patient.find(&Exchange::new(Verb::Delete, &self.0.url(path))).map(drop)
     }
 
     /// Makes sure that an object is there whose key ends with its digest, so that one of the right size is the right one.

@@ -1,6 +1,6 @@
 //! Files on a server by their paths: on a web server, or in a bucket.
 
-use super::http::{Client, Exchange, Verb};
+use super::http::{Client, Exchange, Verb, element};
 use super::patient::{Patient, Wanted};
 use super::{Blob, Error, Fault, Policy, Store};
 use crate::progress::Progress;
@@ -9,16 +9,24 @@ use crate::progress::Progress;
 pub struct Site<'p> {
     pub(super) patient: Patient<'p>,
     url: String,
+    /// The bucket's URL, and with what the keys of the directory begin.
+    listed: Option<(String, String)>,
 }
+
+/// Limit in bytes for a list of 1000 keys, each of at most 1024 bytes that may be escaped.
+const LONGEST_LISTING: u64 = 8 << 20;
 
 impl<'p> Site<'p> {
     /// What a web server has below `url`, which ends with no slash; nothing is sent yet.
     pub fn new(url: String, policy: Policy, progress: &'p dyn Progress) -> Self {
-        Self::by(Client::lazy(policy.clone()), url, policy, progress)
+        Self { patient: Patient::new(Client::lazy(policy.clone()), policy, progress), url, listed: None }
     }
 
-    pub(super) fn by(client: Client, url: String, policy: Policy, progress: &'p dyn Progress) -> Self {
-        Self { patient: Patient::new(client, policy, progress), url }
+    /// What a bucket at `url` has below `prefix`, which ends with no slash.
+    pub(super) fn in_bucket(patient: Patient<'p>, url: &str, prefix: &str) -> Self {
+        let directory = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        let below = format!("{url}/{}", encoded(&directory));
+        Self { patient, url: below.trim_end_matches('/').to_owned(), listed: Some((format!("{url}/"), directory)) }
     }
 
     /// The URL of a file.
@@ -30,6 +38,19 @@ impl<'p> Site<'p> {
     pub fn read(&self, path: &str, longest: u64) -> Result<Option<Vec<u8>>, Fault> {
         let url = self.url(path);
         Ok(self.patient.find(&Exchange { longest, ..Exchange::new(Verb::Get, &url) })?.map(|reply| reply.body))
+    }
+
+    /// Names of files in this directory that begin so, if the server lists them: no web server does. The first thousand.
+    pub fn list(&self, beginning: &str) -> Result<Vec<String>, Fault> {
+        let Some((bucket, directory)) = &self.listed else { return Ok(Vec::new()) };
+        let prefix = format!("{directory}{beginning}");
+        let query = [("list-type", "2"), ("prefix", prefix.as_str())];
+        let exchange = Exchange { query: &query, longest: LONGEST_LISTING, ..Exchange::new(Verb::Get, bucket) };
+        let reply = self.patient.ask(&exchange)?;
+        let text = String::from_utf8_lossy(&reply.body);
+        let keys = text.split("<Contents>").skip(1).filter_map(|it| element(it, "Key"));
+        // What is before the name may have been escaped.
+        Ok(keys.filter_map(|key| key.rsplit('/').next().map(str::to_owned)).collect())
     }
 
     /// Fetches files into a store, on up to `jobs` threads; their titles are their paths. The error names all that could not

@@ -8,7 +8,8 @@ use crate::fetch::Fault;
 use crate::fetch::site::Site;
 use crate::hash::Sha256;
 use crate::manifest::{
-    IN_RELEASE, LARGEST_LIST, MANIFEST, MOST_SIGNERS, OBJECT_INDEX, PROVENANCE, SIGNATURE, SUMS, signature_files_of,
+    IN_RELEASE, LARGEST_LIST, MANIFEST, MOST_SIGNERS, OBJECT_INDEX, PROVENANCE, PUBLIC_SUMS, SIGNATURE, SUMS,
+    is_attestation, signature_files_of,
 };
 use crate::registry::artifact::Layer;
 use crate::registry::files::Lists;
@@ -79,6 +80,12 @@ impl Receiver<'_> {
             texts.extend(text.map(|text| (name, text)));
             Ok(is_there)
         };
+        // The names of attestations can't be guessed. Who may not list a bucket does without, as on a web server.
+        for name in
+            site.list(&format!("{PUBLIC_SUMS}.")).unwrap_or_default().into_iter().filter(|it| is_attestation(it))
+        {
+            look(name)?;
+        }
         if !look(SIGNATURE.to_owned())? {
             return Ok(texts);
         }

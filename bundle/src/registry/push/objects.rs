@@ -6,7 +6,7 @@ use super::{Pushed, each, refuse_secrets, request, unsent};
 use crate::fetch::Fault;
 use crate::fetch::object_store::ObjectStore;
 use crate::fetch::patient::{Outcome, Upload};
-use crate::manifest::{IN_RELEASE, PROVENANCE, SUMS, signature_files};
+use crate::manifest::{IN_RELEASE, PROVENANCE, PUBLIC_SUMS, SUMS, is_signature};
 use crate::progress::Progress;
 use crate::registry::artifact::Layer;
 use crate::registry::contents::{Contents, Piece};
@@ -69,9 +69,19 @@ impl Sender<'_> {
 
     /// Removes signatures that are there and not in the bundle: they are of another one.
     fn forget_signatures(&self, lists: &[&Piece]) -> Result<(), Error> {
-        let names = signature_files().chain([IN_RELEASE, PROVENANCE].map(str::to_owned));
-        for name in names.filter(|name| lists.iter().all(|piece| piece.layer.title != *name)) {
-            self.store.remove(&name).map_err(|fault| request(&self.to.location, &name, fault))?;
+        let failed = |name: &str, fault| request(&self.to.location, name, fault);
+        let is_own = |name: &str| lists.iter().any(|piece| piece.layer.title == name);
+        let mut there = Vec::new();
+        for list in [SUMS, PUBLIC_SUMS] {
+            there.extend(self.store.list(&format!("{list}.")).map_err(|fault| failed(list, fault))?);
+        }
+        for name in [IN_RELEASE, PROVENANCE] {
+            if !is_own(name) && self.store.has(name).map_err(|fault| failed(name, fault))? {
+                there.push(name.to_owned());
+            }
+        }
+        for name in there.iter().filter(|name| is_signature(name) && !is_own(name)) {
+            self.store.remove(name).map_err(|fault| failed(name, fault))?;
         }
         Ok(())
     }
