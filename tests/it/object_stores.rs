@@ -240,6 +240,34 @@ fn no_message_and_no_file_has_a_signature_when_an_object_fails() {
 }
 
 #[test]
+fn whoever_may_only_read_learns_it_before_much_is_sent() {
+    let (workspace, bucket) = (Workspace::small(400_000), Bucket::default());
+    workspace.build().success();
+    let server = Server::start(move |request| match request.method.as_str() {
+        "PUT" => error(403, "AccessDenied"),
+        _ => bucket.reply(request),
+    });
+    push(&workspace, &server.url(), &[]).exits(1).says(&["could not push `pieces/", "403 Forbidden: AccessDenied"]);
+    let sent: usize = server.requests().iter().map(|request| request.body.len()).sum();
+    assert!(sent < 400_000, "{sent} bytes");
+}
+
+#[test]
+fn a_whole_bucket_may_be_named() {
+    let (workspace, bucket) = (built(), Bucket::default());
+    let server = bucket.serve();
+    let run = |arguments: &[&str]| run_as(&workspace, &server.url(), &[], arguments).success();
+    run(&["push", "out/small", "s3://roc/", "--include-secrets"]);
+    assert!(bucket.objects.lock().unwrap().contains_key("SHA256SUMS"));
+    run(&["pull", "s3://roc", "-o", "pulled"]);
+    assert_same(&workspace);
+    run(&["push", "out/small", "s3://roc/a b+c&d/é", "--include-secrets"]);
+    assert!(bucket.objects.lock().unwrap().contains_key("a b+c&d/é/SHA256SUMS"));
+    run(&["pull", "s3://roc/a b+c&d/é", "-o", "pulled"]);
+    assert_same(&workspace);
+}
+
+#[test]
 fn keys_region_and_endpoint_are_found_where_all_tools_look() {
     let workspace = built();
     let bucket = Bucket { region: "eu-west-1", token: Some("a/token+="), ..Bucket::default() };

@@ -18,9 +18,14 @@ fn serve(
     directory: &str,
     change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
 ) -> Server {
-    let listed = files(&workspace.path(directory)).into_iter();
-    let listed: BTreeMap<_, _> = listed.map(|(name, (_, bytes))| (format!("/roc/{}", escaped(&name)), bytes)).collect();
+    let listed = listed(workspace, directory);
     Server::start(move |request| change(request, file(&listed, request)))
+}
+
+/// Files by the paths of their URLs.
+fn listed(workspace: &Workspace, directory: &str) -> BTreeMap<String, Vec<u8>> {
+    let files = files(&workspace.path(directory)).into_iter();
+    files.map(|(name, (_, bytes))| (format!("/roc/{}", escaped(&name)), bytes)).collect()
 }
 
 fn file(listed: &BTreeMap<String, Vec<u8>>, request: &Request) -> Reply {
@@ -273,7 +278,7 @@ fn only_this_machine_is_spoken_to_without_encryption_unless_somebody_allows_it()
 }
 
 #[test]
-fn redirects_are_followed_and_none_gives_encryption_up() {
+fn certificates_are_checked_redirects_followed_and_none_gives_encryption_up() {
     let workspace = built();
     let (config, ca) = tls_config();
     let plain = serve(&workspace, "out/small", |_, reply| reply);
@@ -286,6 +291,15 @@ fn redirects_are_followed_and_none_gives_encryption_up() {
     let run = Run::from(command.env("SSL_CERT_FILE", workspace.path("ca.pem")).output().unwrap()).exits(1);
     run.says(&["redirects from https to http"]);
     assert!(plain.requests().is_empty());
+    workspace.run(&["pull", &roc(&secure), "-o", "pulled", "--retries", "0"]).exits(1).says(&["certificate"]);
+    let (config, ca) = tls_config();
+    let listed = listed(&workspace, "out/small");
+    let secure = Server::start_tls(config, move |request| file(&listed, request));
+    workspace.write("ca.pem", ca);
+    let mut command = workspace.command(&["pull", &roc(&secure), "-o", "pulled"]);
+    Run::from(command.env("SSL_CERT_FILE", workspace.path("ca.pem")).output().unwrap()).success();
+    assert_same(&workspace);
+    std::fs::remove_dir_all(workspace.path("pulled")).unwrap();
     let target = plain.url();
     let moved =
         Server::start(move |request| Reply::new(302, b"").header("Location", &format!("{target}{}", request.path)));

@@ -30,7 +30,9 @@ pub fn push_objects(
     }
     let sender = Sender { out, to, store: to.objects(at, progress), contents: &contents };
     let is_object = |piece: &&Piece| piece.layer.title == object_path(piece.layer.sha256);
-    let (objects, mut lists): (Vec<_>, Vec<_>) = contents.pieces.iter().partition(is_object);
+    let (mut objects, mut lists): (Vec<_>, Vec<_>) = contents.pieces.iter().partition(is_object);
+    // Whoever may not write learns it by a small one: of a large one, the connection may be all that is seen to break.
+    objects.sort_by_key(|piece| piece.layer.size);
     let mut outcomes = each(to.jobs, &objects, |piece| sender.object(piece))?;
     lists.sort_by_key(|piece| piece.layer.title == SUMS);
     sender.forget_signatures(&lists)?;
