@@ -10,11 +10,11 @@ use std::sync::LazyLock;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use arguments::{
-    AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, PushArgs, RegistryArgs, SourceArgs, TrustArgs,
+    AuditArgs, ClusterArgs, ExportArgs, ImportArgs, InitArgs, OutputArgs, PullArgs, PushArgs, RegistryArgs, SourceArgs,
+    TrustArgs,
 };
 pub use subcommands::{ImagesCommand, PkiCommand, RecipeCommand, StoreCommand, TrustCommand};
 
-use crate::registry::Reference;
 use crate::sign::KeyReference;
 
 /// Build offline bundles that turn bare machines into a Kubernetes cluster.
@@ -274,35 +274,28 @@ Examples:
         #[arg(long)]
         include_secrets: bool,
     },
-    /// Push a bundle to a registry of container images, which keeps what bundles share once
+    /// Push a bundle to a registry of container images or an object store, which keep what bundles share once
     ///
-    /// Only what the registry lacks is sent, and the tag leads to the bundle when all of it is there; after a failure, the same
-    /// command goes on. Passwords are those of `skopeo login`, `podman login`, `docker login` or `oras login`.
+    /// Only what is lacking there is sent, and the tag, or SHA256SUMS, leads to the bundle when all of it is there; after a
+    /// failure, the same command goes on. Passwords of registries are those of `skopeo login`, `podman login`, `docker login` or
+    /// `oras login`; keys of object stores are those of `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, or of
+    /// `~/.aws/credentials`, and `AWS_ENDPOINT_URL` is where a store is that is not Amazon's.
     #[command(after_long_help = "\
 Examples:
   kube-bundle push out/roc oci://registry.example/site/roc:1
-  kube-bundle push out/roc oci://127.0.0.1:5000/roc:1 --whole-files   # for `oras pull` and `sha256sum -c`")]
+  kube-bundle push out/roc oci://127.0.0.1:5000/roc:1 --whole-files   # for `oras pull` and `sha256sum -c`
+  kube-bundle push out/roc s3://bucket/site/roc")]
     Push(PushArgs),
-    /// Pull a bundle from a registry: the bytes, modes and signatures that were pushed
+    /// Pull a bundle from a registry, an object store or a web server: the bytes, modes and signatures that were put there
     ///
     /// Every byte is verified before it appears under its name. What arrived is kept beside the output until all of it is
     /// there; after a failure, the same command goes on.
     #[command(after_long_help = "\
-Example:
-  kube-bundle pull oci://registry.example/site/roc:1 -o out/roc --trust ./trust")]
-    Pull {
-        /// Where it is: `oci://HOST[:PORT]/REPOSITORY:TAG`, or with `@sha256:…` in place of the tag
-        #[arg(value_name = "OCI-URL")]
-        reference: Reference,
-        /// Directory to write; a bundle that is there is replaced
-        #[arg(short, long, value_name = "DIR")]
-        out: PathBuf,
-        /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
-        #[arg(long, value_name = "DIR")]
-        trust: Option<PathBuf>,
-        #[command(flatten)]
-        registry: RegistryArgs,
-    },
+Examples:
+  kube-bundle pull oci://registry.example/site/roc:1 -o out/roc --trust ./trust
+  kube-bundle pull s3://bucket/site/roc -o out/roc --trust ./trust
+  kube-bundle pull https://www.example/roc -o out/roc --trust ./trust")]
+    Pull(PullArgs),
     /// Show and renew keys and certificates
     #[command(subcommand)]
     Pki(PkiCommand),

@@ -77,9 +77,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
             serve::serve(&out, listen, secrets, console)
         }
         Command::Push(args) => registry::push(&args, console),
-        Command::Pull { reference, out, trust, registry } => {
-            registry::pull(reference, &out, trust.as_deref(), &registry, console)
-        }
+        Command::Pull(args) => registry::pull(&args, console),
         Command::Pki(PkiCommand::Status { cluster, check }) => pki::status(&cluster, check, console),
         Command::Pki(PkiCommand::Renew { cluster, id }) => pki::renew(&cluster, id, console),
         Command::Recipe(RecipeCommand::List) => recipe::list(console),

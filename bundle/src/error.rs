@@ -62,6 +62,8 @@ pub enum Error {
     #[error(transparent)]
     Credentials(#[from] fetch::credentials::Unreadable),
     #[error(transparent)]
+    Keys(#[from] fetch::aws::Unreadable),
+    #[error(transparent)]
     Thin(#[from] thin::Error),
     /// Images that `images pin` did not find, or could not read.
     #[error("could not pin images in `{}`:{}", cluster.display(), faults.iter().map(|fault| format!("\n  {fault}")).collect::<String>())]
@@ -155,6 +157,9 @@ impl Error {
             Self::Trust(error) => error.hint(),
             Self::Registry(error) => return error.hint(),
             Self::Credentials(_) => Some("`skopeo login --authfile FILE HOST`, then REGISTRY_AUTH_FILE=FILE"),
+            Self::Keys(_) => Some(
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; `aws configure export-credentials --format env` prints them",
+            ),
             Self::Thin(error) => error.hint(),
             Self::NotABundle { hint, .. } | Self::NoSuchPath { hint, .. } | Self::NotASpec { hint, .. } => {
                 return Some(printable(hint).into_owned());
@@ -215,7 +220,7 @@ impl Error {
             Self::Out(_) => "output",
             Self::Sign(_) => "sign",
             Self::Trust(_) => "trust",
-            Self::Registry(_) | Self::Credentials(_) => "registry",
+            Self::Registry(_) | Self::Credentials(_) | Self::Keys(_) => "registry",
             Self::Thin(_) => "thin",
             Self::PinImages { .. } => "images",
             Self::Listen { .. } => "listen",

@@ -4,6 +4,7 @@
 //! checked when it was stored. Sources are tried in order. One that serves wrong bytes is reported, nothing of it is kept,
 //! and the next one is tried. Offline, no network client is configured at all.
 
+pub mod aws;
 mod blobs;
 mod body;
 mod challenge;
@@ -17,10 +18,13 @@ pub mod image_archive;
 mod image_format;
 mod linked;
 pub mod mirror;
+pub mod object_store;
 mod part;
+pub mod patient;
 mod policy;
 pub mod repository;
 mod resume;
+pub mod site;
 pub mod store;
 mod tar_file;
 

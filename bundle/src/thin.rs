@@ -21,7 +21,7 @@ pub mod parts;
 mod place;
 mod set;
 
-pub use directory::Directory;
+pub use directory::{Directory, parse_sums};
 pub use error::Error;
 pub use export_list::ExportList;
 pub use set::Set;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod altered;
+mod bucket;
 mod harness;
 mod left_out;
 mod machine;
@@ -36,6 +37,7 @@ mod keeping;
 mod kill;
 mod mistakes;
 mod needs;
+mod object_stores;
 mod objects;
 mod origins;
 mod packages;
@@ -65,4 +67,5 @@ mod tarball;
 mod thin;
 mod trust;
 mod verify;
+mod web;
 mod workers;

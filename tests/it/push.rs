@@ -16,7 +16,7 @@ use crate::registry::{DockerRegistry, digest};
 use crate::server::{Reply, Request, Server};
 
 /// A signed bundle in two formats, and `trust/` with its key.
-fn signed(size: usize) -> Workspace {
+pub(crate) fn signed(size: usize) -> Workspace {
     let workspace = Workspace::small(size);
     let key = workspace.path("key").display().to_string();
     tool("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", &key]);
@@ -27,7 +27,7 @@ fn signed(size: usize) -> Workspace {
 }
 
 /// A small bundle.
-fn built() -> Workspace {
+pub(crate) fn built() -> Workspace {
     let workspace = Workspace::small(3000);
     workspace.build().success();
     workspace
@@ -46,13 +46,13 @@ fn pull(workspace: &Workspace, from: &str, more: &[&str]) -> Run {
     workspace.run(&[&["pull", from, "-o", "pulled", "--timeout", "5", "--retries", "1"], more].concat())
 }
 
-fn json(run: &Run) -> Value {
+pub(crate) fn json(run: &Run) -> Value {
     serde_json::from_str(&run.stdout).unwrap_or_else(|why| panic!("{why}: {}", run.stdout))
 }
 
 /// Names, modes and bytes of files, and modes of directories.
 #[track_caller]
-fn assert_same(workspace: &Workspace) {
+pub(crate) fn assert_same(workspace: &Workspace) {
     let (pushed, pulled) = (workspace.path("out/small"), workspace.path("pulled"));
     let difference: Vec<_> =
         files(&pushed).into_iter().filter(|(name, file)| files(&pulled).get(name) != Some(file)).collect();
@@ -64,7 +64,7 @@ fn assert_same(workspace: &Workspace) {
 
 /// No bundle is there, and nothing that was kept on the way is wrong.
 #[track_caller]
-fn assert_nothing(workspace: &Workspace) {
+pub(crate) fn assert_nothing(workspace: &Workspace) {
     assert!(!workspace.path("pulled").exists());
     for (name, (_, bytes)) in files(&workspace.path(".pulled.pulled/blobs")) {
         assert!(name.ends_with(&digest(&bytes)), "{name}");
@@ -621,7 +621,7 @@ fn only_this_machine_is_spoken_to_without_encryption() {
 }
 
 /// Passes bytes on to a registry, slowly, and counts those that are sent to it.
-fn proxy(to: &str) -> (String, Arc<AtomicUsize>) {
+pub(crate) fn proxy(to: &str) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let (sent, to) = (Arc::new(AtomicUsize::new(0)), to.replace("http://", ""));
@@ -655,7 +655,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, passed: impl Fn(usize)) {
 }
 
 /// Sizes of what is sent: all different files.
-fn sizes(directory: &Path) -> Vec<usize> {
+pub(crate) fn sizes(directory: &Path) -> Vec<usize> {
     let different: BTreeMap<_, _> =
         files(directory).into_values().map(|(_, bytes)| (digest(&bytes), bytes.len())).collect();
     different.into_values().collect()

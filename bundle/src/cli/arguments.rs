@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::fetch::mirror::Mirror;
-use crate::registry::Reference;
+use crate::registry::Location;
 use crate::sign::KeyReference;
 use crate::spec::filled::NodeArgument;
 use crate::spec::names::{ClusterName, Endpoint};
@@ -77,13 +77,13 @@ pub struct SourceArgs {
 pub struct PushArgs {
     /// Directory of a bundle
     pub bundle: PathBuf,
-    /// Where to: `oci://HOST[:PORT]/REPOSITORY:TAG`
-    #[arg(value_name = "OCI-URL")]
-    pub reference: Reference,
+    /// Where to: `oci://HOST[:PORT]/REPOSITORY:TAG` or `s3://BUCKET/PREFIX`
+    #[arg(value_name = "URL")]
+    pub location: Location,
     /// Push each file as it is, for `oras pull` and `skopeo copy`; bundles share less then
     #[arg(long)]
     pub whole_files: bool,
-    /// Also push private keys and tokens that are not encrypted; everybody who can read the repository can read them
+    /// Also push private keys and tokens that are not encrypted; everybody who can read the repository or bucket can read them
     #[arg(long)]
     pub include_secrets: bool,
     /// A repository of the same registry that may have parts already, such as `site/roc`; they are not sent again
@@ -93,12 +93,29 @@ pub struct PushArgs {
     pub registry: RegistryArgs,
 }
 
-/// How to speak to a registry.
+/// Arguments of `pull`.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Registry options")]
+pub struct PullArgs {
+    /// Where it is: `oci://HOST[:PORT]/REPOSITORY:TAG` (or `@sha256:…` in place of the tag), `s3://BUCKET/PREFIX`, or
+    /// `https://HOST/PATH`
+    #[arg(value_name = "URL")]
+    pub location: Location,
+    /// Directory to write; a bundle that is there is replaced
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
+    #[arg(long, value_name = "DIR")]
+    pub trust: Option<PathBuf>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
+/// How to speak to a server.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Server options")]
 pub struct RegistryArgs {
-    /// Speak to the registry without encryption (http); `=false` for encryption on this machine [default: http for
-    /// localhost and 127.0.0.0/8, https for all others]
+    /// Speak to a registry without encryption (http), and allow it for `http://` URLs of other servers; `=false` for encryption
+    /// on this machine [default: http for localhost and 127.0.0.0/8, https for all others]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub plain_http: Option<bool>,
     /// Number of files at a time

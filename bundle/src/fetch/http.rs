@@ -4,23 +4,27 @@
 //! What is done when it fails or its body breaks off, [`super::resume`] decides.
 
 mod authorization;
+mod bucket;
 mod exchange;
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::StatusCode;
 use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER};
+use reqwest::redirect::Policy as Redirect;
 
 use super::challenge::TokenServer;
 use super::credentials::Credential;
 use super::{Fault, Policy};
 use authorization::Account;
 pub(super) use authorization::Authorization;
-pub(super) use exchange::{Exchange, Payload, Reply, Verb, with_digest};
+pub(super) use bucket::Bucket;
+pub(super) use exchange::{Exchange, Open, Payload, Reply, Verb, element, with_digest};
 
 /// Registries send a manifest in the format that is asked for, and its digest is that of one format. Other servers don't
 /// mind.
@@ -36,13 +40,15 @@ pub(super) struct Client {
     tokens: Tokens,
     /// At the one registry that a client is for.
     account: Option<Account>,
+    /// The one bucket that a client is for.
+    bucket: Option<Bucket>,
 }
 
 type Tokens = Mutex<BTreeMap<TokenServer, String>>;
 
 impl Client {
     pub(super) fn lazy(policy: Policy) -> Self {
-        Self { policy, inner: OnceLock::new(), tokens: Mutex::default(), account: None }
+        Self { policy, inner: OnceLock::new(), tokens: Mutex::default(), account: None, bucket: None }
     }
 
     /// The same for one repository, whose registry may know who asks. No other server is told that.
@@ -50,8 +56,14 @@ impl Client {
         Self { account: Some(Account::new(url, credential)), ..Self::lazy(policy) }
     }
 
+    /// The same for one bucket, to which `s3://` leads.
+    pub(super) fn for_bucket(policy: Policy, bucket: Bucket) -> Self {
+        Self { bucket: Some(bucket), ..Self::lazy(policy) }
+    }
+
     pub(super) fn get(&self) -> Result<Connected<'_>, Fault> {
-        let inner = self.inner.get_or_init(|| Configured::new(&self.policy).map_err(|why| chain(&why)));
+        let inner =
+            self.inner.get_or_init(|| Configured::new(&self.policy, self.bucket.is_some()).map_err(|why| chain(&why)));
         match inner {
             Ok(Configured { client, has_authorities }) => Ok(Connected {
                 client,
@@ -59,6 +71,7 @@ impl Client {
                 policy: &self.policy,
                 tokens: &self.tokens,
                 account: self.account.as_ref(),
+                bucket: self.bucket.as_ref(),
             }),
             Err(why) => Err(Fault::Unreachable(format!("no connection can be configured: {why}"))),
         }
@@ -72,10 +85,11 @@ struct Configured {
 }
 
 impl Configured {
-    fn new(policy: &Policy) -> reqwest::Result<Self> {
-        match configure(policy).build() {
+    fn new(policy: &Policy, is_for_bucket: bool) -> reqwest::Result<Self> {
+        let builder = || configure(policy, if is_for_bucket { Redirect::none() } else { secure_redirects() });
+        match builder().build() {
             Err(why) if chain(&why).contains("No CA certificates") => {
-                let client = configure(policy).tls_certs_only([]).build()?;
+                let client = builder().tls_certs_only([]).build()?;
                 Ok(Self { client, has_authorities: false })
             }
             built => Ok(Self { client: built?, has_authorities: true }),
@@ -83,8 +97,9 @@ impl Configured {
     }
 }
 
-fn configure(policy: &Policy) -> reqwest::blocking::ClientBuilder {
-    let redirects = reqwest::redirect::Policy::custom(|attempt| {
+/// Redirects that don't give encryption up. Those of a bucket are not followed at all: what is signed is for one host.
+fn secure_redirects() -> Redirect {
+    Redirect::custom(|attempt| {
         let was_secure = attempt.previous().last().is_some_and(|url| url.scheme() == "https");
         if was_secure && attempt.url().scheme() != "https" {
             attempt.error("the server redirects from https to http")
@@ -93,7 +108,10 @@ fn configure(policy: &Policy) -> reqwest::blocking::ClientBuilder {
         } else {
             attempt.follow()
         }
-    });
+    })
+}
+
+fn configure(policy: &Policy, redirects: Redirect) -> reqwest::blocking::ClientBuilder {
     let builder = reqwest::blocking::Client::builder();
     let builder = if policy.proxies { builder } else { builder.no_proxy() };
     builder
@@ -114,6 +132,7 @@ pub(super) struct Connected<'a> {
     pub(super) policy: &'a Policy,
     tokens: &'a Tokens,
     account: Option<&'a Account>,
+    bucket: Option<&'a Bucket>,
 }
 
 /// Why a transfer stopped.
@@ -152,7 +171,10 @@ impl Connected<'_> {
             StatusCode::RANGE_NOT_SATISFIABLE if have > 0 => return Ok(None),
             status => return Err(refusal(status, headers)),
         };
-        if text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html")) {
+        let is_page = text(headers, &CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+        // One that is asked for by its name is judged by its digest.
+        let is_named = Path::new(url).extension().is_some_and(|ending| ending.eq_ignore_ascii_case("html"));
+        if is_page && !is_named {
             return Err(TransferError::Permanent(Fault::Page("an HTML page instead of the file".to_owned())));
         }
         let etag = text(headers, &ETAG);
@@ -168,7 +190,7 @@ impl Connected<'_> {
         etag: Option<&str>,
         proof: Option<&Authorization>,
     ) -> Result<Response, TransferError> {
-        let mut request = self.client.get(url).header(ACCEPT, FORMATS);
+        let mut request = self.client.get(self.address(Verb::Get, url, &[])?).header(ACCEPT, FORMATS);
         if have > 0 {
             request = request.header(RANGE, format!("bytes={have}-"));
         }
@@ -240,6 +262,12 @@ fn refusal(status: StatusCode, headers: &HeaderMap) -> TransferError {
     match status.as_u16() {
         401 | 403 => TransferError::Permanent(Fault::Denied(text_of)),
         404 | 410 => TransferError::Permanent(Fault::Absent(text_of)),
+        // Redirects that were not followed. S3 says where a bucket is when it is not where it was asked for.
+        301 | 307 | 308 => {
+            let region = headers.get("x-amz-bucket-region").and_then(|region| region.to_str().ok());
+            let region = region.map_or_else(String::new, |region| format!("; the bucket is in the region `{region}`"));
+            TransferError::Permanent(Fault::Unreachable(format!("{text_of}{region}")))
+        }
         408 | 429 | 500 | 502 | 503 | 504 => {
             let asked = text(headers, &RETRY_AFTER).and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
             TransferError::Transient(text_of, asked)

@@ -291,6 +291,13 @@ impl Store {
         }
     }
 
+    /// Makes a blob of bytes.
+    pub fn keep(&self, bytes: &[u8]) -> Result<Blob, Fault> {
+        let failed = |source| Fault::Disk { verb: "write to", path: self.root.join("tmp"), source };
+        let staged = self.stage(&mut &*bytes).map_err(failed)?;
+        self.admit(&staged, Sha256::of(bytes))
+    }
+
     /// Turns a file whose digest was checked into a blob: synced, then renamed to its digest.
     pub(super) fn admit(&self, file: &StagedFile, sha256: Sha256) -> Result<Blob, Fault> {
         let path = self.blob_path(sha256);

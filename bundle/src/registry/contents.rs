@@ -60,42 +60,41 @@ impl Contents {
     pub(super) fn thin(out: &Path) -> Result<Self, Error> {
         let bundle = Directory::open(out)?;
         let manifest = Lists::read(out).map_err(|why| Error::Damaged { path: out.to_owned(), why })?.manifest;
-        let missing: Vec<_> = bundle.index.carried().map(|(_, object)| object.sha256).collect();
-        let missing: Vec<_> = missing.into_iter().filter(|it| bundle.find(*it).is_none()).map(object_path).collect();
+        let objects: Vec<_> = bundle.index.carried().map(|(_, object)| object.clone()).collect();
+        let missing = objects.iter().filter(|object| bundle.find(object.sha256).is_none());
+        let missing: Vec<_> = missing.map(|object| object_path(object.sha256)).collect();
         if !missing.is_empty() {
             let why = format!("it has not all objects of the bundle: {}", missing.join(", "));
             return Err(Error::Damaged { path: out.to_owned(), why });
         }
-        let objects: Vec<_> = bundle.index.carried().map(|(_, object)| object.clone()).collect();
         let numbers = bundle.index.carried().map(|(number, _)| number).collect();
         let list = ExportList::whole(bundle.bundle, None, numbers).to_json();
-        let mut pieces = vec![Piece::text(EXPORT_LIST.to_owned(), list.into_bytes())];
+        let mut lists = vec![Piece::text(EXPORT_LIST.to_owned(), list.into_bytes())];
         for (name, sha256) in bundle.loose()? {
             let text = bundle.read_loose(&name, sha256)?;
-            pieces.push(Piece::text(name, text));
+            lists.push(Piece::text(name, text));
         }
-        pieces.push(Piece::text(SUMS.to_owned(), bundle.read_loose(SUMS, Some(bundle.bundle))?));
+        lists.push(Piece::text(SUMS.to_owned(), bundle.read_loose(SUMS, Some(bundle.bundle))?));
         let mut about = about(&bundle, &objects);
-        about.extend(pieces.iter().filter(|piece| is_about(&piece.layer.title)).cloned());
-        let mut contents = Self { out: out.to_owned(), bundle: Some(bundle), pieces: Vec::new(), about, manifest };
-        let lists: Vec<_> = pieces.into_iter().map(|list| contents.list(list)).collect::<Result<_, _>>()?;
-        let object = |object: &IndexedObject| {
-            let layer = Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size };
-            contents.compressed(Piece { layer, source: Source::Object })
+        about.extend(lists.iter().filter(|piece| is_about(&piece.layer.title)).cloned());
+        let piece = |object: &IndexedObject| Piece {
+            layer: Layer { title: object_path(object.sha256), sha256: object.sha256, size: object.size },
+            source: Source::Object,
         };
-        contents.pieces = objects.iter().map(object).collect::<Result<_, _>>()?;
-        contents.pieces.extend(lists);
-        Ok(contents)
+        let pieces = objects.iter().map(piece).chain(lists).collect();
+        Ok(Self { out: out.to_owned(), bundle: Some(bundle), pieces, about, manifest })
     }
 
-    /// A list, compressed unless it is what a pull begins with or others look for.
-    fn list(&self, list: Piece) -> Result<Piece, Error> {
-        let is_plain = [SUMS, EXPORT_LIST].contains(&list.layer.title.as_str()) || is_about(&list.layer.title);
-        if is_plain { Ok(list) } else { self.compressed(list) }
+    /// The same with pieces compressed where that is worth it, but for lists that a pull begins with or others look for.
+    pub(super) fn compressed(mut self) -> Result<Self, Error> {
+        let is_plain = |title: &str| [SUMS, EXPORT_LIST].contains(&title) || is_about(title);
+        let pieces = std::mem::take(&mut self.pieces).into_iter();
+        let pieces = pieces.map(|piece| if is_plain(&piece.layer.title) { Ok(piece) } else { self.compress(piece) });
+        self.pieces = pieces.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
-    /// The same compressed, if that is worth it.
-    fn compressed(&self, piece: Piece) -> Result<Piece, Error> {
+    fn compress(&self, piece: Piece) -> Result<Piece, Error> {
         let open = || self.open(&piece).map_err(io::Error::other);
         let packed = compressed::compress(&piece.layer, open).map_err(|source| Error::Io {
             verb: "read",

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Reference;
+use super::Location;
 use crate::fetch::{self, AUTHORITIES_HINT, Fault};
 use crate::{out, printable::printable, thin};
 
-/// What went wrong between a bundle and a registry.
+/// What went wrong between a bundle and a server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A request failed.
@@ -16,26 +16,26 @@ pub enum Error {
         /// What was attempted: `push`, `pull`.
         verb: &'static str,
         what: String,
-        at: Box<Reference>,
+        at: Box<Location>,
         fault: Fault,
     },
     /// Files that could not be had, each with the reason.
     #[error("could not pull {from}")]
-    Files { from: Box<Reference>, source: Box<fetch::Error>, kept: PathBuf },
+    Files { from: Box<Location>, source: Box<fetch::Error>, kept: PathBuf },
     /// The name leads nowhere.
     #[error("could not pull {0}: there is nothing of that name")]
-    Nothing(Box<Reference>),
-    /// It is in the registry, and no bundle.
+    Nothing(Box<Location>),
+    /// Something is there, and no bundle.
     #[error("could not pull {from}: {why}")]
-    NotABundle { from: Box<Reference>, why: String },
+    NotABundle { from: Box<Location>, why: String },
     /// Parts of a bundle are not there, or not what its lists say.
     #[error("could not pull {from}: it is not whole:{}", lines(faults))]
-    NotWhole { from: Box<Reference>, faults: Vec<String> },
+    NotWhole { from: Box<Location>, faults: Vec<String> },
     /// What was pulled does not verify.
     #[error("could not pull {from}: its verification failed:{}", lines(faults))]
-    Unverified { from: Box<Reference>, faults: Vec<String> },
-    /// The bundle holds keys, and whoever can read the repository would have them.
-    #[error("`{}` holds private keys or tokens that nothing encrypts, and they would be in the registry:{}", path.display(), lines(files))]
+    Unverified { from: Box<Location>, faults: Vec<String> },
+    /// The bundle holds keys, and whoever can read what is pushed would have them.
+    #[error("`{}` holds private keys or tokens that nothing encrypts, and they would be on the server:{}", path.display(), lines(files))]
     Secrets {
         path: PathBuf,
         /// One line for each file: its path, and how many it holds.
@@ -78,18 +78,19 @@ impl Error {
                 Some("check the name, or name a proxy with HTTPS_PROXY".to_owned())
             }
             Self::Request { fault: Fault::Untrusted(_), .. } => Some(AUTHORITIES_HINT.to_owned()),
-            Self::Request { verb: "push", .. } => {
-                Some("run the same command again: what the registry has is not sent again".to_owned())
+            Self::Request { verb: "push", at, .. } => {
+                Some(format!("run the same command again: what the {} has is not sent again", kind(at)))
             }
             Self::Request { .. } => Some("run the same command again".to_owned()),
             Self::Files { from, source, kept } => Some(files_hint(from, source, &kept.display().to_string())),
-            Self::Nothing(from) => Some(format!(
-                "`skopeo list-tags docker://{}/{}` lists what there is",
-                from.registry(),
-                from.repository()
-            )),
-            Self::NotABundle { .. } => Some("name what `kube-bundle push` has pushed".to_owned()),
-            Self::NotWhole { from, .. } => Some(format!("push it again: `kube-bundle push OUT {from}`")),
+            Self::Nothing(from) => Some(list_hint(from)),
+            Self::NotABundle { .. } => {
+                Some("name what `kube-bundle push` has pushed, or where a bundle or its thin copy was put".to_owned())
+            }
+            Self::NotWhole { from, .. } => Some(match **from {
+                Location::Web(_) => again(from).to_owned(),
+                _ => format!("push it again: `kube-bundle push OUT {from}`"),
+            }),
             Self::Unverified { .. } => Some("ask whoever pushed it; nothing was written".to_owned()),
             Self::Secrets { .. } => Some(
                 "encrypt them with `seal` in cluster.toml and build again; `--include-secrets` pushes them as they are"
@@ -115,19 +116,64 @@ impl Error {
     }
 }
 
-fn login(at: &Reference) -> String {
-    format!("`skopeo login {0}`, or `docker login {0}`, keeps a password where it is looked for", at.registry())
+/// Where what proves who asks is looked for.
+fn login(at: &Location) -> String {
+    match at {
+        Location::Registry(reference) => {
+            let registry = reference.registry();
+            format!("`skopeo login {registry}`, or `docker login {registry}`, keeps a password where it is looked for")
+        }
+        Location::Bucket(_) => {
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to keys that may list, read and write there, or AWS_PROFILE".to_owned()
+        }
+        Location::Web(_) => "fetch it with another program, and `kube-bundle import` it".to_owned(),
+    }
 }
 
-fn files_hint(from: &Reference, source: &fetch::Error, kept: &str) -> String {
+/// What lists what is there instead.
+fn list_hint(from: &Location) -> String {
+    match from {
+        Location::Registry(reference) => {
+            format!(
+                "`skopeo list-tags docker://{}/{}` lists what there is",
+                reference.registry(),
+                reference.repository()
+            )
+        }
+        Location::Bucket(_) => format!("`aws s3 ls {from}/` lists what there is; a push puts SHA256SUMS there at last"),
+        Location::Web(_) => format!("name the directory that has the SHA256SUMS of a bundle: {from}/SHA256SUMS"),
+    }
+}
+
+/// What people call what is there.
+fn kind(at: &Location) -> &'static str {
+    match at {
+        Location::Registry(_) => "registry",
+        Location::Bucket(_) => "store",
+        Location::Web(_) => "server",
+    }
+}
+
+/// How what is not whole becomes whole.
+fn again(from: &Location) -> &'static str {
+    match from {
+        Location::Web(_) => "copy the bundle there again",
+        _ => "push the bundle again",
+    }
+}
+
+fn files_hint(from: &Location, source: &fetch::Error, kept: &str) -> String {
+    let (kind, again) = (kind(from), again(from));
+    // A push takes an object of the right size for the right one.
+    let before = if matches!(from, Location::Bucket(_)) { "remove them, and " } else { "" };
     if source.is_denied() {
         login(from)
     } else if source.is_verification() {
-        format!("the registry serves wrong bytes; push the bundle again. What was right is kept in `{kept}`")
+        format!("the {kind} serves wrong bytes; {before}{again}. What was right is kept in `{kept}`")
     } else if source.is_untrusted() {
         AUTHORITIES_HINT.to_owned()
     } else if source.is_absence() {
-        format!("the registry has lost them; push the bundle again. What is there is kept in `{kept}`")
+        format!("the {kind} has lost them; {again}. What is there is kept in `{kept}`")
     } else {
         format!("run the same command again: what arrived is kept in `{kept}`")
     }

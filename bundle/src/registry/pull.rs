@@ -1,21 +1,24 @@
-//! From a registry to a bundle.
+//! From a server to a bundle.
 
+mod artifact;
+mod site;
 mod thin;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read as _};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::artifact::{Artifact, Layer};
+use super::artifact::Layer;
 use super::files::Lists;
-use super::{Error, Reference, Remote, Version, compressed};
-use crate::fetch::repository::{Repository, Wanted};
+use super::{Error, Location, Reference, Remote, compressed};
+use crate::fetch::patient::Wanted;
+use crate::fetch::repository::Repository;
+use crate::fetch::site::Site;
 use crate::fetch::{Blob, Fault, Store};
 use crate::hash::Sha256;
-use crate::manifest::{LARGEST_LIST, MANIFEST, Manifest, OBJECT_INDEX, SUMS, is_signature};
+use crate::manifest::{Manifest, SUMS, is_signature};
 use crate::out::{self, Kept};
 use crate::progress::{Progress, WithoutNotes};
 use crate::thin::export_list::EXPORT_LIST;
@@ -26,8 +29,8 @@ use crate::verify;
 #[derive(Debug, Serialize)]
 pub struct Pulled {
     pub reference: String,
-    /// The same with the digest of the manifest, which always leads to these bytes.
-    pub exact: String,
+    /// The same with the digest of the manifest, which always leads to these bytes; only registries have such names.
+    pub exact: Option<String>,
     /// What its verification said.
     pub verified: verify::Report,
 }
@@ -36,7 +39,7 @@ pub struct Pulled {
 /// before any file gets a name.
 ///
 /// # Errors
-/// A registry that has not all of it or serves something else, or a bundle that is not signed by who is trusted. What arrived
+/// A server that has not all of it or serves something else, or a bundle that is not signed by who is trusted. What arrived
 /// is kept beside `out`, which is as it was before.
 pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Progress) -> Result<Pulled, Error> {
     // Whoever may not replace what is there learns it before anything is fetched.
@@ -45,9 +48,9 @@ pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Pro
     // Of each of many files a note would be one too many.
     let details = WithoutNotes(progress);
     let store = Store::open(kept.directory()).map_err(|error| Error::Store(Box::new(error)))?;
-    let receiver = Receiver { from, repository: from.repository(&details), kept: &kept, store, trust, progress };
-    let (digest, layers) = receiver.layers()?;
-    let bundle = receiver.lists(layers)?;
+    let source = Source::of(from, &details);
+    let receiver = Receiver { from, source, kept: &kept, store, trust, progress };
+    let bundle = receiver.find()?;
     let permission = |there: &Path| Manifest::permit_replacement(there, &bundle.lists.manifest.cluster);
     out::check(out, &permission)?;
     let staging = match &bundle.index {
@@ -58,8 +61,8 @@ pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Pro
     staging.finish()?;
     drop(receiver);
     kept.remove();
-    let exact = from.reference.with_digest(digest).to_string();
-    Ok(Pulled { reference: from.reference.to_string(), exact, verified })
+    let exact = bundle.exact.map(|reference| reference.to_string());
+    Ok(Pulled { reference: from.location.to_string(), exact, verified })
 }
 
 /// Of which cluster the bundle has to be that is replaced is known later.
@@ -67,8 +70,28 @@ fn is_bundle(there: &Path) -> Result<(), out::Error> {
     Manifest::read(there).map(drop).map_err(|_| out::Error::Foreign(there.to_owned()))
 }
 
+/// Where files come from.
+enum Source<'p> {
+    /// From a repository, each by its digest.
+    Registry(Reference, Repository<'p>),
+    /// From a bucket or a web server, each by its path.
+    Site(Site<'p>),
+}
+
+impl<'p> Source<'p> {
+    fn of(from: &Remote, progress: &'p dyn Progress) -> Self {
+        match &from.location {
+            Location::Registry(reference) => Self::Registry(reference.clone(), from.repository(reference, progress)),
+            Location::Bucket(at) => Self::Site(from.objects(at, progress).into_site()),
+            Location::Web(at) => Self::Site(Site::new(at.url().to_owned(), from.policy.clone(), progress)),
+        }
+    }
+}
+
 /// What is known of a bundle before its files are fetched.
 struct Received {
+    /// The name that always leads to it, where it has one.
+    exact: Option<Reference>,
     layers: Vec<Layer>,
     lists: Lists,
     signatures: Vec<Layer>,
@@ -91,7 +114,7 @@ fn plain<'e>(layer: &Layer, expected: &'e BTreeMap<String, Layer>) -> Option<&'e
 /// A pull that goes on.
 struct Receiver<'r> {
     from: &'r Remote,
-    repository: Repository<'r>,
+    source: Source<'r>,
     kept: &'r Kept,
     store: Store,
     trust: Option<&'r Trust>,
@@ -99,80 +122,34 @@ struct Receiver<'r> {
 }
 
 impl Receiver<'_> {
-    fn name(&self) -> Reference {
-        self.from.reference.clone()
+    fn name(&self) -> Location {
+        self.from.location.clone()
     }
 
     fn request(&self, what: &str, fault: Fault) -> Error {
         Error::Request { verb: "pull", what: what.to_owned(), at: self.name().into(), fault }
     }
 
-    /// What the manifest lists, and its digest.
-    fn layers(&self) -> Result<(Sha256, Vec<Layer>), Error> {
-        let from = &self.from.reference;
-        let found = self.repository.manifest(&from.version().to_string());
-        let text = found.map_err(|fault| self.request("the manifest", fault))?;
-        let text = text.ok_or_else(|| Error::Nothing(self.name().into()))?;
-        let digest = Sha256::of(&text);
-        if let Version::Digest(expected) = from.version()
-            && *expected != digest
-        {
-            let why = format!("expected sha256:{expected}, got sha256:{digest}");
-            return Err(self.request("the manifest", Fault::Wrong(why)));
-        }
-        let layers = Artifact::layers(&text).map_err(|why| Error::NotABundle { from: self.name().into(), why })?;
-        Ok((digest, layers))
+    fn not_a_bundle(&self, why: String) -> Error {
+        Error::NotABundle { from: self.name().into(), why }
     }
 
     /// The lists that say what the bundle is, and its signatures, which are checked.
-    fn lists(&self, layers: Vec<Layer>) -> Result<Received, Error> {
-        let not_a_bundle = |why: String| Error::NotABundle { from: self.name().into(), why };
-        let is_list = |it: &&Layer| {
-            let title = compressed::inside(&it.title).unwrap_or(&it.title);
-            [SUMS, MANIFEST, OBJECT_INDEX].contains(&title) || is_signature(&it.title)
-        };
-        let lists: Vec<_> = layers.iter().filter(is_list).cloned().collect();
-        if let Some(large) = lists.iter().find(|layer| layer.size > LARGEST_LIST) {
-            return Err(not_a_bundle(format!("`{}` is too large for a list: {} bytes", large.title, large.size)));
+    fn find(&self) -> Result<Received, Error> {
+        match &self.source {
+            Source::Registry(reference, repository) => self.find_artifact(reference, repository),
+            Source::Site(site) => self.find_on_site(site),
         }
-        let blobs = self.fetch(lists.iter())?;
-        let find = |title: &str| {
-            lists.iter().find(|layer| layer.title == title || compressed::inside(&layer.title) == Some(title))
-        };
-        let text = |title: &str| {
-            let layer = find(title).ok_or_else(|| not_a_bundle(format!("it has no {title}")))?;
-            self.text(layer, &blobs)
-        };
-        let (manifest, sums) = (text(MANIFEST)?, text(SUMS)?);
-        let signatures: Vec<_> = lists.iter().filter(|layer| is_signature(&layer.title)).cloned().collect();
-        if let Some(trust) = self.trust {
-            let named = |layer: &Layer| {
-                Ok((layer.title.clone(), String::from_utf8_lossy(&self.text(layer, &blobs)?).into_owned()))
-            };
-            let texts = signatures.iter().map(named).collect::<Result<_, Error>>()?;
-            let faults = verify::signed(trust, &sums, &texts).faults;
-            if !faults.is_empty() {
-                return Err(Error::Unverified { from: self.name().into(), faults });
-            }
-        }
-        let index = find(OBJECT_INDEX).map(|layer| self.text(layer, &blobs)).transpose()?;
-        let lists = Lists::new(manifest, sums).map_err(|why| self.not_whole(vec![why]))?;
-        Ok(Received { layers, lists, signatures, index })
+    }
+
+    /// Compares what was signed with the signatures, by their names.
+    fn check_signatures(&self, sums: &[u8], signatures: &BTreeMap<String, String>) -> Result<(), Error> {
+        let faults = self.trust.map_or_else(Vec::new, |trust| verify::signed(trust, sums, signatures).faults);
+        if faults.is_empty() { Ok(()) } else { Err(Error::Unverified { from: self.name().into(), faults }) }
     }
 
     fn not_whole(&self, faults: Vec<String>) -> Error {
         Error::NotWhole { from: self.name().into(), faults }
-    }
-
-    /// The text of a list, which is not longer than lists are.
-    fn text(&self, layer: &Layer, blobs: &BTreeMap<Sha256, Blob>) -> Result<Vec<u8>, Error> {
-        let Some(blob) = blobs.get(&layer.sha256) else { return Ok(Vec::new()) };
-        let mut bytes = Vec::new();
-        let read = match compressed::inside(&layer.title) {
-            Some(_) => blob.open().and_then(|file| compressed::inflate(BufReader::new(file), LARGEST_LIST)),
-            None => blob.open().and_then(|file| file.take(LARGEST_LIST).read_to_end(&mut bytes)).map(|_| bytes),
-        };
-        read.map_err(|why| self.not_whole(vec![format!("{}: {why}", layer.title)]))
     }
 
     /// Compares the layers with what there has to be, by title. What is in a compressed one, is known when it is inflated.
@@ -202,7 +179,12 @@ impl Receiver<'_> {
             .filter(|layer| seen.insert(layer.sha256))
             .map(|layer| Wanted { title: layer.title.clone(), sha256: layer.sha256, size: layer.size })
             .collect();
-        let blobs = self.repository.fetch(&wanted, &self.store, self.from.jobs).map_err(|source| Error::Files {
+        let (store, jobs) = (&self.store, self.from.jobs);
+        let fetched = match &self.source {
+            Source::Registry(_, repository) => repository.fetch(&wanted, store, jobs),
+            Source::Site(site) => site.fetch(&wanted, store, jobs),
+        };
+        let blobs = fetched.map_err(|source| Error::Files {
             from: self.name().into(),
             source: Box::new(source),
             kept: self.kept.directory().to_owned(),

@@ -1,4 +1,8 @@
-//! From a bundle to a registry.
+//! From a bundle to a server.
+
+mod objects;
+
+pub use objects::push_objects;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -9,9 +13,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::artifact::{self, Artifact, EMPTY, Layer, MANIFEST_TYPE};
 use super::contents::{Contents, Piece};
-use super::{Error, Reference, Remote};
+use super::{Error, Location, Reference, Remote};
 use crate::fetch::Fault;
-use crate::fetch::repository::{Outcome, Repository, Upload};
+use crate::fetch::patient::{Outcome, Upload};
+use crate::fetch::repository::Repository;
 use crate::hash::Sha256;
 use crate::manifest::Manifest;
 use crate::progress::Progress;
@@ -32,9 +37,9 @@ pub struct PushOptions<'a> {
 #[derive(Debug, Serialize)]
 pub struct Pushed {
     pub reference: String,
-    /// The same with the digest of the manifest, which always leads to these bytes.
-    pub exact: String,
-    /// How many different blobs the bundle consists of.
+    /// The same with the digest of the manifest, which always leads to these bytes; only registries have such names.
+    pub exact: Option<String>,
+    /// How many different blobs or objects the bundle consists of.
     pub blobs: usize,
     /// How many of them were sent.
     pub sent: usize,
@@ -53,15 +58,17 @@ pub struct Pushed {
 pub fn push(
     out: &Path,
     to: &Remote,
+    reference: &Reference,
     tag: &str,
     options: &PushOptions<'_>,
     progress: &dyn Progress,
 ) -> Result<Pushed, Error> {
-    let contents = if options.whole_files { Contents::whole(out)? } else { Contents::thin(out)? };
+    let contents = if options.whole_files { Contents::whole(out)? } else { Contents::thin(out)?.compressed()? };
     if !options.include_secrets {
         refuse_secrets(out, &contents.manifest)?;
     }
-    let sender = Sender { to: &to.reference, repository: to.repository(progress), options, out, contents: &contents };
+    let repository = to.repository(reference, progress);
+    let sender = Sender { to, repository, options, out, contents: &contents };
     let layers: Vec<_> = contents.pieces.iter().map(|piece| piece.layer.clone()).collect();
     let manifest = Artifact::bundle(&layers, annotations(&contents.manifest)).to_json();
     let referrers = sender.lists_referrers(manifest.as_bytes())?;
@@ -70,21 +77,28 @@ pub fn push(
         // Among the other layers lists of software may be compressed.
         pieces.extend(&contents.about);
     }
-    let outcomes = sender.blobs(&pieces, to.jobs)?;
+    let outcomes = sender.blobs(&pieces)?;
     sender.manifests(tag, manifest.as_bytes(), referrers)?;
-    let count = |outcome: Outcome| outcomes.iter().filter(|(_, it)| *it == outcome).count();
-    Ok(Pushed {
-        reference: to.reference.to_string(),
-        exact: to.reference.with_digest(Sha256::of(manifest.as_bytes())).to_string(),
-        blobs: outcomes.len(),
-        sent: count(Outcome::Sent),
-        sent_bytes: outcomes.iter().filter(|(_, it)| *it == Outcome::Sent).map(|(size, _)| size).sum(),
-        mounted: count(Outcome::Mounted),
-        referrers,
-    })
+    let exact = reference.with_digest(Sha256::of(manifest.as_bytes()));
+    Ok(Pushed { exact: Some(exact.to_string()), referrers, ..Pushed::of(&to.location, &outcomes) })
 }
 
-/// Whoever can read a repository has what is in it, so keys are not sent by mistake.
+impl Pushed {
+    fn of(to: &Location, outcomes: &[(u64, Outcome)]) -> Self {
+        let count = |outcome: Outcome| outcomes.iter().filter(|(_, it)| *it == outcome).count();
+        Self {
+            reference: to.to_string(),
+            exact: None,
+            blobs: outcomes.len(),
+            sent: count(Outcome::Sent),
+            sent_bytes: outcomes.iter().filter(|(_, it)| *it == Outcome::Sent).map(|(size, _)| size).sum(),
+            mounted: count(Outcome::Mounted),
+            referrers: false,
+        }
+    }
+}
+
+/// Whoever can read what is pushed has what is in it, so keys are not sent by mistake.
 fn refuse_secrets(out: &Path, manifest: &Manifest) -> Result<(), Error> {
     let unsealed = manifest.unsealed_secrets();
     if unsealed.is_empty() {
@@ -108,13 +122,35 @@ fn annotations(manifest: &Manifest) -> BTreeMap<String, String> {
     annotations
 }
 
-fn request(at: &Reference, what: &str, fault: Fault) -> Error {
+fn request(at: &Location, what: &str, fault: Fault) -> Error {
     Error::Request { verb: "push", what: what.to_owned(), at: Box::new(at.clone()), fault }
+}
+
+/// Why a file was not sent: that may be the bundle's fault.
+fn unsent(out: &Path, to: &Location, title: &str, fault: Fault) -> Error {
+    match fault {
+        Fault::Wrong(why) => Error::Damaged { path: out.to_owned(), why: format!("{title}: {why}") },
+        fault => request(to, title, fault),
+    }
+}
+
+/// Sends files, several at a time. Returns what came of each, and its size.
+fn each(
+    jobs: usize,
+    pieces: &[&Piece],
+    send: impl Fn(&Piece) -> Result<Outcome, Error> + Sync,
+) -> Result<Vec<(u64, Outcome)>, Error> {
+    // A push that is killed loses what was on its way: together no more than the largest alone.
+    let budget = Budget::new(pieces.iter().map(|piece| piece.layer.size).max().unwrap_or(0));
+    workers::each(jobs, pieces, |piece| {
+        let _held = budget.take(piece.layer.size);
+        Ok((piece.layer.size, send(piece)?))
+    })
 }
 
 /// A push that goes on.
 struct Sender<'s> {
-    to: &'s Reference,
+    to: &'s Remote,
     repository: Repository<'s>,
     options: &'s PushOptions<'s>,
     out: &'s Path,
@@ -123,18 +159,14 @@ struct Sender<'s> {
 
 impl Sender<'_> {
     /// Makes sure that all blobs are there. Returns what came of each, and its size.
-    fn blobs(&self, pieces: &[&Piece], jobs: usize) -> Result<Vec<(u64, Outcome)>, Error> {
+    fn blobs(&self, pieces: &[&Piece]) -> Result<Vec<(u64, Outcome)>, Error> {
         let mut seen = BTreeSet::new();
-        let different: Vec<_> = pieces.iter().filter(|it| seen.insert(it.layer.sha256)).collect();
-        // A push that is killed loses what was on its way: together no more than the largest alone.
-        let budget = Budget::new(different.iter().map(|piece| piece.layer.size).max().unwrap_or(0));
+        let different: Vec<_> = pieces.iter().copied().filter(|it| seen.insert(it.layer.sha256)).collect();
         let empty = || Ok(Box::new(EMPTY) as Box<dyn Read + Send>);
         self.blob("the configuration", Sha256::of(EMPTY), EMPTY.len() as u64, &empty)?;
-        workers::each(jobs, &different, |piece| {
+        each(self.to.jobs, &different, |piece| {
             let Layer { title, sha256, size } = &piece.layer;
-            let _held = budget.take(*size);
-            let outcome = self.blob(title, *sha256, *size, &|| self.contents.open(piece))?;
-            Ok((*size, outcome))
+            self.blob(title, *sha256, *size, &|| self.contents.open(piece))
         })
     }
 
@@ -146,16 +178,14 @@ impl Sender<'_> {
         open: &(dyn Fn() -> Result<Box<dyn Read + Send>, Fault> + Sync),
     ) -> Result<Outcome, Error> {
         let upload = Upload { title, sha256, size, open };
-        self.repository.upload(&upload, self.options.mount_from).map_err(|fault| match fault {
-            Fault::Wrong(why) => Error::Damaged { path: self.out.to_owned(), why: format!("{title}: {why}") },
-            fault => request(self.to, title, fault),
-        })
+        let sent = self.repository.upload(&upload, self.options.mount_from);
+        sent.map_err(|fault| unsent(self.out, &self.to.location, title, fault))
     }
 
     /// Whether the registry lists what refers to a manifest.
     fn lists_referrers(&self, manifest: &[u8]) -> Result<bool, Error> {
         let lists = self.repository.lists_referrers(Sha256::of(manifest));
-        lists.map_err(|fault| request(self.to, "the manifest", fault))
+        lists.map_err(|fault| request(&self.to.location, "the manifest", fault))
     }
 
     /// Puts the manifest, what refers to it where the registry lists that, and the tag.
@@ -170,7 +200,7 @@ impl Sender<'_> {
 
     /// Puts a manifest, unless the name leads to it already.
     fn put(&self, name: &str, manifest: &[u8]) -> Result<(), Error> {
-        let failed = |fault| request(self.to, "the manifest", fault);
+        let failed = |fault| request(&self.to.location, "the manifest", fault);
         if self.repository.is_manifest(name, Sha256::of(manifest)).map_err(failed)? {
             return Ok(());
         }

@@ -1,7 +1,7 @@
 //! Where a bundle is in a registry: `oci://HOST[:PORT]/REPOSITORY:TAG`, or with `@sha256:…` in place of the tag.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::hash::Sha256;
@@ -22,6 +22,15 @@ pub struct Reference {
     registry: String,
     repository: String,
     version: Version,
+}
+
+/// Whether a host, with or without a port, is this machine itself.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Which of the bundles in a repository.
@@ -52,13 +61,8 @@ impl Reference {
     /// Where the registry serves the repository. Without encryption if `plain` says so, or if it says nothing and the
     /// registry is this machine itself.
     pub fn url(&self, plain: Option<bool>) -> String {
-        let scheme = if plain.unwrap_or_else(|| self.is_loopback()) { "http" } else { "https" };
+        let scheme = if plain.unwrap_or_else(|| is_loopback(&self.registry)) { "http" } else { "https" };
         format!("{scheme}://{}/v2/{}", registry_host(&self.registry), self.repository)
-    }
-
-    fn is_loopback(&self) -> bool {
-        let host = self.registry.split_once(':').map_or(self.registry.as_str(), |(host, _)| host);
-        host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// The bundle of that digest in the same repository.

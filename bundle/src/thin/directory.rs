@@ -163,7 +163,8 @@ fn read_list(directory: &Path, name: &str) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-fn parse_sums(text: &str) -> Result<BTreeMap<String, Sha256>, String> {
+/// What a checksum list says, by path.
+pub fn parse_sums(text: &str) -> Result<BTreeMap<String, Sha256>, String> {
     let line = |(index, line): (usize, &str)| {
         let parts = line.split_once("  ").and_then(|(sha256, name)| Some((name.to_owned(), sha256.parse().ok()?)));
         parts.ok_or_else(|| format!("line {} is no digest and path", index + 1))

@@ -1,11 +1,11 @@
-//! One request of the protocol of registries, and its whole answer.
+//! One request of the protocol of registries or of object stores, and its whole answer.
 
 use std::io::Read;
 use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::blocking::{Body, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION};
 use serde::Deserialize;
 
 use super::super::Fault;
@@ -23,22 +23,40 @@ pub(in crate::fetch) enum Verb {
     Get,
     Post,
     Put,
+    Delete,
 }
 
 /// What is sent along.
 pub(in crate::fetch) enum Payload<'a> {
     Nothing,
-    /// A manifest, with its media type.
-    Manifest(&'a str, &'a [u8]),
+    /// A text, with its media type.
+    Bytes(&'a str, &'a [u8]),
     /// So many bytes of a blob, which are opened anew whenever they are sent.
-    Blob(&'a dyn Fn() -> Result<Box<dyn Read + Send>, Fault>, u64),
+    Blob(Open<'a>, u64),
 }
+
+/// Opens what is sent.
+pub(in crate::fetch) type Open<'a> = &'a dyn Fn() -> Result<Box<dyn Read + Send>, Fault>;
 
 /// A request.
 pub(in crate::fetch) struct Exchange<'a> {
     pub(in crate::fetch) verb: Verb,
     pub(in crate::fetch) url: &'a str,
+    /// Names and values, sorted; only object stores get any.
+    pub(in crate::fetch) query: &'a [(&'a str, &'a str)],
     pub(in crate::fetch) payload: Payload<'a>,
+    /// Whether nothing may be replaced. A server that has it answers 412, and one that does not know the condition may
+    /// answer 501; neither is an error then.
+    pub(in crate::fetch) only_new: bool,
+    /// Limit in bytes for the answer.
+    pub(in crate::fetch) longest: u64,
+}
+
+impl<'a> Exchange<'a> {
+    /// One that sends nothing, and gets an answer no longer than a manifest.
+    pub(in crate::fetch) fn new(verb: Verb, url: &'a str) -> Self {
+        Self { verb, url, query: &[], payload: Payload::Nothing, only_new: false, longest: LONGEST }
+    }
 }
 
 /// The answer to a request that succeeded.
@@ -48,6 +66,10 @@ pub(in crate::fetch) struct Reply {
     pub(in crate::fetch) location: Option<String>,
     /// What the server says to be the digest of what it answers about.
     pub(in crate::fetch) digest: Option<String>,
+    /// The tag of the content.
+    pub(in crate::fetch) etag: Option<String>,
+    /// Bytes of what was asked for, if the server said; those of the body, unless that was left out.
+    pub(in crate::fetch) size: Option<u64>,
     pub(in crate::fetch) body: Vec<u8>,
 }
 
@@ -63,9 +85,12 @@ impl Connected<'_> {
         }
         let location = location.map(|url| url.to_string());
         let digest = headers.get(DIGEST).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = whole(response)?;
-        if status.is_success() {
-            Ok(Reply { status: status.as_u16(), location, digest, body })
+        let etag = text(&headers, &ETAG);
+        let size = text(&headers, &CONTENT_LENGTH).and_then(|size| size.parse().ok());
+        let body = whole(response, exchange.longest)?;
+        let is_condition = exchange.only_new && matches!(status.as_u16(), 412 | 501);
+        if status.is_success() || is_condition {
+            Ok(Reply { status: status.as_u16(), location, digest, etag, size, body })
         } else {
             Err(explained(refusal(status, &headers), &body))
         }
@@ -77,8 +102,13 @@ impl Connected<'_> {
             Verb::Get => Method::GET,
             Verb::Post => Method::POST,
             Verb::Put => Method::PUT,
+            Verb::Delete => Method::DELETE,
         };
-        let mut request = self.client.request(method, exchange.url).header(ACCEPT, FORMATS);
+        let address = self.address(exchange.verb, exchange.url, exchange.query)?;
+        let mut request = self.client.request(method, address).header(ACCEPT, FORMATS);
+        if exchange.only_new {
+            request = request.header(IF_NONE_MATCH, "*");
+        }
         if let Some(proof) = proof {
             request = proof.add_to(request);
         }
@@ -86,7 +116,7 @@ impl Connected<'_> {
             // Some servers refuse a request without a length.
             Payload::Nothing if matches!(exchange.verb, Verb::Post | Verb::Put) => request.body(Vec::new()),
             Payload::Nothing => request,
-            Payload::Manifest(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.to_vec()),
+            Payload::Bytes(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.to_vec()),
             Payload::Blob(open, size) => {
                 let body = Body::sized(open().map_err(TransferError::Permanent)?, *size);
                 // The client counts the time of sending as well.
@@ -105,22 +135,40 @@ pub(in crate::fetch) fn with_digest(url: &str, digest: &str) -> String {
     format!("{url}{separator}digest={digest}")
 }
 
-fn whole(response: Response) -> Result<Vec<u8>, TransferError> {
+fn whole(response: Response, longest: u64) -> Result<Vec<u8>, TransferError> {
     let mut body = Vec::new();
-    let read = response.take(LONGEST + 1).read_to_end(&mut body);
+    let read = response.take(longest + 1).read_to_end(&mut body);
     read.map_err(|why| {
         let text = if is_timeout(&why) { "nothing arrived in time" } else { "the connection broke" };
         TransferError::Transient(text.to_owned(), None)
     })?;
-    if body.len() as u64 > LONGEST {
-        let why = format!("more than {} MB instead of an answer", LONGEST >> 20);
+    if body.len() as u64 > longest {
+        let why = format!("more than {} MB instead of an answer", longest >> 20);
         return Err(TransferError::Permanent(Fault::Wrong(why)));
     }
     Ok(body)
 }
 
-/// Adds what the registry itself says of an error (OCI distribution specification, "Error Codes").
+/// Adds what the server itself says of an error.
 fn explained(error: TransferError, body: &[u8]) -> TransferError {
+    let Some(said) = said(body) else { return error };
+    let add = |text: String| format!("{text}: {said}");
+    match error {
+        TransferError::Transient(text, asked) => TransferError::Transient(add(text), asked),
+        TransferError::Permanent(Fault::Denied(text)) => TransferError::Permanent(Fault::Denied(add(text))),
+        // Nothing can be put into one that is not there, so it is no object that is missed.
+        TransferError::Permanent(Fault::Absent(text)) if said == "NoSuchBucket" => {
+            TransferError::Permanent(Fault::Unreachable(add(text)))
+        }
+        TransferError::Permanent(Fault::Absent(text)) => TransferError::Permanent(Fault::Absent(add(text))),
+        TransferError::Permanent(Fault::Unreachable(text)) => TransferError::Permanent(Fault::Unreachable(add(text))),
+        TransferError::Permanent(_) => error,
+    }
+}
+
+/// What is said in the format of registries (OCI distribution specification, "Error Codes"), or in that of object stores. Of
+/// the latter the code alone: their messages may repeat what was signed.
+fn said(body: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct Errors {
         errors: Vec<Said>,
@@ -132,17 +180,16 @@ fn explained(error: TransferError, body: &[u8]) -> TransferError {
         #[serde(default)]
         message: String,
     }
-    let Some(Said { code, message }) =
-        serde_json::from_slice::<Errors>(body).ok().and_then(|said| said.errors.into_iter().next())
-    else {
-        return error;
-    };
-    let add = |text: String| format!("{text}: {code} ({message})");
-    match error {
-        TransferError::Transient(text, asked) => TransferError::Transient(add(text), asked),
-        TransferError::Permanent(Fault::Denied(text)) => TransferError::Permanent(Fault::Denied(add(text))),
-        TransferError::Permanent(Fault::Absent(text)) => TransferError::Permanent(Fault::Absent(add(text))),
-        TransferError::Permanent(Fault::Unreachable(text)) => TransferError::Permanent(Fault::Unreachable(add(text))),
-        TransferError::Permanent(_) => error,
+    if let Ok(said) = serde_json::from_slice::<Errors>(body) {
+        return said.errors.into_iter().next().map(|Said { code, message }| format!("{code} ({message})"));
     }
+    let text = std::str::from_utf8(body).ok()?;
+    let code = element(text, "Error").and_then(|error| element(error, "Code"))?;
+    code.bytes().all(|byte| byte.is_ascii_alphanumeric()).then(|| code.to_owned())
+}
+
+/// The content of the first element of that name in an XML text, as it stands there.
+pub(in crate::fetch) fn element<'x>(text: &'x str, name: &str) -> Option<&'x str> {
+    let (_, rest) = text.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(content, _)| content)
 }

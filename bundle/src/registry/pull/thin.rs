@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::path::Path;
 
-use super::{Error, Received, Receiver, plain};
+use super::{Error, Lists, Received, Receiver, plain};
 use crate::fetch::Blob;
 use crate::hash::Sha256;
 use crate::manifest::{OBJECT_INDEX, SUMS};
@@ -29,7 +29,7 @@ impl Receiver<'_> {
     ) -> Result<Staging<'p>, Error> {
         let malformed = |why: String| self.not_whole(vec![format!("{OBJECT_INDEX}: {why}")]);
         let index = Index::parse(index).map_err(malformed)?;
-        let expected = expected(received, &index);
+        let expected = expected(&received.lists, &index);
         self.compare(&expected, &received.layers)?;
         let old = Old::find(out, &index, self.from.jobs);
         let is_old = |layer: &Layer| {
@@ -81,12 +81,12 @@ impl Receiver<'_> {
 }
 
 /// All that a thin copy consists of, by title.
-fn expected(received: &Received, index: &Index) -> BTreeMap<String, Layer> {
+pub(super) fn expected(lists: &Lists, index: &Index) -> BTreeMap<String, Layer> {
     let objects = index.carried().map(|(_, object)| {
         let title = object_path(object.sha256);
         (title.clone(), Layer { title, sha256: object.sha256, size: object.size })
     });
-    let files = received.lists.files().into_iter().filter(|(title, _)| !index.files().contains_key(title));
+    let files = lists.files().into_iter().filter(|(title, _)| !index.files().contains_key(title));
     objects.chain(files.map(|(title, (layer, _))| (title, layer))).collect()
 }
 
