@@ -300,6 +300,10 @@ fn a_machine_opens_its_secrets_with_its_ssh_host_key_and_nobody_there() {
     machine.workspace().edit("cluster.toml", "[secrets]", &format!("recipient = \"{}\"\n[secrets]", line.trim_end()));
     carry(&machine);
     machine.run("setsid /one/install.sh --check").success();
+    // Any key that was made on the machine will do, and need not be the one of its SSH server.
+    machine.run("mv /etc/ssh/ssh_host_ecdsa_key /seal; ssh-keygen -q -p -P '' -N '' -m PKCS8 -f /seal").success();
+    machine.run("setsid /one/install.sh --check").exits(1).says(&["no key is here that opens the secrets of only"]);
+    machine.run("setsid /one/install.sh --check --key /seal").success();
     machine
         .run("rm /etc/ssh/ssh_host_ecdsa_key*; ssh-keygen -q -t ecdsa -N '' -f /etc/ssh/ssh_host_ecdsa_key")
         .success();
