@@ -95,7 +95,9 @@ fn by_packages(bundle: &Bundle, machine: &mut Machine, key: &Key) -> Result<()> 
     machine.sh(&format!("{variable}{DPKG}"))?;
     bundle.wait_healthy(machine)?;
     report_ok("dpkg -i in the same way: API server well");
-    machine.hand_over(None)?;
+    if let Key::Credential = key {
+        machine.hand_over(None)?;
+    }
     machine.reboot()?;
     bundle.wait_healthy(machine)?;
     wait_units_active(machine)?;
