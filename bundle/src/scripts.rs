@@ -2,12 +2,13 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 24] = [
+const PARTS: [(&str, &str); 25] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
     ("needs.sh", include_str!("scripts/needs.sh")),
     ("checks.sh", include_str!("scripts/checks.sh")),
+    ("data.sh", include_str!("scripts/data.sh")),
     ("machine.sh", include_str!("scripts/machine.sh")),
     ("unit_keys.sh", include_str!("scripts/unit_keys.sh")),
     ("cleanup.sh", include_str!("scripts/cleanup.sh")),

@@ -18,6 +18,7 @@ mod certificates;
 mod completions;
 mod consumers;
 mod damaged_keys;
+mod data;
 mod demo;
 mod diff;
 mod dpkg;

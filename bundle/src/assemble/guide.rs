@@ -48,6 +48,7 @@ struct Values<'a> {
     /// Ways to install it: `archive`, `package`, `seed`.
     ways: Vec<&'static str>,
     has_pods: bool,
+    has_etcd: bool,
     /// What opens keys and tokens; empty if they are not encrypted.
     seal: &'static str,
 }
@@ -140,6 +141,7 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
     let plan = from.plan;
     let content = &plan.content;
     let has = |wanted: IsOne| plan.outputs.iter().any(|output| wanted(&output.kind));
+    let provides = |wanted| content.nodes.iter().any(|node| node.provides.contains(&wanted));
     Values {
         cluster: content.cluster.as_str(),
         version: &content.version,
@@ -155,7 +157,8 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
         steps: steps(&content.nodes),
         ways: WAYS.iter().filter(|(_, wanted)| has(*wanted)).map(|(way, _)| *way).collect(),
         seal: seal(from),
-        has_pods: content.nodes.iter().any(|node| node.provides.contains(&Service::Pods)),
+        has_pods: provides(Service::Pods),
+        has_etcd: provides(Service::Etcd),
     }
 }
 

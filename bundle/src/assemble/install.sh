@@ -52,7 +52,7 @@ Installs what this machine is to have of the cluster, from this directory.
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd
-                   while another member is down
+                   while another member is down, and remove them where others need them
   --no-start       enable the units, and leave starting them to the next boot
   --wait SECONDS   how long to wait for the units (default: $wait)
   --uninstall      remove what was installed; logs, data and changed files stay
@@ -76,6 +76,8 @@ END
 #include needs.sh
 
 #include checks.sh
+
+#include data.sh
 
 #include machine.sh
 
@@ -139,6 +141,7 @@ run_checks() {
   run_check_of "$users" "system users" check_users
   run_check "owners of files" check_file_owners
   run_check "no files of others in the way, and safe directories" check_targets
+  run_check_of "$data_of" "data that are here already are of this cluster" check_data
   compute_changes
   run_check "disk space" check_space
   stop_at_faults
@@ -170,6 +173,7 @@ install_bundle() {
   place_new_files
   trap interrupted EXIT
   commit
+  if [ -n "$had_record" ]; then note_data true; else note_data false; fi
   if [ -n "$changed$obsolete$dropped" ]; then
     say "Installed $node of cluster $cluster, Kubernetes $version."
   else
@@ -267,6 +271,7 @@ address=$(setting "$here" address)
 units=$(setting "$here" units)
 ports=$(setting "$here" ports)
 data=$(setting "$here" data)
+data_of=$(setting "$here" data_of)
 users=$(setting "$here" users)
 commands=$(setting "$here" commands)
 preflight=$(setting "$here" preflight)

@@ -4,6 +4,8 @@
 
 #include records.sh
 
+#include data.sh
+
 #include needs.sh
 
 #include unit_keys.sh
@@ -244,6 +246,7 @@ unseal
 read_files
 set_owners
 enable_units
+if [ -d "$state/started" ]; then note_data true; else note_data false; fi
 mkdir -p "$state/started"
 if [ ! -d /run/systemd/system ]; then
   for unit in $units; do defer_start "$unit"; done
