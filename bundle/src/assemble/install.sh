@@ -91,6 +91,8 @@ END
 
 #include lock.sh
 
+#include connections.sh
+
 #include status.sh
 
 #include install/report.sh
@@ -102,8 +104,6 @@ END
 #include unseal.sh
 
 #include install/secrets.sh
-
-#include install/connections.sh
 
 #include install/plan.sh
 
@@ -142,6 +142,7 @@ run_checks() {
   run_check "owners of files" check_file_owners
   run_check "no files of others in the way, and safe directories" check_targets
   run_check_of "$data_of" "data that are here already are of this cluster" check_data
+  run_check_of "$(online_waits)" "systemd's wait for the network" check_online
   compute_changes
   run_check "disk space" check_space
   stop_at_faults
@@ -184,6 +185,7 @@ install_bundle() {
   trap - EXIT
   code=0
   wait_for_units || code=$?
+  [ "$code" -ne 75 ] || warn_of_connections
   say_next
   return "$code"
 }

@@ -14,6 +14,8 @@
 
 #include queue.sh
 
+#include connections.sh
+
 #include unseal.sh
 
 # /var/lib/kube-bundle holds
@@ -209,7 +211,7 @@ wait_for_invoked() {
     is_up "$unit" || case " $1 " in *" $unit "*) ;; *) ports= ;; esac
   done
   units=$1
-  wait_for_units || true
+  wait_for_units || warn_of_connections
   say "See how this machine is, at any time: kube-bundle-status"
 }
 
