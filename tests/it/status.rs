@@ -132,10 +132,7 @@ fn a_check_looks_whether_etcd_answers_with_the_right_certificate() {
     );
     let listener = format!("mount --bind /dev/null /usr/bin/openssl; {ETCD_LISTENS}");
     let check = machine.run(&format!("{listener} /one/install.sh --check")).success().stdout;
-    has_lines(
-        &check,
-        &["  not checked  https://192.0.2.1:2379 answers; openssl is missing to see its certificate"],
-    );
+    has_lines(&check, &["  not checked  https://192.0.2.1:2379 answers; openssl is missing to see its certificate"]);
 }
 
 #[test]

@@ -16,6 +16,7 @@
 
 #include paths.sh
 
+unchanged="Nothing of this package was changed."
 state=/var/lib/kube-bundle
 start=true
 no_start=KUBE_BUNDLE_START=no
