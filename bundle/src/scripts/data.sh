@@ -17,10 +17,11 @@ check_data() {
   for directory in $data; do
     noted=/$directory/$data_note
     if [ ! -r "$noted" ] || ! holds_files "$directory"; then continue; fi
-    read -r noted_sum noted_cluster <"$noted" || true
-    [ "$noted_sum" = "$data_of" ] ||
-      fault "/$directory holds the data of cluster $noted_cluster, of another CA than the one of this bundle" \
-        "keep them and begin anew: mv /$directory /$directory.of-$noted_cluster; if they are this cluster's all the same: rm $noted"
+    while read -r noted_sum noted_cluster; do
+      [ "$noted_sum" = "$data_of" ] ||
+        fault "/$directory holds the data of cluster $noted_cluster, of another CA than the one of this bundle" \
+          "keep them and begin anew: mv /$directory /$directory.of-$noted_cluster; if they are this cluster's all the same: rm $noted"
+    done <"$noted"
   done
 }
 
