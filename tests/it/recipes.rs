@@ -91,7 +91,7 @@ fn pin_leaves_what_is_not_there_as_it_was_and_says_so() {
     workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
     std::fs::remove_file(workspace.path("files/kubectl")).unwrap();
     workspace.run(&["recipe", "pin", "mine", "--from", "files"]).success().says(&[
-        "taken for this version all the same: kube-apiserver v1.16.0, ",
+        "of the version that the recipe gives them: kube-apiserver v1.16.0, ",
         "change `version`, `purl`, `cpe` and `supplier` in mine/recipe.toml",
         "Not in files, and pinned as before: cni-bridge, ",
         ", kubectl, ",

@@ -106,7 +106,7 @@ pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console)
 fn differs(other: &[(String, String)], directory: &Path) -> String {
     let names: Vec<_> = other.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
-        "warning: not the file that the recipe had, and taken for this version all the same: {}\n  fix: if one is of another version, change `version`, `purl`, `cpe` and `supplier` in {}",
+        "warning: nothing says that these files are of the version that the recipe gives them: {}\n  fix: if one is of another version, change `version`, `purl`, `cpe` and `supplier` in {}",
         names.join(", "),
         directory.join("recipe.toml").display()
     )
