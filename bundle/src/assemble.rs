@@ -148,7 +148,7 @@ fn operator(from: Ingredients<'_>) -> Result<Tree, Error> {
 
 fn about<'a>(node: &'a NodePlan, from: Ingredients<'a>) -> About<'a> {
     let authority = node.install.data_of.as_deref();
-    let data_of = from.pki.infos().find(|(id, _)| Some(*id) == authority).map(|(_, info)| info.sha256);
+    let data_of = from.pki.infos().find(|(id, _)| Some(*id) == authority).map(|(_, info)| info.public_key);
     About { plan: from.plan, node, window: from.pki.window(), seal: from.pki.seal().map(|keys| keys.by), data_of }
 }
 

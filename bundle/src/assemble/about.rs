@@ -15,6 +15,6 @@ pub(super) struct About<'a> {
     pub(super) window: (OffsetDateTime, OffsetDateTime),
     /// What opens the secrets; `None` if they are not encrypted.
     pub(super) seal: Option<Seal>,
-    /// The certificate of the CA that data on the machine belong to, if there are any.
+    /// The public key of the CA that data on the machine belong to, if there are any.
     pub(super) data_of: Option<Sha256>,
 }

@@ -124,7 +124,7 @@ pub(super) fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
         ("state", join(&install.state)),
         ("logs", join(&install.logs)),
         ("data", join(&install.data)),
-        ("data_of", data_of.map(|certificate| certificate.to_string()).unwrap_or_default()),
+        ("data_of", data_of.map(|key| key.to_string()).unwrap_or_default()),
         ("users", join(&install.users)),
         ("commands", join(&install.commands)),
         ("preflight", join(&install.preflight)),

@@ -26,8 +26,8 @@ pub struct Install {
     /// Directories that nothing but the installer's `--purge` removes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<InstallPath>,
-    /// The authority of the cluster that they are of. Its certificate's digest is noted beside them, and data of another
-    /// one are refused.
+    /// The authority of the cluster that they are of. The digest of its public key is noted beside them, and data of
+    /// another one are refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_of: Option<String>,
     /// System users that are created where they are missing.

@@ -1,5 +1,5 @@
 # Whose the data are that units leave. The settings are the caller's to make: cluster, data, and data_of, the sha256 of the
-# certificate of the CA that the data belong to.
+# public key of the CA that the data belong to.
 
 # A file in each directory of data, with a line "SHA256 CLUSTER". It stays and goes with them, also to another machine.
 data_note=.kube-bundle-cluster
