@@ -147,7 +147,9 @@ fn operator(from: Ingredients<'_>) -> Result<Tree, Error> {
 }
 
 fn about<'a>(node: &'a NodePlan, from: Ingredients<'a>) -> About<'a> {
-    About { plan: from.plan, node, window: from.pki.window(), seal: from.pki.seal().map(|keys| keys.by) }
+    let authority = node.install.data_of.as_deref();
+    let data_of = from.pki.infos().find(|(id, _)| Some(*id) == authority).map(|(_, info)| info.public_key);
+    About { plan: from.plan, node, window: from.pki.window(), seal: from.pki.seal().map(|keys| keys.by), data_of }
 }
 
 /// The secrets among `files`, encrypted for a machine and for people; `None` if that is not wanted.

@@ -36,6 +36,8 @@ pub struct Outcome {
     pub pinned: Vec<Pinned>,
     /// Components without a file, whose pins are as before.
     pub missing: Vec<String>,
+    /// Those whose file is another one than the recipe had, with the version that the recipe still gives them.
+    pub other: Vec<(String, String)>,
 }
 
 /// Computes the digests of components from files below `from` and writes them into the recipe at `directory`. Components
@@ -73,11 +75,16 @@ pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
     if !faults.is_empty() {
         return Err(Error::Pin { faults });
     }
+    let other = pinned.iter().filter(|pin| has_changed(&recipe, pin)).map(|pin| {
+        let (version, _) = recipe.release.version_of(&recipe.release.components[&pin.component]);
+        (pin.component.clone(), version.to_owned())
+    });
+    let other = other.collect();
     let text = recipe.files.get("recipe.toml").unwrap_or_default();
     let path = directory.join("recipe.toml");
     out::write_atomically(&path, edit(&recipe, text, &pinned)?.as_bytes(), Mode::PUBLIC)
         .map_err(|source| Error::Io { verb: "write", path, source })?;
-    Ok(Outcome { pinned, missing })
+    Ok(Outcome { pinned, missing, other })
 }
 
 /// The same recipe in memory, under another name and with these pins.
@@ -90,11 +97,14 @@ pub fn pinned(recipe: &Recipe, name: &str, pins: &[Pinned]) -> Result<Recipe, Er
     Recipe::from_files(name, files.collect())
 }
 
+fn has_changed(recipe: &Recipe, pin: &Pinned) -> bool {
+    recipe.release.components[&pin.component].sha256 != Some(pin.sha256)
+}
+
 fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error> {
     let mut document: DocumentMut =
         text.parse().map_err(|why| Error::Pin { faults: vec![format!("`recipe.toml`: {why}")] })?;
-    let has_changed = |pin: &Pinned| recipe.release.components[&pin.component].sha256 != Some(pin.sha256);
-    if pinned.iter().any(has_changed) {
+    if pinned.iter().any(|pin| has_changed(recipe, pin)) {
         // Packages with other bytes need another version, or apt would take them for the ones it has.
         document["revision"] = value(i64::from(recipe.release.revision) + 1);
     }
@@ -102,7 +112,7 @@ fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error>
         let component = &mut document["components"][&pin.component];
         component["sha256"] = value(pin.sha256.to_string());
         component["size"] = value(i64::try_from(pin.size).unwrap_or(i64::MAX));
-        if has_changed(pin) {
+        if has_changed(recipe, pin) {
             // The digest is no longer the publisher's, and must not look like it; nor can the publisher's
             // servers have such a file.
             component["urls"] = value(toml_edit::Array::new());

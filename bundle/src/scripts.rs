@@ -2,12 +2,14 @@
 //! before them.
 
 /// What scripts include by name.
-const PARTS: [(&str, &str); 24] = [
+const PARTS: [(&str, &str); 25] = [
     ("common.sh", include_str!("scripts/common.sh")),
     ("records.sh", include_str!("scripts/records.sh")),
     ("owners.sh", include_str!("scripts/owners.sh")),
     ("needs.sh", include_str!("scripts/needs.sh")),
     ("checks.sh", include_str!("scripts/checks.sh")),
+    ("connections.sh", include_str!("scripts/connections.sh")),
+    ("data.sh", include_str!("scripts/data.sh")),
     ("machine.sh", include_str!("scripts/machine.sh")),
     ("unit_keys.sh", include_str!("scripts/unit_keys.sh")),
     ("cleanup.sh", include_str!("scripts/cleanup.sh")),
@@ -20,7 +22,6 @@ const PARTS: [(&str, &str); 24] = [
     ("debian/secrets.sh", include_str!("debian/secrets.sh")),
     ("install/report.sh", include_str!("assemble/install/report.sh")),
     ("install/secrets.sh", include_str!("assemble/install/secrets.sh")),
-    ("install/connections.sh", include_str!("assemble/install/connections.sh")),
     ("install/checks.sh", include_str!("assemble/install/checks.sh")),
     ("install/origin.sh", include_str!("assemble/install/origin.sh")),
     ("install/plan.sh", include_str!("assemble/install/plan.sh")),

@@ -24,7 +24,7 @@ use crate::regular::{self, Links};
 use crate::target::{InstallPath, Mode};
 use crate::tree::{Content, Entry, Tree};
 pub use public_key::PublicKey;
-pub use signer::{KeyReference, Signer, public_key};
+pub use signer::{KeyReference, Signer, public_half, public_key};
 
 /// What a signature is for; one for another purpose counts for nothing. `ssh-keygen -n` gets it as its namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

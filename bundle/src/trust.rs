@@ -118,7 +118,8 @@ fn list<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, String>) -> Resul
 
 /// Writes a directory of trusted keys, in place of one that is there.
 ///
-/// `rebuilders` may say that they built a bundle again, and sign none. `revoked` are keys whose signatures are refused,
+/// Of `known` only the public halves are here: what gpgv and apt read is a certificate that a key signs itself, so it is
+/// written for `signers` alone. `rebuilders` may say that they built a bundle again, and sign none. `revoked` are keys whose signatures are refused,
 /// whatever else says that they are good.
 ///
 /// # Errors
@@ -126,19 +127,21 @@ fn list<T>(path: &Path, parse: impl Fn(&str) -> Result<Vec<T>, String>) -> Resul
 pub fn write(
     directory: &Path,
     signers: &[Signer],
+    known: &[PublicKey],
     rebuilders: &[PublicKey],
     revoked: &[PublicKey],
 ) -> Result<Vec<PathBuf>, Error> {
-    let allowed = signers.iter().map(|signer| allowed_signer(signer.public(), Purpose::Bundle));
+    let keys: Vec<_> = signers.iter().map(Signer::public).chain(known).collect();
+    let allowed = keys.iter().map(|key| allowed_signer(key, Purpose::Bundle));
     let allowed = allowed.chain(rebuilders.iter().map(|key| allowed_signer(key, Purpose::Rebuilt)));
     let mut files = vec![(ALLOWED_SIGNERS.to_owned(), lines(allowed))];
     if !revoked.is_empty() {
         files.push((REVOKED_KEYS.to_owned(), lines(revoked.iter().map(PublicKey::ssh_line))));
     }
-    files.push((KEYRING.to_owned(), sign::keyring(signers)?));
-    files.extend(
-        signers.iter().enumerate().map(|(index, signer)| (pem_name(index), signer.public().pem().into_bytes())),
-    );
+    if !signers.is_empty() {
+        files.push((KEYRING.to_owned(), sign::keyring(signers)?));
+    }
+    files.extend(keys.iter().enumerate().map(|(index, key)| (pem_name(index), key.pem().into_bytes())));
     clear(directory)?;
     let write = |(name, bytes): (String, Vec<u8>)| {
         let path = directory.join(name);

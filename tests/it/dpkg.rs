@@ -156,7 +156,7 @@ fn what_does_not_fit_the_machine_is_refused_before_it_is_unpacked() {
     let before = machine.owned_files();
     let node = "dpkg -i /one/small-only_*.deb";
     let refused = |script: &str, texts: &[&str]| {
-        machine.run(script).exits(1).says(texts).says(&["  fix: ", "Nothing was changed."]);
+        machine.run(script).exits(1).says(texts).says(&["  fix: ", "Nothing of this package was changed."]);
         assert_eq!(machine.owned_files(), before, "{script}");
         assert!(states(&machine).iter().all(|state| !state.starts_with('i') && !state.starts_with("iU")), "{script}");
     };
@@ -302,7 +302,11 @@ fn a_directory_that_others_may_write_to_is_refused_before_anything_is_unpacked()
         ("chmod 777 /usr/bin", "chmod 755 /usr/bin", "kube-bundle-kubectl", "everybody may write to /usr/bin"),
     ] {
         let script = format!("{change}; dpkg -i /one/{package}_*.deb; code=$?; {undo}; exit $code");
-        machine.run(&script).exits(1).says(&[text, "  fix: look at what is in it, then: ch", "Nothing was changed."]);
+        machine.run(&script).exits(1).says(&[
+            text,
+            "  fix: look at what is in it, then: ch",
+            "Nothing of this package was changed.",
+        ]);
         assert_eq!(machine.owned_files(), before, "{change}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::harness::{Workspace, has, tool};
+use crate::harness::{Run, Workspace, has, tool};
 
 /// Three nodes that are masters and members of etcd.
 fn three() -> Workspace {
@@ -120,6 +120,49 @@ fn member_ids_are_those_that_the_guide_prints() {
         .collect();
     let expected = ["a7f995caeeaf7a59", "b90901a06e9aec53", "ba126eb695f5ba71"].map(str::to_owned);
     assert_eq!(ids, BTreeSet::from(expected));
+}
+
+/// `kube-etcd check-removal` of node-2, whose cluster is as `list` says, a line of etcdctl for each member, and `up` answer.
+fn check_removal(workspace: &Workspace, list: &str, up: &[&str]) -> Run {
+    let directory = workspace.path("member").display().to_string();
+    let asked: Vec<_> = up.iter().map(|address| format!("*https://{address}:2379*)")).collect();
+    let answers: String = asked.iter().map(|pattern| format!("{pattern} cat {directory}/list ;;\n")).collect();
+    workspace.write("member/etcdctl", format!("#!/bin/sh\ncase \"$*\" in\n{answers}*) exit 1 ;;\nesac\n"));
+    workspace.write("member/list", list);
+    workspace.write("member/etcd-key.pem", "");
+    let script = text(workspace, 1, "usr/local/bin/kube-etcd")
+        .replace("etcdctl=/usr/local/bin/etcdctl", &format!("etcdctl={directory}/etcdctl"))
+        .replace("keys=/var/lib/kube-etcd", &format!("keys={directory}"));
+    workspace.write("member/kube-etcd", script);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "chmod +x etcdctl && sh kube-etcd check-removal"]).current_dir(workspace.path("member"));
+    Run::from(command.output().expect("a shell"))
+}
+
+#[test]
+fn a_member_is_not_removed_while_others_count_on_it() {
+    let workspace = three();
+    let line = |number: usize| {
+        format!(
+            "{number}a, started, node-{number}, https://192.0.2.{number}:2380, https://192.0.2.{number}:2379, false\n"
+        )
+    };
+    let list = |numbers: &[usize]| numbers.iter().map(|number| line(*number)).collect::<String>();
+    check_removal(&workspace, &list(&[1, 2]), &["192.0.2.1", "192.0.2.2"]).exits(1).says(&[
+        "without it, 1 of 2 members work, and 2 are needed",
+        "member remove 2a",
+        "--force",
+    ]);
+    // Even where the others have a quorum: one that is listed and away counts as down.
+    check_removal(&workspace, &list(&[1, 2, 3]), &["192.0.2.1", "192.0.2.2", "192.0.2.3"])
+        .exits(1)
+        .says(&["without it, 2 of 3 members work, and 2 are needed"]);
+    // This one is stopped already.
+    check_removal(&workspace, &list(&[1, 2, 3]), &["192.0.2.1", "192.0.2.3"]).exits(1).says(&["member remove 2a"]);
+    // It was taken out, is alone, or nobody is left.
+    check_removal(&workspace, &list(&[1, 3]), &["192.0.2.1", "192.0.2.3"]).success();
+    check_removal(&workspace, &list(&[2]), &["192.0.2.2"]).success();
+    check_removal(&workspace, "", &[]).success();
 }
 
 #[test]

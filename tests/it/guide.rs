@@ -57,6 +57,20 @@ fn both_languages_give_the_same_commands_and_name_the_same_files() {
 }
 
 #[test]
+fn a_guide_begins_with_the_etcd_that_others_install_and_names_all_that_ends() {
+    let workspace = built();
+    let text = read(&workspace, "README.txt");
+    assert!(text.contains("\n1. etcd at 192.0.2.1, which") && text.contains("\n2. only (master, worker)"), "{text}");
+    let ends = text.split("## What expires when").nth(1).unwrap();
+    assert!(ends.lines().nth(4).unwrap().starts_with("| bootstrap-token"), "it ends first: {ends}");
+    assert!(!text.contains("kube-etcd"), "no machine here has it: {text}");
+    let workspace = Workspace::stacked();
+    workspace.run(&["build", "--offline", "--from", "files"]).success();
+    let text = read(&workspace, "README.txt");
+    assert!(text.contains("\n1. only (etcd, master)") && text.contains("`kube-etcd status`"), "{text}");
+}
+
+#[test]
 fn a_page_is_one_file_without_scripts_and_outside_links() {
     let workspace = built();
     for name in PAGES {

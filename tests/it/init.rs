@@ -21,6 +21,18 @@ fn a_cluster_of_ones_own_machines_takes_one_command() {
 }
 
 #[test]
+fn an_etcd_that_runs_elsewhere_takes_an_option() {
+    let workspace = Workspace::new();
+    let master = ["init", "--node", "m1=192.0.2.11:master"];
+    workspace.run(&master).exits(2).says(&["the cluster has no etcd", "`init --etcd URL`"]);
+    let etcd = ["--etcd", "https://192.0.2.21:2379", "--etcd", "https://192.0.2.22:2379"];
+    workspace.run(&[&master[..], &etcd].concat()).success();
+    let endpoints = "\n[etcd]\nendpoints = [\"https://192.0.2.21:2379\", \"https://192.0.2.22:2379\"]\n";
+    assert!(workspace.text("cluster.toml").contains(endpoints));
+    workspace.run(&["plan"]).success();
+}
+
+#[test]
 fn without_values_the_file_is_the_template() {
     let workspace = Workspace::new();
     workspace.run(&["init"]).success().says(&["Addresses that begin with 198.51.100 are examples: replace them all."]);

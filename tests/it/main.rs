@@ -19,6 +19,7 @@ mod certificates;
 mod completions;
 mod consumers;
 mod damaged_keys;
+mod data;
 mod demo;
 mod diff;
 mod dpkg;

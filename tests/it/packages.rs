@@ -94,6 +94,24 @@ fn dpkg_reads_the_control_file_that_was_meant() {
     assert!(list.lines().next().unwrap().ends_with(" ./"));
 }
 
+#[test]
+fn a_package_says_whose_program_it_carries() {
+    let workspace = Workspace::stacked();
+    let about =
+        "license = \"Apache-2.0\"\nsupplier = \"The etcd Authors\"\nupstream = \"https://github.com/etcd-io/etcd\"\n";
+    workspace.edit("recipe/recipe.toml", "package = \"etcd\"\n", &format!("package = \"etcd\"\n{about}"));
+    workspace.build_packages(&[]).success();
+    let of = |package: &str| {
+        let file = workspace.package("out/small", package).display().to_string();
+        tool("sh", &["-c", &format!("dpkg-deb --fsys-tarfile {file} | tar -xO ./usr/share/doc/{package}/copyright")])
+    };
+    let etcd = of("kube-bundle-etcd");
+    let heads =
+        "Upstream-Name: etcd\nSource: https://github.com/etcd-io/etcd\n\nFiles: *\nCopyright: The etcd Authors\n";
+    assert!(etcd.contains(heads) && etcd.contains("/usr/share/common-licenses/Apache-2.0"), "{etcd}");
+    assert!(of("kube-bundle-kubectl").contains("The Kubernetes Authors"), "the recipe says nothing else of it");
+}
+
 /// Policy 10.7 and 10.9, and what lintian knows of scripts, change logs and copyright.
 #[test]
 fn lintian_finds_no_error_and_no_warning() {

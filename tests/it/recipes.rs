@@ -71,6 +71,8 @@ fn pin_writes_the_digests_of_what_is_held_and_keeps_the_comments() {
     workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
     let pinned = workspace.run(&["recipe", "pin", "mine", "--from", "files", "--json"]).success();
     let pinned: serde_json::Value = serde_json::from_str(&pinned.stdout).unwrap();
+    let again = workspace.run(&["recipe", "pin", "mine", "--from", "files"]).success();
+    assert!(!again.stderr.contains("warning"), "they are the recipe's by now: {}", again.stderr);
     assert_eq!(pinned[0]["sha256"], Sha256::of(&program("kube-apiserver", 5000)).to_string());
     let text = workspace.text("mine/recipe.toml");
     assert!(text.starts_with("# Kubernetes v1.16.0, linux/amd64") && text.contains("size = 5000"));
@@ -89,6 +91,8 @@ fn pin_leaves_what_is_not_there_as_it_was_and_says_so() {
     workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
     std::fs::remove_file(workspace.path("files/kubectl")).unwrap();
     workspace.run(&["recipe", "pin", "mine", "--from", "files"]).success().says(&[
+        "of the version that the recipe gives them: kube-apiserver v1.16.0, ",
+        "change `version`, `purl`, `cpe` and `supplier` in mine/recipe.toml",
         "Not in files, and pinned as before: cni-bridge, ",
         ", kubectl, ",
         ", pause, ",

@@ -80,6 +80,8 @@ fn openssl_opens_the_secrets_with_the_machines_key_or_the_recovery_key_and_no_ot
     std::fs::remove_dir_all(workspace.path("unpacked")).unwrap();
     let unpacked = workspace.unpack();
     assert!(secret_files(&unpacked).is_empty());
+    let inspected = workspace.run(&["inspect", "out/small"]).success().stdout;
+    assert!(inspected.contains("operator/secrets.cms, encrypted  the administrator, no machine"), "{inspected}");
     for key in ["pki/seal/only.pem", "pki/seal/recovery.key"] {
         open(&workspace, &unpacked.join("secrets.cms"), &[key]).success();
         assert_eq!(opened(&workspace), plain);

@@ -110,10 +110,10 @@ fn verify_with_trusted_keys_wants_a_signature_by_one_of_them() {
     let archive = workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
     assert_eq!(archive.stdout.lines().last(), Some(last.as_str()));
     let without = workspace.run(&["verify", "out/small"]).success();
-    assert_eq!(
-        without.stdout.lines().last(),
-        Some("origin not checked: `--trust DIR` compares who signed it with the keys in DIR")
+    let last = format!(
+        "origin not checked: it is signed by the key {fingerprint}, and `--trust DIR` compares who signed it with the keys in DIR"
     );
+    assert_eq!(without.stdout.lines().last(), Some(last.as_str()));
 
     workspace.build().success();
     let sign = "hint: whoever built it signs it with `kube-bundle sign OUT --key KEY`";
@@ -250,7 +250,18 @@ fn a_key_is_replaced_by_signing_with_both_and_then_revoking_the_old_one() {
     let both = workspace.run(&["verify", "out/small", "--trust", "trust"]).success().stdout;
     assert_eq!(both.lines().last().unwrap().matches("SHA256:").count(), 2);
 
+    // Only its owner can make what gpgv and apt need of a key.
+    workspace
+        .run(&["trust", "init", "known", "--key", "key.pub"])
+        .success()
+        .says(&["gpgv and apt can't check signatures by the key SHA256:", "ask the key's owner"]);
+    workspace.run(&["verify", "out/small", "--trust", "known"]).success();
+    assert!(workspace.path("known/release.pem").exists() && !workspace.path("known/apt.gpg").exists());
+    workspace.run(&["trust", "init", "known", "--key", "key.pub", "--key", "key"]).exits(2).says(&["is named twice"]);
+
     sign_build(&workspace, "other");
+    let verified = workspace.run(&["verify", "out/small"]).success().stdout;
+    assert!(verified.contains("origin not checked: it is signed by the key SHA256:"), "{verified}");
     workspace.run(&["trust", "init", "trust", "--key", "key", "--revoke", "other.pub", "-q"]).success();
     workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["which is revoked"]);
     // Even where the list of allowed keys still has it.

@@ -150,7 +150,7 @@ impl Ground {
         let key = work.path().join(KEY);
         crate::run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &key.display().to_string()])?;
         let trusted = work.path().join("trust");
-        trust::write(&trusted, &[Signer::open(&KeyReference::File(key))?], &[], &[])?;
+        trust::write(&trusted, &[Signer::open(&KeyReference::File(key))?], &[], &[], &[])?;
         let trust = Trust::read(&trusted, clock::now())?;
         for (directory, more) in BUILDS {
             cluster.build(directory, more)?;

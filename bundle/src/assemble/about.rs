@@ -2,6 +2,7 @@
 
 use time::OffsetDateTime;
 
+use crate::hash::Sha256;
 use crate::plan::{NodePlan, Plan};
 use crate::spec::Seal;
 
@@ -14,4 +15,6 @@ pub(super) struct About<'a> {
     pub(super) window: (OffsetDateTime, OffsetDateTime),
     /// What opens the secrets; `None` if they are not encrypted.
     pub(super) seal: Option<Seal>,
+    /// The public key of the CA that data on the machine belong to, if there are any.
+    pub(super) data_of: Option<Sha256>,
 }

@@ -16,9 +16,9 @@ use time::OffsetDateTime;
 
 use super::about::About;
 use super::{Error, Ingredients};
-use crate::pki::info::day;
+use crate::pki::{self, info::day};
 use crate::plan::guide::{Form, Language};
-use crate::plan::{NodePlan, OutputKind, Plan, seeds};
+use crate::plan::{FilePlan, NodePlan, OutputKind, Plan, seeds};
 use crate::recipe::template::strict_environment;
 use crate::spec::{Payload, Seal, Service};
 
@@ -48,6 +48,9 @@ struct Values<'a> {
     /// Ways to install it: `archive`, `package`, `seed`.
     ways: Vec<&'static str>,
     has_pods: bool,
+    has_etcd: bool,
+    /// Addresses of members that others install, with certificates of this bundle; empty if there are none.
+    etcd_elsewhere: String,
     /// What opens keys and tokens; empty if they are not encrypted.
     seal: &'static str,
 }
@@ -140,6 +143,7 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
     let plan = from.plan;
     let content = &plan.content;
     let has = |wanted: IsOne| plan.outputs.iter().any(|output| wanted(&output.kind));
+    let provides = |wanted| content.nodes.iter().any(|node| node.provides.contains(&wanted));
     Values {
         cluster: content.cluster.as_str(),
         version: &content.version,
@@ -155,8 +159,18 @@ fn values(language: Language, from: Ingredients<'_>) -> Values<'_> {
         steps: steps(&content.nodes),
         ways: WAYS.iter().filter(|(_, wanted)| has(*wanted)).map(|(way, _)| *way).collect(),
         seal: seal(from),
-        has_pods: content.nodes.iter().any(|node| node.provides.contains(&Service::Pods)),
+        has_pods: provides(Service::Pods),
+        has_etcd: provides(Service::Etcd),
+        etcd_elsewhere: etcd_elsewhere(&content.operator),
     }
+}
+
+/// Members in `operator/etcd/ADDRESS/`.
+fn etcd_elsewhere(operator: &[FilePlan]) -> String {
+    let member = |file: &FilePlan| Some(file.path.as_str().strip_prefix("etcd/")?.split('/').next()?.to_owned());
+    let mut members: Vec<_> = operator.iter().filter_map(member).collect();
+    members.dedup();
+    members.join(", ")
 }
 
 fn seal(from: Ingredients<'_>) -> &'static str {
@@ -222,7 +236,7 @@ fn machines(language: Language, nodes: &[NodePlan]) -> String {
     table(headers, &nodes.iter().map(row).collect::<Vec<_>>())
 }
 
-/// The first end among certificates of one kind, whichever machine it is for.
+/// The first end among certificates of one kind, whichever machine it is for; and that of the bootstrap token.
 fn expiry(language: Language, from: Ingredients<'_>) -> String {
     let mut ends: BTreeMap<&str, (OffsetDateTime, usize)> = BTreeMap::new();
     for (id, info) in from.pki.infos() {
@@ -232,10 +246,11 @@ fn expiry(language: Language, from: Ingredients<'_>) -> String {
         *count += 1;
     }
     let mut ends: Vec<_> = ends.into_iter().map(|(kind, (end, count))| (end, kind, count)).collect();
+    ends.push((from.pki.token().expiration, pki::TOKEN, 1));
     ends.sort();
     let headers = match language {
-        Language::English => ["certificate", "how many", "expires"],
-        Language::Chinese => ["证书", "数量", "到期"],
+        Language::English => ["certificate or token", "how many", "expires"],
+        Language::Chinese => ["证书或令牌", "数量", "到期"],
     };
     let rows: Vec<_> =
         ends.into_iter().map(|(end, kind, count)| [kind.to_owned(), count.to_string(), day(end)]).collect();

@@ -52,7 +52,7 @@ Installs what this machine is to have of the cluster, from this directory.
   --replace        install over files that something else put there; they are kept
                    in $state/replaced and put back on removal
   --force          restart units even where the cluster may not bear it, such as etcd
-                   while another member is down
+                   while another member is down, and remove them where others need them
   --no-start       enable the units, and leave starting them to the next boot
   --wait SECONDS   how long to wait for the units (default: $wait)
   --uninstall      remove what was installed; logs, data and changed files stay
@@ -77,6 +77,8 @@ END
 
 #include checks.sh
 
+#include data.sh
+
 #include machine.sh
 
 #include unit_keys.sh
@@ -89,6 +91,8 @@ END
 
 #include lock.sh
 
+#include connections.sh
+
 #include status.sh
 
 #include install/report.sh
@@ -100,8 +104,6 @@ END
 #include unseal.sh
 
 #include install/secrets.sh
-
-#include install/connections.sh
 
 #include install/plan.sh
 
@@ -139,6 +141,8 @@ run_checks() {
   run_check_of "$users" "system users" check_users
   run_check "owners of files" check_file_owners
   run_check "no files of others in the way, and safe directories" check_targets
+  run_check_of "$data_of" "data that are here already are of this cluster" check_data
+  run_check_of "$(online_waits)" "systemd's wait for the network" check_online
   compute_changes
   run_check "disk space" check_space
   stop_at_faults
@@ -170,6 +174,7 @@ install_bundle() {
   place_new_files
   trap interrupted EXIT
   commit
+  if [ -n "$had_record" ]; then note_data true; else note_data false; fi
   if [ -n "$changed$obsolete$dropped" ]; then
     say "Installed $node of cluster $cluster, Kubernetes $version."
   else
@@ -180,6 +185,7 @@ install_bundle() {
   trap - EXIT
   code=0
   wait_for_units || code=$?
+  [ "$code" -ne 75 ] || warn_of_connections
   say_next
   return "$code"
 }
@@ -267,6 +273,7 @@ address=$(setting "$here" address)
 units=$(setting "$here" units)
 ports=$(setting "$here" ports)
 data=$(setting "$here" data)
+data_of=$(setting "$here" data_of)
 users=$(setting "$here" users)
 commands=$(setting "$here" commands)
 preflight=$(setting "$here" preflight)

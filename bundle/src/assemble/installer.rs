@@ -110,7 +110,7 @@ pub(super) fn listing(installed: &Tree, is_sealed: bool) -> String {
 
 /// What a machine's scripts need to know of it. No value has a line's end in it.
 pub(super) fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
-    let About { plan, node, window: (not_before, not_after), seal } = about;
+    let About { plan, node, window: (not_before, not_after), seal, data_of } = about;
     let install = &node.install;
     let mut settings = vec![
         ("cluster", plan.content.cluster.to_string()),
@@ -124,6 +124,7 @@ pub(super) fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
         ("state", join(&install.state)),
         ("logs", join(&install.logs)),
         ("data", join(&install.data)),
+        ("data_of", data_of.map(|key| key.to_string()).unwrap_or_default()),
         ("users", join(&install.users)),
         ("commands", join(&install.commands)),
         ("preflight", join(&install.preflight)),

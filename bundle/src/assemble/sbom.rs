@@ -17,7 +17,7 @@ use crate::manifest::origin::Origin;
 use crate::plan::downloads::{Content, Identity, ImageContent, Member};
 use crate::plan::output::Standard;
 use crate::plan::{Download, Plan};
-use crate::recipe::component::Kind as ComponentKind;
+use crate::recipe::component::{Kind as ComponentKind, Publisher};
 use crate::spec::ImageReference;
 
 /// The list of everything that was `written`, in this standard.
@@ -266,5 +266,7 @@ fn digests(part: &Part<'_>) -> Vec<(&'static str, String)> {
 fn pin_source(origin: &Origin) -> String {
     let publishers: Vec<_> = origin.publishers.iter().map(ToString::to_string).collect();
     let publishers = if publishers.is_empty() { "the recipe alone".to_owned() } else { publishers.join("; ") };
-    format!("{}, by {publishers}", origin.pin)
+    // A statement says itself what was done.
+    let by = if matches!(origin.publishers.first(), Some(Publisher::Statement(_))) { "" } else { "by " };
+    format!("{}, {by}{publishers}", origin.pin)
 }

@@ -27,6 +27,9 @@ pub struct InitArgs {
     /// A machine, with its roles (etcd, master, worker) if they are not etcd and master; repeat the option for each
     #[arg(long = "node", value_name = "NAME=ADDRESS[:ROLE,ROLE]")]
     pub nodes: Vec<NodeArgument>,
+    /// URL of a member of an etcd that runs elsewhere, and that no machine has the role for; repeat the option for each
+    #[arg(long = "etcd", value_name = "URL", requires = "nodes", value_parser = checked::<Endpoint>)]
+    pub etcd: Vec<Endpoint>,
     /// Addresses of pods; must not contain the address of a machine [default: 10.10.0.0/16]
     #[arg(long, value_name = "NETWORK", value_parser = checked::<Cidr>)]
     pub pod_cidr: Option<Cidr>,

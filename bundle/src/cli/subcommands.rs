@@ -44,7 +44,7 @@ Examples:
     Init {
         /// Directory to write
         dir: PathBuf,
-        /// A private Ed25519 key, since certificates for gpgv and apt are signed by their own keys
+        /// An Ed25519 key; of its public half no certificate for gpgv and apt can be made, since it signs itself
         #[arg(long, value_name = "KEY", required = true)]
         key: Vec<KeyReference>,
         /// A key whose owner may say, by `attest`, that a bundle was built again; its public half is enough

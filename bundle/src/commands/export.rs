@@ -9,6 +9,7 @@ use super::cluster::jobs;
 use crate::Error;
 use crate::cli::ExportArgs;
 use crate::hash::Sha256;
+use crate::manifest::Manifest;
 use crate::progress::bytes;
 use crate::regular::{self, Links};
 use crate::thin::export::{Exported, export as write};
@@ -20,7 +21,20 @@ pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<(), Error> 
     let objects = delta::objects(&bundle.index, base.as_ref().map(|base| &base.index));
     let lists = lists(args, &bundle, base.map(|base| base.sha256), objects)?;
     let exported = write(&bundle, &lists, jobs(args.jobs), console.progress())?;
+    warn_of_secrets(args, console);
     report(&bundle, &exported, console)
+}
+
+/// A stick is lost sooner than a machine.
+fn warn_of_secrets(args: &ExportArgs, console: &Console) {
+    let Ok(manifest) = Manifest::read(&args.bundle) else { return };
+    let files = manifest.unsealed_secrets().len();
+    if files > 0 {
+        console.progress().warn(&format!(
+            "{} holds private keys that nothing encrypts, in {files} of the bundle's files; `seal` in cluster.toml encrypts them",
+            args.dir.display()
+        ));
+    }
 }
 
 /// The directories to write, and what each holds.

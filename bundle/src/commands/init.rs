@@ -15,8 +15,8 @@ const WITH_NODES: &str =
     "Look through it, then run `kube-bundle plan` to see what a build would make, and `kube-bundle build`.";
 
 pub(super) fn init(path: &Path, args: InitArgs, console: &Console) -> Result<(), Error> {
-    let InitArgs { name, endpoint, nodes, pod_cidr, service_cidr } = args;
-    let values = Values { name, endpoint, pod_cidr, service_cidr, nodes };
+    let InitArgs { name, endpoint, nodes, etcd, pod_cidr, service_cidr } = args;
+    let values = Values { name, endpoint, pod_cidr, service_cidr, nodes, etcd };
     let text = checked(path, &values, console)?;
     write(path, &text)?;
     if let Some(host) = values.further_name() {

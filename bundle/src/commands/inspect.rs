@@ -63,7 +63,7 @@ fn summary(manifest: &Manifest, verbose: bool) -> String {
 fn head(manifest: &Manifest) -> String {
     let by = manifest.kube_bundle.as_deref().unwrap_or("of a version that it does not say");
     format!(
-        "Cluster {}, Kubernetes {}, recipe {} ({})\nCertificates valid from {} to {}\nBuilt by kube-bundle {}\n",
+        "Cluster {}, Kubernetes {}, recipe `{}` ({})\nCertificates valid from {} to {}\nBuilt by kube-bundle {}\n",
         printable(&manifest.cluster),
         printable(&manifest.version),
         printable(&manifest.recipe.name),
@@ -125,8 +125,11 @@ fn secrets(manifest: &Manifest) -> String {
     }
     let of_operator =
         manifest.files.iter().filter(|(path, it)| path.starts_with("operator/") && it.mode == Mode::SECRET);
-    for (path, _) in of_operator {
-        files.entry(path.clone()).or_default().insert("the administrator, no machine");
+    let sealed = format!("operator/{SEALED}");
+    let of_operator = of_operator.map(|(path, _)| path.clone()).filter(|path| *path != sealed);
+    let sealed = manifest.files.contains_key(&sealed).then(|| format!("{sealed}, encrypted"));
+    for path in of_operator.chain(sealed) {
+        files.entry(path).or_default().insert("the administrator, no machine");
     }
     let row = |(file, machines): (String, BTreeSet<&str>)| vec![file, Vec::from_iter(machines).join(", ")];
     let rows: Vec<_> = files.into_iter().map(row).collect();
@@ -137,11 +140,11 @@ fn secrets(manifest: &Manifest) -> String {
 }
 
 fn components(manifest: &Manifest) -> String {
-    let rows = manifest
-        .components
-        .iter()
-        .map(|(name, it)| vec![name.clone(), it.version.clone(), bytes(it.size).to_string(), it.sha256.to_string()]);
-    filled(&["NAME", "VERSION", "SIZE", "SHA256"], &rows.collect::<Vec<_>>())
+    let rows = manifest.components.iter().map(|(name, it)| {
+        let license = it.license.clone().unwrap_or_else(|| "-".to_owned());
+        vec![name.clone(), it.version.clone(), license, bytes(it.size).to_string(), it.sha256.to_string()]
+    });
+    filled(&["NAME", "VERSION", "LICENSE", "SIZE", "SHA256"], &rows.collect::<Vec<_>>())
 }
 
 /// Each download once, with what came out of it.

@@ -102,11 +102,24 @@ pub(super) fn export(reference: &RecipeRef, directory: &Path, console: &Console)
     console.result(&directory, || directory.display().to_string())
 }
 
+/// A version goes into names of packages and into the SBOM, where a wrong one is looked up in vain.
+fn differs(other: &[(String, String)], directory: &Path) -> String {
+    let names: Vec<_> = other.iter().map(|(name, version)| format!("{name} {version}")).collect();
+    format!(
+        "warning: nothing says that these files are of the version that the recipe gives them: {}\n  fix: if one is of another version, change `version`, `purl`, `cpe` and `supplier` in {}",
+        names.join(", "),
+        directory.join("recipe.toml").display()
+    )
+}
+
 pub(super) fn pin(directory: &Path, from: &Path, console: &Console) -> Result<(), Error> {
-    let pinner::Outcome { pinned, missing } = pinner::pin(directory, from)?;
+    let pinner::Outcome { pinned, missing, other } = pinner::pin(directory, from)?;
     let from = from.display();
     if !missing.is_empty() {
         console.note(&format!("Not in {from}, and pinned as before: {}", missing.join(", ")));
+    }
+    if !other.is_empty() {
+        console.note(&differs(&other, directory));
     }
     console.note(&format!("The recipe holds digests, not files; next: `kube-bundle build --offline --from {from}`"));
     console.result(&pinned, || {

@@ -1,12 +1,13 @@
 //! `kube-bundle sign` and `kube-bundle trust init`
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::Console;
 use super::attempt::Attempt;
 use crate::error::ExitCode;
 use crate::manifest::{MOST_SIGNERS, Manifest, SIGNATURE, SUMS};
-use crate::sign::{KeyReference, Signer, public_key};
+use crate::sign::{KeyReference, Signer, public_half, public_key};
 use crate::spec::Format;
 use crate::{Error, inspect, sign as signing, trust as trusted, verify};
 
@@ -75,20 +76,38 @@ pub(super) fn trust(
 ) -> Result<(), Error> {
     let public = |keys: &[KeyReference]| keys.iter().map(public_key).collect::<Result<Vec<_>, _>>();
     let (rebuilders, revoked) = (public(rebuilders)?, public(revoke)?);
-    let signers = signers(keys)?;
-    if let Some(both) = signers.iter().find(|signer| revoked.contains(signer.public())) {
-        return Err(Error::Usage(format!("the key {} can't be both trusted and revoked", both.public())));
+    let (mut private, mut known) = (Vec::new(), Vec::new());
+    for key in keys {
+        match public_half(key)? {
+            Some(key) => known.push(key),
+            None => private.push(key.clone()),
+        }
     }
-    let files = trusted::write(directory, &signers, &rebuilders, &revoked)?;
-    for signer in &signers {
-        console.note(&format!("Trusted to sign bundles: the key {}", signer.public()));
+    let signers = signers(&private)?;
+    let mut all = BTreeSet::new();
+    for key in signers.iter().map(Signer::public).chain(&known) {
+        if revoked.contains(key) {
+            return Err(Error::Usage(format!("the key {key} can't be both trusted and revoked")));
+        } else if !all.insert(*key) {
+            return Err(Error::Usage(format!("the key {key} is named twice")));
+        }
+    }
+    let files = trusted::write(directory, &signers, &known, &rebuilders, &revoked)?;
+    for key in &known {
+        console.progress().warn(&format!(
+            "gpgv and apt can't check signatures by the key {key}: apt.gpg has no certificate of it, which only the \
+             private key makes. Where they are needed, ask the key's owner for a directory by `trust init`"
+        ));
+    }
+    for key in &all {
+        console.note(&format!("Trusted to sign bundles: the key {key}"));
     }
     for key in &rebuilders {
         console.note(&format!("Trusted to have built a bundle again: the key {key}"));
     }
     console.note(&format!(
-        "Next: `kube-bundle verify OUT --trust {0}`; on machines, copy {0} to /etc/kube-bundle/trust, but not from where \
-         bundles come from",
+        "Next: `kube-bundle verify OUT --trust {0}`; on machines: `mkdir -p /etc/kube-bundle` and \
+         `cp -rT {0} /etc/kube-bundle/trust`, but not from where bundles come from",
         directory.display()
     ));
     report_files(&files, console)

@@ -7,9 +7,12 @@ use super::attempt::Attempt;
 use super::console::show;
 use crate::cli::TrustArgs;
 use crate::error::ExitCode;
+use crate::manifest::{LARGEST_LIST, SIGNATURE, SUMS};
 use crate::printable::{Paint, Tone, printable};
 use crate::progress::bytes;
-use crate::trust::Trust;
+use crate::regular::{self, Links};
+use crate::sign::PublicKey;
+use crate::trust::{Trust, key_of};
 use crate::{Error, clock, verify as verifier};
 
 #[expect(clippy::disallowed_methods, reason = "a command looks at the path that it is given")]
@@ -66,8 +69,15 @@ pub(super) fn check_origin(
     }
 }
 
+/// Whose signature lies beside the list of checksums, whether anybody trusts it or not.
+fn signer_of(directory: &Path) -> Option<PublicKey> {
+    let read = |name| regular::read(&directory.join(name), Links::Refuse, LARGEST_LIST).ok();
+    key_of(str::from_utf8(&read(SIGNATURE)?).ok()?, &read(SUMS)?)
+}
+
 /// The verdict for people. Checksums say that nothing was damaged, and not who made them.
 pub(super) fn result(path: &Path, report: &verifier::Report, paint: Paint) -> String {
+    let signer = report.signed_by.is_empty().then(|| signer_of(path)).flatten();
     let path = path.display().to_string();
     let (path, files) = (printable(&path), report.files);
     let verdict = paint.text("all checksums match", Tone::Good);
@@ -82,7 +92,8 @@ pub(super) fn result(path: &Path, report: &verifier::Report, paint: Paint) -> St
     }
     if report.signed_by.is_empty() {
         let not_checked = paint.text("origin not checked", Tone::Notable);
-        return text + &not_checked + ": `--trust DIR` compares who signed it with the keys in DIR";
+        let signer = signer.map(|key| format!("it is signed by the key {key}, and ")).unwrap_or_default();
+        return text + &not_checked + ": " + &signer + "`--trust DIR` compares who signed it with the keys in DIR";
     }
     if !report.rebuilt_by.is_empty() {
         text += &format!("built again, with the same result, by the key {}\n", report.rebuilt_by.join(", and by "));

@@ -22,6 +22,8 @@ wait=0
 
 #include lock.sh
 
+#include connections.sh
+
 #include status.sh
 
 case $#${1-} in

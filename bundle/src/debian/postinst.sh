@@ -4,6 +4,8 @@
 
 #include records.sh
 
+#include data.sh
+
 #include needs.sh
 
 #include unit_keys.sh
@@ -11,6 +13,8 @@
 #include units.sh
 
 #include queue.sh
+
+#include connections.sh
 
 #include unseal.sh
 
@@ -207,7 +211,7 @@ wait_for_invoked() {
     is_up "$unit" || case " $1 " in *" $unit "*) ;; *) ports= ;; esac
   done
   units=$1
-  wait_for_units || true
+  wait_for_units || warn_of_connections
   say "See how this machine is, at any time: kube-bundle-status"
 }
 
@@ -244,6 +248,7 @@ unseal
 read_files
 set_owners
 enable_units
+if [ -d "$state/started" ]; then note_data true; else note_data false; fi
 mkdir -p "$state/started"
 if [ ! -d /run/systemd/system ]; then
   for unit in $units; do defer_start "$unit"; done

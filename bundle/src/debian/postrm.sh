@@ -1,5 +1,7 @@
 # Forgets what the units were to systemd, and on purge removes what they wrote; never more than that.
 
+#include data.sh
+
 case ${1-} in
 remove)
   if [ -d /run/systemd/system ] && [ -z "${DPKG_ROOT:-}" ]; then
@@ -34,6 +36,7 @@ purge)
   done
   for directory in $data; do
     [ -d "$root/$directory" ] || continue
+    forget_empty_data "$root/$directory"
     rmdir "$root/$directory" 2>/dev/null || printf 'Kept: /%s, which holds data\n' "$directory"
   done
   ;;

@@ -8,12 +8,15 @@
 
 #include checks.sh
 
+#include data.sh
+
 #include machine.sh
 
 #include unit_keys.sh
 
 #include paths.sh
 
+unchanged="Nothing of this package was changed."
 state=/var/lib/kube-bundle
 start=true
 no_start=KUBE_BUNDLE_START=no
@@ -72,5 +75,6 @@ fi
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
 [ "$1" != install ] || check_unowned_files
 check_package_directories
+check_data
 give_up_on_faults
 keep_secrets

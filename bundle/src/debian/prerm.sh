@@ -7,6 +7,12 @@
 
 if [ "${1-}" = remove ] && [ -z "${DPKG_ROOT:-}" ]; then
   if [ -d /run/systemd/system ]; then
+    [ "${KUBE_BUNDLE_FORCE:-no}" = yes ] || for unit in $units; do check_removal "$unit"; done
+    [ "$faults" -eq 0 ] || {
+      printf 'error: %s stays as it is; nothing was stopped\n' "$package" >&2
+      printf '  fix: see above, then remove it again; KUBE_BUNDLE_FORCE=yes removes it in any case\n' >&2
+      exit 1
+    }
     last_first=
     for unit in $units; do last_first="$unit $last_first"; done
     # shellcheck disable=SC2086 # a list of units

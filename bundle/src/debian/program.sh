@@ -6,6 +6,7 @@
 
 #include paths.sh
 
+unchanged="Nothing of this package was changed."
 # Programs are root's.
 users=
 

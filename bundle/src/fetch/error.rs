@@ -87,7 +87,7 @@ impl Error {
                 "for programs of your own, whatever they are called: `kube-bundle recipe export`, then `recipe pin` with `--from DIR`; for images, `kube-bundle images pin`",
             ),
             Self::Failed { failed } if without_network(failed).is_some() => Some(
-                "name another source with `--from DIR|URL`, or a proxy with HTTPS_PROXY; `--offline` builds from the store alone",
+                "name another source with `--from DIR|URL`, or a proxy with HTTPS_PROXY; `--offline` builds from the store alone; a directory with programs of your own, whose digests are others, is for `recipe pin --from DIR` first",
             ),
             Self::Offline { .. } => Some(
                 "run `kube-bundle fetch` where there is a network, or name a directory that holds them with `--from DIR`",

@@ -14,8 +14,8 @@ use super::files::{FilePlan, of_node};
 use super::install_of;
 use super::values::Templates;
 use crate::package::{Architecture, Line, Malformed, Package, PackageManager, PackageName, Relation, Version};
-use crate::recipe::Recipe;
 use crate::recipe::install::RequiredCommand;
+use crate::recipe::{Component, Recipe};
 use crate::spec::names::NodeName;
 use crate::spec::{ClusterSpec, Compression, DebLayout, Node, Seal, Service};
 
@@ -122,11 +122,29 @@ fn groups(recipe: &Recipe) -> Result<BTreeMap<&str, Package>, Malformed> {
             replaces: others,
             synopsis: about.synopsis.map_or_else(|| format!("Kubernetes component {group}").parse(), Ok)?,
             description: about.description,
-            copyright: recipe.files.get(&recipe.layout.package.copyright).unwrap_or_default().to_owned(),
+            copyright: copyright(name, component, recipe),
         };
         groups.insert(group, package);
     }
     Ok(groups)
+}
+
+/// Whose program it is, in the format of Debian's copyright files; what the recipe says of all packages where it says
+/// nothing of this one.
+fn copyright(name: &str, component: &Component, recipe: &Recipe) -> String {
+    let common = recipe.files.get(&recipe.layout.package.copyright).unwrap_or_default();
+    let (Some(license), Some(supplier)) = (&component.license, &component.supplier) else { return common.to_owned() };
+    let source = component.upstream.as_deref();
+    let upstream = source.and_then(|url| url.rsplit('/').next()).unwrap_or(name);
+    let source = source.map(|url| format!("Source: {url}\n")).unwrap_or_default();
+    let heading = format!("License: {license}\n");
+    let terms = common.split("\n\n").find(|paragraph| paragraph.starts_with(&heading));
+    let elsewhere = format!("{heading} The text of this license comes with the source.\n");
+    format!(
+        "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\nUpstream-Name: {upstream}\n{source}\n\
+         Files: *\nCopyright: {supplier}\n{heading}\n{}\n",
+        terms.unwrap_or(&elsewhere).trim_end()
+    )
 }
 
 impl<'a> Packager<'a> {

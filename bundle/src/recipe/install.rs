@@ -26,6 +26,10 @@ pub struct Install {
     /// Directories that nothing but the installer's `--purge` removes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub data: Vec<InstallPath>,
+    /// The authority of the cluster that they are of. The digest of its public key is noted beside them, and data of
+    /// another one are refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_of: Option<String>,
     /// System users that are created where they are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<SystemUser>,
@@ -53,6 +57,7 @@ impl Install {
         extend(&mut self.logs, &other.logs);
         extend(&mut self.writes, &other.writes);
         extend(&mut self.data, &other.data);
+        self.data_of = self.data_of.take().or_else(|| other.data_of.clone());
         extend(&mut self.users, &other.users);
         extend(&mut self.commands, &other.commands);
         extend(&mut self.preflight, &other.preflight);
@@ -176,8 +181,11 @@ pub(super) fn contradictions(recipe: &Recipe) -> Vec<String> {
     let mut faults = Vec::new();
     for (name, role) in &recipe.roles {
         let optional = role.optional.iter().map(|optional| &optional.install);
-        let all = std::iter::once(&role.install).chain(optional).flat_map(of_install);
-        faults.extend(all.map(|fault| format!("role `{name}`: {fault}")));
+        let all = std::iter::once(&role.install).chain(optional);
+        faults.extend(all.clone().flat_map(of_install).map(|fault| format!("role `{name}`: {fault}")));
+        let unknown = all.filter_map(|install| install.data_of.as_ref());
+        let unknown = unknown.filter(|id| !recipe.layout.authorities.contains_key(*id));
+        faults.extend(unknown.map(|id| format!("role `{name}`: `data_of` is `{id}`, which is not an authority")));
     }
     let files = recipe.roles.iter().flat_map(|(_, role)| &role.files);
     faults.extend(files.chain(&recipe.layout.operator).filter_map(of_file));

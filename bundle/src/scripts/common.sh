@@ -12,10 +12,10 @@ fault() {
 
 # How many of them may pass later by themselves.
 temporary_faults=0
-# Exits with 1. Who can wait sets KUBE_BUNDLE_TEMPORARY_STATUS, the exit status for "only temporary faults".
+# Exits with 1. `unchanged` says it in other words. Who can wait sets KUBE_BUNDLE_TEMPORARY_STATUS, the exit status for "only temporary faults".
 give_up_on_faults() {
   [ "$faults" -ne 0 ] || return 0
-  printf 'Nothing was changed.\n' >&2
+  printf '%s\n' "${unchanged:-Nothing was changed.}" >&2
   [ "$faults" -eq "$temporary_faults" ] || exit 1
   exit "${KUBE_BUNDLE_TEMPORARY_STATUS:-1}"
 }

@@ -1,5 +1,5 @@
 # What is installed here, and whether it is well. Needs root, and these parts: common.sh, records.sh, unit_keys.sh,
-# units.sh, queue.sh, lock.sh. `state` is the caller's to set.
+# units.sh, queue.sh, lock.sh, connections.sh. `state` is the caller's to set.
 
 # describe_bundle DIRECTORY: in one line, by its bundle.conf. Earlier versions wrote down no build.
 describe_bundle() {
@@ -22,10 +22,11 @@ show_status() {
   record=$state/installed
   [ ! -f "$state/package/bundle.conf" ] || record=$state/package
   if [ -f "$record/bundle.conf" ]; then
-    units=$(setting "$record" units) ports=$(setting "$record" ports)
+    units=$(setting "$record" units) ports=$(setting "$record" ports) address=$(setting "$record" address)
     show_bundle
     show_interrupted
     show_first_boot
+    show_connections
     show_units
     show_ports
     show_certificates
@@ -81,6 +82,32 @@ show_first_boot() {
   esac
 }
 
+# show_connections: before the units, which may be down for the want of one.
+show_connections() {
+  find_down_unit
+  [ -n "$down" ] || return 0
+  answers=$(probe_connections)
+  [ -n "$answers" ] || return 0
+  say "What the units need of other machines:"
+  while read -r url answer; do
+    case $answer in
+    ok) row "$url" "answers over TLS" ;;
+    open) row "$url" "answers" ;;
+    unknown) row "$url" "not checked: openssl is not installed" ;;
+    other-ca)
+      row "$url" "another CA"
+      fault "$url answers with a certificate of another CA" "see which cluster that machine belongs to"
+      ;;
+    none)
+      row "$url" "no answer"
+      fault "$url does not answer; what follows may come from that" "look at that machine first"
+      ;;
+    esac
+  done <<END
+$answers
+END
+}
+
 # is_at_work UNIT: whether it is one that does one thing and stays, and has not done it yet.
 is_at_work() { [ "$(property RemainAfterExit "$1")" = yes ] && [ "$(property SubState "$1")" = running ]; }
 
@@ -98,7 +125,7 @@ show_units() {
       report_waiting "$unit"
     elif ! is_up "$unit"; then
       row "$unit" "$(active_state "$unit") ($(property SubState "$unit"))"
-      fault "$unit is not up" "see journalctl --unit=$unit"
+      fault "$unit is not up" "$(way_to_mend "$unit")"
       report_waiting "$unit"
     elif ! is_settled "$unit"; then
       row "$unit" "active for a few seconds"
@@ -109,6 +136,14 @@ show_units() {
       show_health "$unit"
     fi
   done
+}
+
+# way_to_mend UNIT: one that somebody stopped has nothing to say.
+way_to_mend() {
+  case $(active_state "$1") in
+  inactive) say "systemctl start $1" ;;
+  *) say "see journalctl --unit=$1" ;;
+  esac
 }
 
 show_ports() {
@@ -140,11 +175,12 @@ show_health() {
 # show_certificates: how long those of this bundle are still valid, also those inside kubeconfigs.
 show_certificates() {
   say "Certificates:"
+  now=$(date +%s)
   command -v openssl >/dev/null || {
-    row "not checked" "openssl is not installed"
+    first_end=$(setting "$record" not_after)
+    show_days "the first that ends; openssl, to tell which, is missing" "$first_end" "a certificate of this bundle"
     return 0
   }
-  now=$(date +%s)
   while read -r _ _ path _; do
     case $path in
     *-key.pem) ;;
@@ -161,10 +197,14 @@ show_certificate() {
   esac
   # A public key has no end.
   [ -n "$ends" ] || return 0
-  days=$((($(date -d "${ends#notAfter=}" +%s) - now) / 86400))
+  show_days "$1" "$(date -d "${ends#notAfter=}" +%s)" "$1"
+}
+
+# show_days ROW END SUBJECT: END in seconds.
+show_days() {
+  days=$((($2 - now) / 86400))
   printf '  %-56s %5s days left\n' "$1" "$days"
-  [ "$days" -ge 30 ] || fault "$1 ends soon, or has ended" \
-    "kube-bundle pki renew, build, and install the new bundle"
+  [ "$days" -ge 30 ] || fault "$3 ends soon, or has ended" "kube-bundle pki renew, build, and install the new bundle"
 }
 
 # certificate_in KUBECONFIG: nothing if it holds none.

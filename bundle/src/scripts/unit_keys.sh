@@ -20,6 +20,13 @@ restart_is_safe() {
   [ -z "$check" ] || $check "$@"
 }
 
+# check_removal UNIT: what the unit's own check says, before it goes for good.
+check_removal() {
+  check=$(unit_key X-Removal-Check "$1")
+  # shellcheck disable=SC2086 # a command line
+  [ -z "$check" ] || $check || faults=$((faults + 1))
+}
+
 # check_dropped_unit UNIT FORCE: one that other machines rely on must not go with a bundle that has it no more.
 check_dropped_unit() {
   if [ "$(active_state "$1")" != active ] || [ -z "$(unit_key X-Restart-Check "$1")" ]; then return 0; fi

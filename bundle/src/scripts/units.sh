@@ -86,7 +86,7 @@ report_down_unit() {
 report_waiting() {
   earlier=$(${queue_of:-:} "$1")
   [ -z "$earlier" ] || {
-    warn "$1 is queued: systemd waits for$earlier; see \`systemctl list-jobs\`"
+    warn "$1 is queued: systemd waits for$earlier; see \`systemctl list-jobs\`; it goes on by itself when that is up or times out"
     return
   }
   waits_for=$(unit_key X-Waits-For "$1")

@@ -95,14 +95,21 @@ impl fmt::Debug for Signer {
 /// # Errors
 /// As [`Signer::open`].
 pub fn public_key(reference: &KeyReference) -> Result<PublicKey, Error> {
-    if let KeyReference::File(path) = reference {
-        let bytes = read(path)?;
-        let text = bytes.expose_text().unwrap_or_default();
-        if let Some(key) = PublicKey::from_ssh_line(text).or_else(|| PublicKey::from_pem(text)) {
-            return Ok(key);
-        }
+    match public_half(reference)? {
+        Some(key) => Ok(key),
+        None => Ok(Signer::open(reference)?.public),
     }
-    Ok(Signer::open(reference)?.public)
+}
+
+/// The key of a file with the public half of one; `None` for one that can sign, and whatever else.
+///
+/// # Errors
+/// The file can't be read.
+pub fn public_half(reference: &KeyReference) -> Result<Option<PublicKey>, Error> {
+    let KeyReference::File(path) = reference else { return Ok(None) };
+    let bytes = read(path)?;
+    let text = bytes.expose_text().unwrap_or_default();
+    Ok(PublicKey::from_ssh_line(text).or_else(|| PublicKey::from_pem(text)))
 }
 
 fn read(path: &Path) -> Result<Secret, Error> {

@@ -18,6 +18,8 @@ pub struct Values {
     pub service_cidr: Option<Cidr>,
     /// In place of the three examples. Empty: these stay.
     pub nodes: Vec<NodeArgument>,
+    /// Members of an etcd that runs elsewhere. Empty: it runs on nodes.
+    pub etcd: Vec<Endpoint>,
 }
 
 /// A machine in one word: `NAME=ADDRESS`, or `NAME=ADDRESS:ROLE,ROLE`.
@@ -80,14 +82,22 @@ impl Values {
             ("pod_cidr = ", self.pod_cidr.map(|network| network.0.to_string())),
             ("service_cidr = ", self.service_cidr.map(|network| network.0.to_string())),
             ("# apiserver_sans = ", self.further_name().map(ToString::to_string)),
+            (
+                "# endpoints = ",
+                (!self.etcd.is_empty())
+                    .then(|| self.etcd.iter().map(ToString::to_string).collect::<Vec<_>>().join("\", \"")),
+            ),
         ];
         for line in TEMPLATE.lines() {
             let value = lines.iter().find(|(start, _)| line.starts_with(start)).and_then(|(_, value)| value.as_ref());
             let key = line.trim_start_matches("# ").split(' ').next().unwrap_or_default();
             // Writing to a string can't fail.
             let _ = match value {
-                Some(value) if key == "apiserver_sans" => writeln!(text, "{key} = [\"{value}\"]"),
+                Some(value) if ["apiserver_sans", "endpoints"].contains(&key) => {
+                    writeln!(text, "{key} = [\"{value}\"]")
+                }
                 Some(value) => writeln!(text, "{key} = \"{value}\""),
+                None if line == "# [etcd]" && !self.etcd.is_empty() => writeln!(text, "[etcd]"),
                 None => writeln!(text, "{line}"),
             };
         }

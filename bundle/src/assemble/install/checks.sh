@@ -154,3 +154,30 @@ check_space() {
       fault "$place has $((free / 1024)) MB free, and $((want / 1024)) MB are needed" "make room there"
   done
 }
+
+# check_connections: what the units connect to; no answer is a warning, because machines are installed one after another.
+check_connections() {
+  unit_root=$here/root
+  answers=$(probe_connections)
+  unit_root=
+  while read -r url answer; do
+    case $answer in
+    '') continue ;;
+    ok) note_check ok "$url answers over TLS" ;;
+    other-ca) note_check warning "$url: its certificate is of another CA" ;;
+    none) note_check warning "$url: no answer; it may be installed later" ;;
+    open)
+      note_check "not checked" "$url answers; openssl is missing to see its certificate"
+      continue
+      ;;
+    unknown)
+      note_check "not checked" "$url: openssl is not installed"
+      continue
+      ;;
+    esac
+    checks_made=$((checks_made + 1))
+    [ "$answer" = ok ] || checks_warned=$((checks_warned + 1))
+  done <<END
+$answers
+END
+}

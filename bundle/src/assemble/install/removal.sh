@@ -54,6 +54,8 @@ uninstall_bundle() {
     return
   fi
   collect_installed
+  $force || for unit in $units; do check_removal "$unit"; done
+  give_up_on_faults
   if $dry_run; then
     describe_removal
     return
@@ -123,13 +125,6 @@ is_data() {
   return 1
 }
 
-# holds_files DIRECTORY: whether there is anything but directories in it.
-holds_files() {
-  case $(ls -lAR "/$1" 2>/dev/null) in -* | *"
--"*) return 0 ;; esac
-  return 1
-}
-
 # has_mounts_below DIRECTORY: what is mounted there may be anybody's, on another machine even.
 has_mounts_below() {
   below=$(readlink -f "$1" || true)
@@ -165,6 +160,8 @@ remove_directories() {
       rm -rf "/${directory:?}" || warn "not all of /$directory could be removed"
     elif holds_files "$directory"; then
       say "Kept: /$directory, which holds data"
+    else
+      forget_empty_data "$directory"
     fi
   done
 }

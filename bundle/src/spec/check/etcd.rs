@@ -19,7 +19,7 @@ pub(super) fn it_has_members(read: &Read, faults: &FaultList) {
         return;
     }
     let help = "add the role `etcd` to an odd number of `[[nodes]]`; or name an etcd that runs elsewhere, for example \
-                `endpoints = [\"https://192.0.2.21:2379\"]` in `[etcd]`";
+                `endpoints = [\"https://192.0.2.21:2379\"]` in `[etcd]`, which `init --etcd URL` writes";
     let (span, here) = match &read.etcd_span {
         Some(span) => (span.clone(), "`endpoints` is missing or empty"),
         None => (read.nodes_span.clone().unwrap_or(0..0), "no node has the role `etcd`, and there is no `[etcd]`"),
