@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::bucket::{Bucket, ID, SECRET, error, run_as};
 use crate::harness::{Run, Workspace, component, files, has, has_all, program, tool};
-use crate::push::{assert_nothing, assert_same, built, json, proxy, signed, sizes};
+use crate::push::{assert_nothing, assert_same, built, json, kill_again_and_again, proxy, signed, sizes};
 use crate::registry::digest;
 use crate::server::{Reply, Request, Server};
 
@@ -620,26 +620,11 @@ fn a_pull_killed_again_and_again_goes_on_where_it_was() {
     let bucket = Bucket::default();
     push(&workspace, &bucket.serve().url(), &[]).success();
     let server = Server::start(move |request| Reply { drip: Some(10_000), ..bucket.reply(request) });
-    let mut kills = 0;
-    for round in 0..20 {
+    kill_again_and_again(&workspace, || {
         let mut command = workspace.command(&["pull", AT, "-o", "pulled", "-q"]);
         command.env("AWS_ENDPOINT_URL", server.url()).env("AWS_ACCESS_KEY_ID", ID).env("AWS_SECRET_ACCESS_KEY", SECRET);
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let kept = || files(&workspace.path(".pulled.pulled")).values().map(|(_, bytes)| bytes.len()).sum::<usize>();
-        let until = kept() + if round < 2 { 0 } else { 60_000 };
-        while kept() < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        if workspace.path("pulled").exists() {
-            workspace.run(&["verify", "pulled", "--deep"]).success();
-            break;
-        }
-        kills += 1;
-        assert_nothing(&workspace);
-    }
-    assert!(kills > 2, "no kill came in time");
+        command
+    });
     pull(&workspace, &server.url(), &[]).success();
     assert_same(&workspace);
     assert!(server.requests().iter().any(|request| request.headers.contains_key("range")), "nothing was resumed");

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -705,17 +705,11 @@ fn a_push_killed_again_and_again_sends_little_twice_and_ends_in_the_right_bundle
     );
 }
 
-#[test]
-fn a_pull_killed_again_and_again_goes_on_where_it_was() {
-    let workspace = Workspace::small(400_000);
-    workspace.build().success();
-    let registry = Registry::default();
-    push(&workspace, &at(&registry.serve().url()), &["--whole-files"]).success();
-    let server = Server::start(move |request| Reply { drip: Some(10_000), ..registry.reply(request) });
+/// Kills pulls to `pulled` from a slow server; what is kept grows, and nothing gets a name.
+pub(crate) fn kill_again_and_again(workspace: &Workspace, pull: impl Fn() -> Command) {
     let mut kills = 0;
     for round in 0..20 {
-        let arguments = ["pull", &at(&server.url()), "-o", "pulled", "-q"];
-        let mut child = workspace.command(&arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = pull().stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // The first ones are killed while they start, the others when more has arrived.
         let kept = || files(&workspace.path(".pulled.pulled")).values().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let until = kept() + if round < 2 { 0 } else { 60_000 };
@@ -730,9 +724,19 @@ fn a_pull_killed_again_and_again_goes_on_where_it_was() {
             break;
         }
         kills += 1;
-        assert_nothing(&workspace);
+        assert_nothing(workspace);
     }
     assert!(kills > 2, "no kill came in time");
+}
+
+#[test]
+fn a_pull_killed_again_and_again_goes_on_where_it_was() {
+    let workspace = Workspace::small(400_000);
+    workspace.build().success();
+    let registry = Registry::default();
+    push(&workspace, &at(&registry.serve().url()), &["--whole-files"]).success();
+    let server = Server::start(move |request| Reply { drip: Some(10_000), ..registry.reply(request) });
+    kill_again_and_again(&workspace, || workspace.command(&["pull", &at(&server.url()), "-o", "pulled", "-q"]));
     pull(&workspace, &at(&server.url()), &[]).success();
     assert_same(&workspace);
     assert!(server.requests().iter().any(|request| request.headers.contains_key("range")), "nothing was resumed");

@@ -90,6 +90,11 @@ fn program(name: &str) -> PathBuf {
     root().join("target/scenarios").join(name)
 }
 
+/// The number behind an option.
+fn number<T: std::str::FromStr>(option: &str, words: &mut std::slice::Iter<'_, &str>) -> Result<T> {
+    words.next().and_then(|text| text.parse().ok()).with_context(|| format!("`{option}` wants a number"))
+}
+
 /// Runs a command in the root directory; its output goes to the terminal.
 fn run(program: &str, arguments: &[&str]) -> Result<()> {
     run_with(program, arguments, &[])

@@ -44,11 +44,9 @@ pub(crate) fn run(arguments: &[&str]) -> Result<()> {
     let (mut count, mut seed, mut artifacts) = (1000, 1, false);
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
-        let mut value =
-            || words.next().and_then(|text| text.parse().ok()).with_context(|| format!("`{word}` wants a number"));
         match *word {
-            "--count" => count = value()?,
-            "--seed" => seed = value()?,
+            "--count" => count = crate::number(word, &mut words)?,
+            "--seed" => seed = crate::number(word, &mut words)?,
             "--artifacts" => artifacts = true,
             _ => bail!("there is no `{word}`: --count N --seed S [--artifacts]"),
         }

@@ -51,7 +51,7 @@ pub(super) fn sign(out: &Path, keys: &[KeyReference], console: &Console) -> Resu
     report_files(&files, console)
 }
 
-/// What is to say of archives that were packed without signatures of these keys, which nobody can add later. All archives
+/// A warning about archives that were packed without signatures by these keys: signatures inside can't be added later. All archives
 /// of a bundle are signed alike.
 fn unsigned_archives(out: &Path, manifest: &Manifest, signers: &[Signer]) -> Option<String> {
     let mut artifacts = manifest.artifacts.iter();

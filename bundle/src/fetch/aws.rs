@@ -13,7 +13,7 @@ use crate::secret::Secret;
 /// Bytes of the largest file that is read.
 const LONGEST: u64 = 1 << 20;
 
-/// What signs requests.
+/// An access key, which signs requests.
 #[derive(Clone)]
 pub struct Keys {
     id: String,
@@ -80,8 +80,8 @@ fn pair(setting: &dyn Fn(&str) -> Option<String>) -> Result<Option<Keys>, String
     match (setting("aws_access_key_id"), setting("aws_secret_access_key")) {
         (Some(id), Some(secret)) => Ok(Some(Keys { id, secret: Secret::new(secret), token })),
         (None, None) => Ok(None),
-        (Some(_), None) => Err("there is no secret key with it".to_owned()),
-        (None, Some(_)) => Err("there is a secret key without it".to_owned()),
+        (Some(_), None) => Err("an access key ID without its secret key".to_owned()),
+        (None, Some(_)) => Err("a secret key without its access key ID".to_owned()),
     }
 }
 
@@ -218,7 +218,7 @@ mod tests {
         assert!(failed(&[("AWS_PROFILE", "nobody")]).contains("there is no profile `nobody`"));
         assert!(failed(&[("AWS_PROFILE", "login")]).contains("gets its keys by `sso_session`"));
         let half = failed(&[("AWS_SECRET_ACCESS_KEY", "hush")]);
-        assert!(half.contains("there is a secret key without it") && !half.contains("hush"), "{half}");
+        assert!(half.contains("a secret key without its access key ID") && !half.contains("hush"), "{half}");
         let keys = Keys { id: "A".to_owned(), secret: Secret::new("hush"), token: None };
         assert_eq!(format!("{keys:?}"), "[keys]");
     }

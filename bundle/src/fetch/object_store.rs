@@ -16,7 +16,7 @@ const LARGE: u64 = 64 << 20;
 /// Bytes of such a part, each of which is in memory while it is sent.
 const PART: u64 = 16 << 20;
 
-/// Where S3 is if nobody says where, by the rules of Amazon's tools.
+/// The default region of Amazon's tools.
 const USUAL_REGION: &str = "us-east-1";
 
 /// A part of a bucket: the objects whose keys begin with one prefix.
@@ -162,7 +162,7 @@ impl Object<'_> {
     }
 }
 
-/// What an object in parts consists of.
+/// The list of parts that completes an object.
 fn parts_list(tags: &[String]) -> String {
     let escaped = |tag: &str| tag.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let part = |(index, tag): (usize, &String)| {

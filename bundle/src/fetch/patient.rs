@@ -13,7 +13,7 @@ use crate::progress::{Progress, Task};
 
 /// What a server is asked for: a file with that digest.
 pub struct Wanted {
-    /// What messages call it.
+    /// Its name in messages.
     pub title: String,
     pub sha256: Sha256,
     /// Bytes.
@@ -22,7 +22,7 @@ pub struct Wanted {
 
 /// A file, or anything else with a digest, that is to be on a server.
 pub struct Upload<'u> {
-    /// What messages call it.
+    /// Its name in messages.
     pub title: &'u str,
     pub sha256: Sha256,
     /// Bytes.
@@ -31,7 +31,7 @@ pub struct Upload<'u> {
     pub open: &'u (dyn Fn() -> Result<Box<dyn Read + Send>, Fault> + Sync),
 }
 
-/// What came of an upload.
+/// The result of an upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The server had it.
@@ -147,7 +147,7 @@ impl<'p> Patient<'p> {
     }
 }
 
-/// What is wrong with a file that has another digest.
+/// The message for a file that has another digest than it should.
 const WRONG: &str = "it has other bytes than its digest says";
 
 /// A task that is too small for a bar.

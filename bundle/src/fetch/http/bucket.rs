@@ -22,7 +22,7 @@ pub(in crate::fetch) struct Bucket {
     /// URL of the bucket, with a slash at its end.
     pub(in crate::fetch) base: String,
     pub(in crate::fetch) region: String,
-    /// Who asks; nobody in particular, of a bucket that everybody may read.
+    /// The keys that sign requests. Without any, requests are not signed, which a public bucket accepts.
     pub(in crate::fetch) keys: Option<Keys>,
 }
 

@@ -156,7 +156,7 @@ fn explained(error: TransferError, body: &[u8]) -> TransferError {
     match error {
         TransferError::Transient(text, asked) => TransferError::Transient(add(text), asked),
         TransferError::Permanent(Fault::Denied(text)) => TransferError::Permanent(Fault::Denied(add(text))),
-        // Nothing can be put into one that is not there, so it is no object that is missed.
+        // The bucket is missing, not an object in it: no object could be sent either.
         TransferError::Permanent(Fault::Absent(text)) if said == "NoSuchBucket" => {
             TransferError::Permanent(Fault::Unreachable(add(text)))
         }
