@@ -70,6 +70,7 @@ pub fn manifest(cluster_toml: Sha256, plan: &Plan, blobs: &Blobs, pki: &Pki, mut
         cluster_toml: Some(cluster_toml),
         window: pki.window(),
         certificates: pki.records(&plan.content.pki),
+        bootstrap_token_expires: Some(pki.token().expiration),
         components: plan.content.downloads.iter().flat_map(|it| ComponentRecord::of(it, find)).collect(),
         files: written.iter().map(|(path, it)| (path.clone(), FileRecord::of(&it.file))).collect(),
         artifacts,

@@ -263,7 +263,7 @@ Examples:
 Examples:
   kube-bundle serve out/roc
   kube-bundle serve out/roc --listen 192.0.2.5:8000   # to a local network
-  # and on a machine: deb [signed-by=/etc/apt/keyrings/roc.asc] http://192.0.2.5:8000/deb ./")]
+  # and on a machine: deb [signed-by=/etc/kube-bundle/trust/apt.gpg] http://192.0.2.5:8000/deb ./")]
     Serve {
         /// Directory of a bundle
         out: PathBuf,

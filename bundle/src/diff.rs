@@ -161,6 +161,7 @@ fn bundle(old: &Manifest, new: &Manifest) -> Vec<Field> {
         .text("plan sha256", &old.plan, &new.plan)
         .text("valid from", &moment(old.validity.not_before), &moment(new.validity.not_before))
         .text("valid until", &moment(old.validity.not_after), &moment(new.validity.not_after))
+        .optional("token until", old.bootstrap_token_expires.map(moment), new.bootstrap_token_expires.map(moment))
         .optional("kube-bundle", old.kube_bundle.clone(), new.kube_bundle.clone())
         .list("format", &formats(old), &formats(new))
         .done()

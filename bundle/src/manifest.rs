@@ -17,6 +17,7 @@ use crate::out::{self, WrittenFile};
 use crate::plan::downloads::{self, Download};
 use crate::plan::{NodePlan, Plan};
 pub use crate::plan::{OBJECT_INDEX, OBJECT_SUMS, PUBLIC_SUMS};
+use crate::printable::printable;
 use crate::regular::{self, Links};
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
@@ -113,6 +114,9 @@ pub struct Manifest {
     pub certificates: BTreeMap<String, CertificateRecord>,
     /// When all certificates inside are valid.
     pub validity: Validity,
+    /// End of the token with which machines join that are not in `cluster.toml`. Bundles of earlier versions lack it.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none", default)]
+    pub bootstrap_token_expires: Option<OffsetDateTime>,
     /// Files by their path in the output directory, without the manifest and the checksums.
     pub files: BTreeMap<String, FileRecord>,
     /// What is inside the packed ones.
@@ -229,6 +233,7 @@ pub(crate) struct Built {
     pub(crate) cluster_toml: Option<Sha256>,
     pub(crate) window: (OffsetDateTime, OffsetDateTime),
     pub(crate) certificates: BTreeMap<String, CertificateRecord>,
+    pub(crate) bootstrap_token_expires: Option<OffsetDateTime>,
     pub(crate) components: BTreeMap<String, ComponentRecord>,
     pub(crate) files: BTreeMap<String, FileRecord>,
     pub(crate) artifacts: BTreeMap<String, Artifact>,
@@ -255,23 +260,24 @@ fn nodes(plan: &Plan) -> BTreeMap<String, NodeRecord> {
 
 impl Manifest {
     pub(crate) fn new(plan: &Plan, built: Built) -> Self {
-        let Built { cluster_toml, window: (not_before, not_after), certificates, components, files, artifacts } = built;
+        let (not_before, not_after) = built.window;
         Self {
             format: FORMAT.to_owned(),
             kube_bundle: Some(env!("CARGO_PKG_VERSION").to_owned()),
-            cluster_toml,
+            cluster_toml: built.cluster_toml,
             timestamp: Some(plan.content.timestamp),
             nodes: nodes(plan),
-            components,
+            components: built.components,
             images: images(plan),
-            certificates,
+            certificates: built.certificates,
             cluster: plan.content.cluster.to_string(),
             version: plan.content.version.clone(),
             recipe: RecipeRecord { name: plan.content.recipe.clone(), sha256: plan.content.recipe_digest },
             plan: plan.digest(),
             validity: Validity { not_before, not_after },
-            files,
-            artifacts,
+            bootstrap_token_expires: built.bootstrap_token_expires,
+            files: built.files,
+            artifacts: built.artifacts,
         }
     }
 
@@ -331,10 +337,19 @@ impl Manifest {
     /// Reads the text of a manifest.
     pub fn parse(text: &[u8]) -> io::Result<Self> {
         let manifest: Self = serde_json::from_slice(text)?;
-        if manifest.format == FORMAT {
-            Ok(manifest)
-        } else {
-            Err(io::Error::other(format!("its format is `{}`, and this program reads `{FORMAT}`", manifest.format)))
+        if manifest.format != FORMAT {
+            let why = format!("its format is `{}`, and this program reads `{FORMAT}`", manifest.format);
+            return Err(io::Error::other(why));
+        }
+        let names = manifest.files.keys().chain(manifest.artifacts.keys());
+        match names.into_iter().find(|name| !regular::is_relative(name)) {
+            Some(name) => Err(io::Error::other(format!("`{}` is no path of a file in a bundle", printable(name)))),
+            None => match manifest.files.iter().find(|(_, record)| !record.mode.is_of_output()) {
+                Some((name, record)) => {
+                    Err(io::Error::other(format!("`{name}` has the mode {}, which no build gives", record.mode)))
+                }
+                None => Ok(manifest),
+            },
         }
     }
 }

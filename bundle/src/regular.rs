@@ -39,17 +39,23 @@ pub fn open(path: &Path, links: Links) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
+/// Whether a path that somebody else has written down stays below the directory that it is joined to, and is printed as it
+/// is.
+pub fn is_relative(path: &str) -> bool {
+    path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.chars().any(char::is_control)
+}
+
 /// Opens a regular file below a directory, where somebody else may have chosen its name: `..`, and symbolic links on the
 /// way, are errors.
 #[expect(clippy::disallowed_methods, reason = "this module is what opens files that others may have put there")]
 pub fn open_below(directory: &Path, name: &str) -> io::Result<File> {
     let refuse = || io::Error::new(io::ErrorKind::InvalidInput, format!("`{}` leads elsewhere", printable(name)));
+    if !is_relative(name) {
+        return Err(refuse());
+    }
     let mut path = directory.to_owned();
     let mut parts = name.split('/').peekable();
     while let Some(part) = parts.next() {
-        if matches!(part, "" | "." | "..") {
-            return Err(refuse());
-        }
         path.push(part);
         if parts.peek().is_some() && !path.symlink_metadata()?.is_dir() {
             return Err(refuse());

@@ -70,7 +70,7 @@ pub struct ClusterSpec {
     pub name: ClusterName,
     /// The Kubernetes release, as data.
     pub recipe: RecipeRef,
-    /// The URL of the API server for all components and users.
+    /// The URL of the API server for people, and for machines that join with the bootstrap token.
     pub endpoint: Endpoint,
     pub pod_cidr: IpNet,
     pub service_cidr: IpNet,

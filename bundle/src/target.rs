@@ -161,6 +161,12 @@ impl Mode {
         u32::from(self.0)
     }
 
+    /// Whether a build may give it to a file of its output: others than the owner write none, and programs run as whoever
+    /// starts them.
+    pub fn is_of_output(self) -> bool {
+        self.0 & 0o7022 == 0
+    }
+
     /// Whether only its owner and group may read the file, as every file with a secret.
     pub fn hides(self) -> bool {
         self.0 & 0o004 == 0

@@ -84,6 +84,10 @@ fn every_certificate_is_listed_with_its_end_and_what_openssl_says() {
         count += 1;
     }
     assert_eq!(manifest["certificates"].as_object().unwrap().len(), count);
+    let token = status.as_array().unwrap().iter().find(|line| line["id"] == "bootstrap-token").unwrap();
+    assert_eq!(manifest["bootstrap_token_expires"], token["expires"]);
+    let end = format!("Bootstrap token valid until {}", token["expires"].as_str().unwrap());
+    assert!(inspect.lines().any(|line| line == end), "no `{end}` in {inspect}");
     if has("openssl") {
         let pem = workspace.path("pki/admin.pem").display().to_string();
         let said = tool("openssl", &["x509", "-in", &pem, "-noout", "-fingerprint", "-sha256"]);

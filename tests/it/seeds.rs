@@ -70,8 +70,14 @@ fn what_holds_keys_is_for_its_owner_alone_in_the_image_and_outside() {
     build(&workspace, "out", &EVERYTHING);
     build(&workspace, "split", &["--format", "nocloud,initrd", "--seed", "split"]);
     let all = files(&workspace.path("out"));
-    for name in ["cidata.iso", "initrd.cpio", "user-data", "nocloud/user-data", "nocloud/meta-data"] {
-        assert_eq!(all[&format!("nodes/only/{name}")].0, 0o600, "{name}");
+    for (name, mode) in [
+        ("cidata.iso", 0o600),
+        ("initrd.cpio", 0o600),
+        ("user-data", 0o644),
+        ("nocloud/user-data", 0o644),
+        ("nocloud/meta-data", 0o644),
+    ] {
+        assert_eq!(all[&format!("nodes/only/{name}")].0, mode, "{name}");
     }
     let contents = inspect::read(&workspace.path("out/nodes/only/cidata.iso"), &[]).unwrap();
     for (name, member) in &contents.entries {

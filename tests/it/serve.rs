@@ -88,13 +88,16 @@ fn with_include_secrets_all_files_are_served() {
 }
 
 #[test]
-fn packages_of_machines_are_served_when_their_secrets_are_sealed() {
+fn everything_is_served_when_secrets_are_sealed() {
     if !has("openssl") {
         return;
     }
     let workspace = Workspace::small(3000);
     workspace.edit("cluster.toml", "[pki]", "[secrets]\nseal = \"key\"\n[pki]");
-    workspace.run(&["build", "--offline", "--from", "files", "--format", "tarball,deb", "-q"]).success();
+    let mirror = "[output.mirror]\nurl = \"http://192.0.2.9/small/\"\n";
+    workspace.write("cluster.toml", workspace.text("cluster.toml") + mirror);
+    let formats = "tarball,deb,nocloud,initrd,user-data";
+    workspace.run(&["build", "--offline", "--from", "files", "--format", formats, "-q"]).success();
     let server = serve(&workspace, &[]);
     for (name, (_, bytes)) in files(&workspace.path("out/small")) {
         let reply = server.get(&format!("/{name}"));

@@ -1,6 +1,7 @@
 //! What an operator at the machine is told: `install.sh --check`, `--status`, `--version`, what comes next, and
 //! `kube-bundle-status` of the packages.
 
+use crate::harness::{Workspace, has};
 use crate::machine::Machine;
 
 /// Goes on when the units of the machine listen, which they begin to do at the same time.
@@ -95,7 +96,7 @@ fn a_check_says_what_a_machine_with_our_units_would_restart() {
 #[test]
 fn a_check_looks_whether_etcd_answers_with_the_right_certificate() {
     let Some(machine) = machine() else { return };
-    if !crate::harness::has("openssl") {
+    if !has("openssl") {
         return;
     }
     // The second build finds what the first one wrote.
@@ -143,7 +144,7 @@ fn the_status_of_a_machine_that_is_well_says_so() {
     has_lines(&installed, &[&format!("  {STATUS}"), "  /usr/bin/test ! -e /run/ill"]);
     let before = machine.files();
     for status in [STATUS, "/one/install.sh --status", "busybox sh /one/install.sh --status"] {
-        if status.starts_with("busybox") && !crate::harness::has("busybox") {
+        if status.starts_with("busybox") && !has("busybox") {
             continue;
         }
         let said = machine.run(&format!("{LISTENING} {status}")).success();
@@ -154,7 +155,7 @@ fn the_status_of_a_machine_that_is_well_says_so() {
             assert!(said.stdout.contains(part), "{part}: {}", said.stdout);
         }
         let days = |path: &str| said.stdout.lines().any(|line| line.contains(path) && line.ends_with(" days left"));
-        if crate::harness::has("openssl") {
+        if has("openssl") {
             assert!(days("/kubernetes.pem ") && days("/kube-scheduler.kubeconfig "), "{}", said.stdout);
             assert!(!days("/kubernetes-key.pem ") && !days("/service-account.pem "), "{}", said.stdout);
         }
@@ -176,7 +177,7 @@ fn the_status_names_what_is_wrong() {
         .says(&["kube-scheduler.service is not up", "fix: systemctl start kube-scheduler.service"]);
     machine.run("systemctl start kube-scheduler.service").success();
     machine.write("run/clock-is-off-by", "40000000");
-    if crate::harness::has("openssl") {
+    if has("openssl") {
         status("").says(&["/var/lib/kubernetes/kubernetes.pem ends soon, or has ended", "kube-bundle pki renew"]);
     }
     machine.write("run/clock-is-off-by", "0");
@@ -190,6 +191,75 @@ fn the_status_names_what_is_wrong() {
     status("").says(&["files have changed, and the units were not restarted yet"]);
     machine.write("var/lib/cloud/instance/kube-bundle", "failed\n");
     status("").says(&["the installation at the first boot has not ended well: failed"]);
+}
+
+/// A kubelet that is cut off is well in its own eyes, so an API server is asked, with the kubelet's certificate.
+#[test]
+fn a_node_is_well_when_the_api_servers_see_it_as_ready() {
+    let Some(machine) = machine() else { return };
+    if !has("openssl") {
+        return;
+    }
+    let worker = Workspace::worker();
+    let plan = worker.run(&["plan", "--json"]).success().stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let files = plan["nodes"][0]["files"].as_array().unwrap();
+    let text = |name: &str| {
+        let file = files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name));
+        file.unwrap()["source"]["text"].as_str().unwrap().to_owned()
+    };
+    assert!(text("/kubelet.service").contains("\nX-Health=/usr/local/lib/kube-bundle/kube-node status\n"));
+    machine.write("opt/kube-node", &text("/kube-node"));
+    machine.carry("two", |workspace| {
+        let key =
+            |name: &str| workspace.text(&format!("pki/{name}.pem")) + &workspace.text(&format!("pki/{name}-key.pem"));
+        workspace.write("machine/opt/other.pem", key("front-proxy-client/only"));
+        workspace.write("machine/opt/kubelet.pem", key("admin"));
+        workspace.write("machine/opt/server.pem", key("kubernetes/only"));
+        workspace.write("machine/var/lib/kubernetes/ca.pem", workspace.text("pki/ca.pem"));
+    });
+    machine.run("sh /opt/kube-node status").exits(1).says(&["the kubelet has not run yet"]);
+    let identity = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+    machine.run(&format!("mkdir -p /var/lib/kubelet/pki; ln -s /opt/kubelet.pem {identity}")).success();
+    machine.run("sh /opt/kube-node status").exits(1).says(&["no API server answers on 127.0.0.1:6443"]);
+    let server = "cd /opt; openssl s_server -accept 6443 -cert server.pem -key server.pem -CAfile /var/lib/kubernetes/ca.pem -Verify 1 -verify_return_error -HTTP >/dev/null 2>&1 &
+        timeout 50 sh -c 'until grep -q \":192B 0*:0000 0A\" /proc/net/tcp /proc/net/tcp6; do /usr/bin/sleep 0.1; done';";
+    let ask = |reply: &str| {
+        machine.write("opt/api/v1/nodes/only", reply);
+        machine.run(&format!("{server} sh /opt/kube-node status"))
+    };
+    let node = |ready: &str| {
+        let healthy = r#"{"type":"DiskPressure","status":"False","message":"enough"}"#;
+        let conditions = format!(r#"[{healthy},{{"type":"Ready",{ready}}}]"#);
+        format!("HTTP/1.0 200 OK\r\n\r\n{{\"status\":{{\"conditions\":{conditions},\"addresses\":[]}}}}\n")
+    };
+    assert_eq!(ask(&node(r#""status":"True","message":"kubelet is posting""#)).success().stdout, "only is ready\n");
+    let lost =
+        node(r#""status":"Unknown","reason":"NodeStatusUnknown","message":"Kubelet stopped posting node status.""#);
+    ask(&lost).exits(1).says(&["error: only is not ready: Kubelet stopped posting node status.\n"]);
+    ask("HTTP/1.0 403 Forbidden\r\n\r\n{}\n").exits(1).says(&["error: an API server answers: 403 Forbidden\n"]);
+    machine.run(&format!("ln -sf /opt/other.pem {identity}")).success();
+    ask(&node(r#""status":"True""#)).exits(1).says(&["no API server answers"]);
+    machine
+        .run("mount --bind /dev/null /usr/bin/openssl; sh /opt/kube-node status")
+        .exits(69)
+        .says(&["openssl is missing"]);
+}
+
+#[test]
+fn a_health_check_that_can_not_be_made_is_no_fault() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    let unit = "/etc/systemd/system/kube-bootstrap.service";
+    let with = |check: &str| {
+        let edit = format!("sed -i 's|^X-Health=.*|X-Health={check}|' {unit};");
+        machine.run(&format!("{edit} {LISTENING} {STATUS}"))
+    };
+    machine.write("opt/check", "echo asked; echo \"$2\"; exit \"$1\"");
+    let said = with("sh /opt/check 69 nothing-to-ask-with");
+    assert!(said.stdout.contains(" not made: nothing-to-ask-with\n"), "{}", said.stdout);
+    assert!(!said.stderr.contains("health check"), "{}", said.stderr);
+    with("sh /opt/check 1 ill").exits(1).says(&["the health check of kube-bootstrap.service failed: ill"]);
 }
 
 /// An API server without etcd starts again and again, and nothing on its machine says why.

@@ -233,27 +233,39 @@ fn what_is_no_bundle_is_told_from_one() {
     pulled(&part, |_, reply| reply).exits(1).says(&["of a thin copy", "`kube-bundle import`"]);
 }
 
+/// The lists agree with each other and with what is served: what they lead to is all that is wrong.
 #[test]
-fn lists_that_lead_elsewhere_are_refused() {
+fn lists_that_lead_elsewhere_are_refused_before_anything_is_written() {
     let workspace = built();
-    let manifest = workspace.text("out/small/manifest.json").replace("\"README.txt\"", "\"../README.txt\"");
-    let sums = workspace.text("out/small/SHA256SUMS");
-    let old = sums.lines().find(|line| line.ends_with("  manifest.json")).unwrap().to_owned();
-    let new = format!("{}  manifest.json", crate::registry::digest(manifest.as_bytes()));
-    let sums = sums.replace(&old, &new).replace("  README.txt", "  ../README.txt");
-    let mut lines: Vec<_> = sums.lines().collect();
-    lines.sort_by_key(|line| line[66..].to_owned());
-    let sums = lines.join("\n") + "\n";
-    let server = serve(&workspace, "out/small", move |request, reply| match request.path.as_str() {
-        "/roc/SHA256SUMS" => Reply::new(200, sums.as_bytes()),
-        "/roc/manifest.json" => Reply::new(200, manifest.as_bytes()),
-        "/roc/../README.txt" | "/README.txt" => Reply::new(200, b"evil"),
-        _ => reply,
-    });
-    let run = pull(&workspace, &roc(&server), &[]);
-    assert_ne!(run.code, Some(0), "{}", run.stdout);
-    assert_nothing(&workspace);
-    assert!(!workspace.path("README.txt").exists() && !workspace.path(".pulled.pulled/README.txt").exists());
+    workspace.run(&["export", "out/small", "thin", "-q"]).success();
+    workspace.write("victim", "mine");
+    let victim = workspace.path("victim").display().to_string();
+    let [manifest, sums] = ["manifest.json", "SHA256SUMS"].map(|name| workspace.text(&format!("out/small/{name}")));
+    let old = sums.lines().find(|line| line.ends_with("  manifest.json")).unwrap();
+    for (name, directory) in
+        [("../victim", "out/small"), (&*victim, "out/small"), ("../../victim", "thin"), (&*victim, "thin")]
+    {
+        let manifest = manifest.replace("\"README.txt\"", &format!("\"{name}\""));
+        let new = format!("{}  manifest.json", crate::registry::digest(manifest.as_bytes()));
+        let sums = sums.replace(old, &new).replace("  README.txt", &format!("  {name}"));
+        let mut lines: Vec<_> = sums.lines().collect();
+        lines.sort_by_key(|line| line[66..].to_owned());
+        let sums = lines.join("\n") + "\n";
+        let readme = workspace.read("out/small/README.txt");
+        let export = workspace.text("thin/export.json");
+        let bundle = |sums: &str| crate::registry::digest(sums.as_bytes());
+        let export = export.replace(&bundle(&workspace.text("thin/SHA256SUMS")), &bundle(&sums));
+        let server = serve(&workspace, directory, move |request, reply| match request.path.as_str() {
+            "/roc/SHA256SUMS" => Reply::new(200, sums.as_bytes()),
+            "/roc/manifest.json" => Reply::new(200, manifest.as_bytes()),
+            "/roc/export.json" if reply.status == 200 => Reply::new(200, export.as_bytes()),
+            path if path.ends_with("/victim") => Reply::new(200, &readme),
+            _ => reply,
+        });
+        pull(&workspace, &roc(&server), &[]).exits(3).says(&[&format!("`{name}` is no path of a file in a bundle")]);
+        assert_nothing(&workspace);
+        assert_eq!(workspace.text("victim"), "mine");
+    }
 }
 
 #[test]

@@ -37,7 +37,8 @@ pub(crate) fn check() -> Result<()> {
 /// Paths below the root directory, with their contents.
 fn generated() -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let mut files = BTreeMap::new();
-    let mut command = Cli::command();
+    // Of `kube-bundle help COMMAND` there is no page.
+    let mut command = Cli::command().disable_help_subcommand(true);
     // clap adds global arguments when a command is built; unbuilt, their order would depend on what was rendered first.
     command.build();
     pages(&command, "kube-bundle", &mut files)?;
@@ -113,7 +114,7 @@ struct Fact {
     heading: &'static str,
     name: &'static str,
     text: &'static str,
-    /// The commands with one of these arguments are concerned; all are, if there are none.
+    /// The commands with one of these names or arguments are concerned; all are, if there are none.
     arguments: &'static [&'static str],
 }
 
@@ -121,7 +122,8 @@ impl Fact {
     /// The page of the program has all of them.
     fn concerns(&self, command: &Command) -> bool {
         let is_known = |id: &&str| command.get_arguments().any(|argument| argument.get_id() == *id);
-        command.get_name() == "kube-bundle" || self.arguments.is_empty() || self.arguments.iter().any(is_known)
+        let is_named = |name: &&str| [*name, "kube-bundle"].contains(&command.get_name());
+        self.arguments.is_empty() || self.arguments.iter().any(|name| is_named(&name) || is_known(name))
     }
 }
 
@@ -152,6 +154,26 @@ const FACTS: &[Fact] = &[
         "SOURCE_DATE_EPOCH",
         &["cluster"],
         "Modification time of packed files in seconds since 1970, instead of the release's date.",
+    ),
+    variable(
+        "SSH_AUTH_SOCK",
+        &["sign", "attest"],
+        "The socket of ssh-agent, for keys that are given as agent:SHA256:…",
+    ),
+    variable(
+        "REGISTRY_AUTH_FILE, DOCKER_CONFIG",
+        &["plain_http"],
+        "Where passwords of registries are: a file of `skopeo login --authfile`, or the directory of Docker's `config.json`.",
+    ),
+    variable(
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN",
+        &["plain_http"],
+        "Keys of object stores, instead of those in ~/.aws/credentials.",
+    ),
+    variable(
+        "AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL",
+        &["plain_http"],
+        "The profile in ~/.aws, the region of the bucket, and the URL of a store that is not Amazon's.",
     ),
     variable("NO_COLOR", &[], "If set, nothing is coloured unless --color says so."),
     variable("CLICOLOR", &[], "If it is 0, nothing is coloured unless --color says so."),
@@ -200,6 +222,25 @@ mod tests {
         let verify = page("docs/man/kube-bundle-verify.1");
         assert!(!verify.contains(".SH FILES") && verify.contains(".SH ENVIRONMENT\n.TP\nNO_COLOR"), "{verify}");
         assert!(page("docs/man/kube-bundle-store-prune.1").contains("XDG_CACHE_HOME"));
+        assert!(
+            page("docs/man/kube-bundle-push.1").contains("REGISTRY_AUTH_FILE") && !verify.contains("REGISTRY_AUTH")
+        );
+        assert!(page("docs/man/kube-bundle-build.1").contains("SSH_AUTH_SOCK"));
+        assert!(page("docs/man/kube-bundle-sign.1").contains("SSH_AUTH_SOCK"));
+    }
+
+    #[test]
+    fn pages_refer_to_pages_that_there_are() {
+        let files = super::generated().expect("generated files");
+        let pages: Vec<_> = files.iter().filter(|(path, _)| path.starts_with("docs/man")).collect();
+        for (path, page) in &pages {
+            let text = String::from_utf8_lossy(page).replace('\\', "");
+            for (before, _) in text.match_indices("(1)").map(|(at, _)| text.split_at(at)) {
+                let name = before.rsplit(|c: char| c.is_whitespace()).next().unwrap_or_default();
+                let is_there = pages.iter().any(|(other, _)| other.ends_with(format!("{name}.1")));
+                assert!(is_there || !name.starts_with("kube-bundle"), "{} names {name}(1)", path.display());
+            }
+        }
     }
 
     #[test]

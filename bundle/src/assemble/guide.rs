@@ -18,7 +18,7 @@ use super::about::About;
 use super::{Error, Ingredients};
 use crate::pki::{self, info::day};
 use crate::plan::guide::{Form, Language};
-use crate::plan::{FilePlan, NodePlan, OutputKind, Plan, seeds};
+use crate::plan::{FilePlan, Medium, NodePlan, OutputKind, Plan, seeds};
 use crate::recipe::template::strict_environment;
 use crate::spec::{Payload, Seal, Service};
 
@@ -45,7 +45,7 @@ struct Values<'a> {
     /// Media that are the same for all machines.
     shared_seeds: Vec<&'a str>,
     steps: Vec<Step>,
-    /// Ways to install it: `archive`, `package`, `seed`.
+    /// Ways to install it: `archive`, `package`, `disk`, `initrd`, `user-data`.
     ways: Vec<&'static str>,
     has_pods: bool,
     has_etcd: bool,
@@ -56,10 +56,12 @@ struct Values<'a> {
 }
 
 type IsOne = fn(&OutputKind) -> bool;
-const WAYS: [(&str, IsOne); 3] = [
+const WAYS: [(&str, IsOne); 5] = [
     ("archive", |kind| matches!(kind, OutputKind::Archive { .. })),
     ("package", |kind| matches!(kind, OutputKind::Package(_))),
-    ("seed", |kind| matches!(kind, OutputKind::Seed(_))),
+    ("disk", |kind| matches!(kind, OutputKind::Seed(seed) if matches!(seed.medium, Medium::Iso | Medium::Vfat))),
+    ("initrd", |kind| matches!(kind, OutputKind::Seed(seed) if seed.medium == Medium::Cpio)),
+    ("user-data", |kind| matches!(kind, OutputKind::Seed(seed) if seed.medium == Medium::File)),
 ];
 
 #[derive(Serialize)]

@@ -131,10 +131,12 @@ impl Host {
     fn files(&self, medium: Medium, written: &WrittenFiles) -> Result<Vec<(&'static str, Entry)>, Error> {
         let user_data = self.user_data(written)?;
         let meta_data = self.meta_data(&user_data);
-        let mut files = vec![("user-data", Entry::text(Mode::SECRET, user_data))];
+        // None is secret. In an image, what is a machine's own is its owner's alone, and comes after what all share.
+        let mode = if matches!(medium, Medium::Directory | Medium::File) { Mode::PUBLIC } else { Mode::SECRET };
+        let mut files = vec![("user-data", Entry::text(mode, user_data))];
         if medium != Medium::File {
-            files.push(("meta-data", Entry::text(Mode::SECRET, meta_data)));
-            files.push(("network-config", Entry::text(Mode::SECRET, &self.network)));
+            files.push(("meta-data", Entry::text(mode, meta_data)));
+            files.push(("network-config", Entry::text(mode, &self.network)));
         }
         Ok(files)
     }

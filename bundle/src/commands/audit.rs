@@ -64,7 +64,7 @@ fn text(report: &Report<'_>) -> String {
     };
     let date = printable(report.database.get(..10).unwrap_or(report.database)).into_owned();
     let head = format!(
-        "{age}Database of {date}, {} advisories. To look at, and no verdict; libraries of unknown version may be others.\n",
+        "{age}Database of {date}, {} advisories. Each is to be looked at: this is no verdict. Of libraries without a known version, all advisories are listed.\n",
         report.advisories
     );
     if report.findings.is_empty() {

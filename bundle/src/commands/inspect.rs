@@ -62,8 +62,10 @@ fn summary(manifest: &Manifest, verbose: bool) -> String {
 
 fn head(manifest: &Manifest) -> String {
     let by = manifest.kube_bundle.as_deref().unwrap_or("of a version that it does not say");
+    let token = manifest.bootstrap_token_expires;
+    let token = token.map(|end| format!("Bootstrap token valid until {}\n", moment(end))).unwrap_or_default();
     format!(
-        "Cluster {}, Kubernetes {}, recipe `{}` ({})\nCertificates valid from {} to {}\nBuilt by kube-bundle {}\n",
+        "Cluster {}, Kubernetes {}, recipe `{}` ({})\nCertificates valid from {} to {}\n{token}Built by kube-bundle {}\n",
         printable(&manifest.cluster),
         printable(&manifest.version),
         printable(&manifest.recipe.name),

@@ -107,7 +107,7 @@ pub(super) fn trust(
     }
     console.note(&format!(
         "Next: `kube-bundle verify OUT --trust {0}`; on machines: `mkdir -p /etc/kube-bundle` and \
-         `cp -rT {0} /etc/kube-bundle/trust`, but not from where bundles come from",
+         `cp -rT {0} /etc/kube-bundle/trust`, carried another way than the bundle",
         directory.display()
     ));
     report_files(&files, console)

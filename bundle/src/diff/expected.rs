@@ -13,7 +13,7 @@ use super::machines::files;
 use crate::debian;
 use crate::hash::{Pin, Sha256};
 use crate::manifest::origin::{CertificateRecord, ComponentRecord};
-use crate::manifest::{Artifact, Built, FileRecord, Manifest, Member};
+use crate::manifest::{Artifact, Built, FileRecord, Manifest, Member, Validity};
 use crate::pki::{self, Next};
 use crate::plan::downloads::{Content, Download};
 use crate::plan::files::KubeconfigPlan;
@@ -29,10 +29,12 @@ pub(super) fn manifests(plan: &Plan, next: &Next, old: &Manifest) -> (Manifest, 
     let certificates = certificates(next, old);
     let built = Built {
         cluster_toml: old.cluster_toml,
-        window: window(&certificates).unwrap_or((old.validity.not_before, old.validity.not_after)),
+        window: window(&certificates, old.validity),
         files: expectation.files(&artifacts),
         components: expectation.components.clone(),
         certificates,
+        // A new one is among the keys that the build issues.
+        bootstrap_token_expires: old.bootstrap_token_expires,
         artifacts,
     };
     let expected = Manifest::new(plan, built);
@@ -106,10 +108,13 @@ fn certificates(next: &Next, old: &Manifest) -> BTreeMap<String, CertificateReco
     certificates
 }
 
-/// When all are valid.
-fn window(certificates: &BTreeMap<String, CertificateRecord>) -> Option<(OffsetDateTime, OffsetDateTime)> {
+/// When all are valid; as before, where that is the same to the day.
+fn window(certificates: &BTreeMap<String, CertificateRecord>, before: Validity) -> (OffsetDateTime, OffsetDateTime) {
     let begin = certificates.values().map(|record| record.not_before).max();
-    begin.zip(certificates.values().map(|record| record.not_after).min())
+    let end = certificates.values().map(|record| record.not_after).min();
+    let known =
+        |now: Option<OffsetDateTime>, was: OffsetDateTime| now.filter(|now| now.date() != was.date()).unwrap_or(was);
+    (known(begin, before.not_before), known(end, before.not_after))
 }
 
 /// Whether it is a seed that a manifest lists the inside of.

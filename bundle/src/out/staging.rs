@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{make_directory, open_lock_file, parent_of, set_mode, sync_parent};
+use crate::regular::is_relative;
 use crate::target::Mode;
 
 /// Why an output directory can't be written.
@@ -154,8 +155,14 @@ impl<'p> Staging<'p> {
 
     /// Where to write the file that will be `path` in the output. Its directories are made with `directory_mode`, so those
     /// for keys are 0700 before anything is in them.
+    ///
+    /// # Errors
+    /// A directory that can't be made, and a path that leads out of the output.
     pub fn place(&self, path: &str, directory_mode: Mode) -> Result<PathBuf, Error> {
         let full = self.building.join(path);
+        if !is_relative(path) {
+            return Err(failed("write", &full)(io::Error::other("it would lie outside of the output directory")));
+        }
         if let Some(parent) = full.parent().filter(|parent| *parent != self.building) {
             make(parent, directory_mode)?;
         }

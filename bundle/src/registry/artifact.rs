@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::hash::Sha256;
 use crate::manifest::{PROVENANCE, is_signature};
+use crate::regular::is_relative;
 
 /// What kind of artifact a bundle is.
 pub(super) const ARTIFACT_TYPE: &str = "application/vnd.kube-bundle.bundle.v1";
@@ -36,11 +37,6 @@ pub(super) fn kind(title: &str) -> &'static str {
 /// Whether a registry lists such files beside a bundle, if it lists anything.
 pub(super) fn is_about(title: &str) -> bool {
     kind(title) != FILE_TYPE
-}
-
-/// Whether it stays below the directory that it is joined to, and is printed as it is.
-fn is_path(title: &str) -> bool {
-    !title.chars().any(char::is_control) && title.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 /// A manifest.
@@ -94,7 +90,7 @@ impl Descriptor {
         let sha256 = digest.ok_or_else(|| format!("`{}` is not a SHA-256 digest", self.digest))?;
         let title = self.annotations.get(TITLE).ok_or_else(|| format!("{} has no title", self.digest))?;
         // It comes from the network, and will be a path on a disk.
-        if !is_path(title) {
+        if !is_relative(title) {
             return Err(format!("`{title}` is not the path of a file"));
         }
         Ok(Layer { title: title.clone(), sha256, size: self.size })

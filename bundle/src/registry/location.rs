@@ -3,7 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use reqwest::Url;
+
 use super::reference::{Reference, is_loopback};
+use crate::regular::is_relative;
 
 /// The name of a bundle on a server.
 ///
@@ -44,7 +47,7 @@ impl WebDirectory {
 
 /// Whether a URL is one that is spoken to without encryption, and leads to another machine.
 pub fn is_exposed(url: &str) -> bool {
-    url.strip_prefix("http://").is_some_and(|rest| !is_loopback(rest.split('/').next().unwrap_or(rest)))
+    Url::parse(url).is_ok_and(|url| url.scheme() == "http" && !url.host_str().is_some_and(is_loopback))
 }
 
 impl FromStr for Location {
@@ -60,11 +63,6 @@ impl FromStr for Location {
     }
 }
 
-/// Whether a path has a name in each of its parts.
-fn is_path(path: &str) -> bool {
-    path.split('/').all(|part| !matches!(part, "" | "." | "..")) && !path.chars().any(char::is_control)
-}
-
 fn bucket(rest: &str) -> Result<BucketPrefix, String> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
     let prefix = prefix.trim_end_matches('/');
@@ -72,7 +70,7 @@ fn bucket(rest: &str) -> Result<BucketPrefix, String> {
     if bucket.len() < 3 || bucket.len() > 63 || !bucket.bytes().all(is_plain) || bucket.starts_with('.') {
         return Err(format!("`{bucket}` is not the name of a bucket"));
     }
-    if !prefix.is_empty() && !is_path(prefix) {
+    if !prefix.is_empty() && !is_relative(prefix) {
         return Err(format!("`{prefix}` is not the path of a directory"));
     }
     Ok(BucketPrefix { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
@@ -84,7 +82,7 @@ fn web(text: &str, rest: &str) -> Result<WebDirectory, String> {
         return Err("a password in a URL is seen by everybody on this machine, and is not used".to_owned());
     }
     let is_plain = |character: char| character.is_ascii_graphic() && !"?#\\\"<>".contains(character);
-    if host.is_empty() || !rest.chars().all(is_plain) || !(path.is_empty() || is_path(path)) {
+    if host.is_empty() || !rest.chars().all(is_plain) || !(path.is_empty() || is_relative(path)) {
         return Err("expected the URL of a directory, without `?` and `#`".to_owned());
     }
     Ok(WebDirectory(text.trim_end_matches('/').to_owned()))
@@ -134,8 +132,14 @@ mod tests {
         {
             assert!(!is_exposed(url), "{url}");
         }
-        for url in ["http://a.example", "http://127.0.0.1.example/", "http://localhost.example", "http://10.0.0.1:80/a"]
-        {
+        for url in [
+            "http://a.example",
+            "HTTP://a.example",
+            "http://127.0.0.1.example/",
+            "http://127.0.0.1:80@a.example/",
+            "http://localhost.example",
+            "http://10.0.0.1:80/a",
+        ] {
             assert!(is_exposed(url), "{url}");
         }
     }

@@ -78,7 +78,7 @@ show_first_boot() {
   case $stamp_read in
   '') ;;
   installed*) row "first boot" "$stamp_read" ;;
-  *) fault "the installation at the first boot has not ended well: $stamp_read" "see /var/log/cloud-init-output.log" ;;
+  *) fault "the installation at the first boot has not ended well: $stamp_read" "see /var/log/kube-bundle-boot.log" ;;
   esac
 }
 
@@ -159,17 +159,25 @@ show_ports() {
   done
 }
 
-# show_health UNIT: what its own health check says, if it has one.
+# show_health UNIT: what its own health check says, if it has one. Exit status 69 means that it could not be made.
 show_health() {
   health=$(unit_key X-Health "$1")
   [ -n "$health" ] || return 0
+  code=0
   # shellcheck disable=SC2086 # a command line
-  if timeout 20 $health >/dev/null 2>&1; then
-    row "  its health check" passed
-  else
+  said=$(timeout 20 $health 2>&1) || code=$?
+  # Its last line.
+  said=${said##*"
+"}
+  said=${said#error: }
+  case $code in
+  0) row "  its health check" passed ;;
+  69) row "  its health check" "not made: $said" ;;
+  *)
     row "  its health check" failed
-    fault "the health check of $1 failed" "see what it says: $health"
-  fi
+    fault "the health check of $1 failed${said:+: $said}" "see what it says: $health"
+    ;;
+  esac
 }
 
 # show_certificates: how long those of this bundle are still valid, also those inside kubeconfigs.

@@ -8,6 +8,7 @@ use crate::hash::Sha256;
 use crate::manifest::{MANIFEST, OBJECT_INDEX, OBJECT_SUMS, SUMS, is_signature};
 use crate::object::{Object, Run};
 use crate::out::WrittenFile;
+use crate::regular::is_relative;
 use crate::target::Mode;
 
 /// What the `format` key says; a reader refuses any other.
@@ -137,7 +138,7 @@ impl Index {
         if is_list || !is_relative(path) {
             return Err(format!("`{path}` is no name of such a file"));
         }
-        if file.mode.bits() & 0o7022 != 0 {
+        if !file.mode.is_of_output() {
             return Err(format!("`{path}` has the mode {}, which no build gives", file.mode));
         }
         let lies_in = |run: &Run<usize>| match *run {
@@ -154,11 +155,6 @@ impl Index {
             Err(format!("`{path}` does not consist of what it lists"))
         }
     }
-}
-
-/// Whether a path stays below the directory that it is joined to.
-fn is_relative(path: &str) -> bool {
-    !path.contains('\0') && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
 #[cfg(test)]
