@@ -123,7 +123,7 @@ impl Fact {
     fn concerns(&self, command: &Command) -> bool {
         let is_known = |id: &&str| command.get_arguments().any(|argument| argument.get_id() == *id);
         let is_named = |name: &&str| [*name, "kube-bundle"].contains(&command.get_name());
-        self.arguments.is_empty() || self.arguments.iter().any(|name| is_named(&name) || is_known(name))
+        self.arguments.is_empty() || self.arguments.iter().any(|name| is_named(name) || is_known(name))
     }
 }
 

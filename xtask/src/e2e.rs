@@ -7,6 +7,7 @@
 mod balancer;
 mod bundle;
 mod cluster;
+mod disk;
 mod environment;
 mod external_etcd;
 mod files;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::disk;
 use super::environment::{BRIDGE, ScenarioContext};
 use super::files::{self, Listing};
 use super::pods;
@@ -20,9 +21,13 @@ const KEY: &str = "kube-bundle.key";
 pub(super) struct Machine {
     pub(super) name: String,
     pub(super) address: String,
+    /// The directory that its own root lies over.
+    root: PathBuf,
     directory: PathBuf,
     /// Whether pods can run on it; see [`pods`].
     runs_pods: bool,
+    /// Whether it has a [`disk`] of its own.
+    has_disk: bool,
     running: Option<Running>,
 }
 
@@ -52,25 +57,49 @@ impl Machine {
 
     /// A machine on another root.
     pub(super) fn with_root(root: &Path, context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
+        Self::make(root, context, (name, address), false)
+    }
+
+    /// The same with a disk of its own, for [`Self::cut_power`].
+    pub(super) fn with_disk(root: &Path, context: &ScenarioContext, name: &str, address: &str) -> Result<Self> {
+        Self::make(root, context, (name, address), true)
+    }
+
+    fn make(root: &Path, context: &ScenarioContext, (name, address): (&str, &str), has_disk: bool) -> Result<Self> {
         let directory = context.work.join(name);
-        for part in ["changes", "overlay", "root"] {
+        for part in ["changes", "root"] {
             fs::create_dir_all(directory.join(part)).context("could not make a machine's directory")?;
         }
-        let machine =
-            Self { name: name.to_owned(), address: address.to_owned(), directory, runs_pods: false, running: None };
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            root.display(),
-            machine.directory.join("changes").display(),
-            machine.directory.join("overlay").display()
-        );
-        stdout_of("mount", &["-t", "overlay", "overlay", "-o", &options, &machine.path("").display().to_string()])?;
+        if has_disk {
+            disk::make(&directory)?;
+        }
+        let machine = Self {
+            name: name.to_owned(),
+            address: address.to_owned(),
+            root: root.to_owned(),
+            directory,
+            runs_pods: false,
+            has_disk,
+            running: None,
+        };
+        machine.mount_root()?;
         machine.write("etc/hostname", &format!("{name}\n"))?;
         machine.write(
             "etc/systemd/network/10-host0.network",
             &format!("[Match]\nName=host0\n[Network]\nAddress={address}/16\nLinkLocalAddressing=no\n"),
         )?;
         Ok(machine)
+    }
+
+    fn mount_root(&self) -> Result<()> {
+        let [upper, work] = ["changes/upper", "changes/overlay"].map(|name| self.directory.join(name));
+        for directory in [&upper, &work] {
+            fs::create_dir_all(directory).context("could not make a machine's directory")?;
+        }
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", self.root.display(), upper.display(), work.display());
+        stdout_of("mount", &["-t", "overlay", "overlay", "-o", &options, &self.path("").display().to_string()])
+            .map(drop)
     }
 
     /// The directory of its root, its console and its journal.
@@ -155,6 +184,17 @@ impl Machine {
             running.nspawn.wait().context("could not wait for a machine's end")?;
         }
         Ok(())
+    }
+
+    /// Kills it, and takes from its disk what was not written to it yet.
+    pub(super) fn cut_power(&mut self) -> Result<()> {
+        ensure!(self.has_disk, "{} has no disk of its own", self.name);
+        self.power_off()?;
+        disk::freeze(&self.directory)?;
+        let root = self.path("").display().to_string();
+        wait("the end of its processes", 20, || Ok(stdout_of("umount", &[&root]).is_ok()))?;
+        disk::go_back(&self.directory)?;
+        self.mount_root()
     }
 
     /// Powers it off and removes all of it, so that another one can have its name and address.
@@ -253,6 +293,9 @@ impl Drop for Machine {
             pods::remove_cgroups(&self.name);
         }
         let _ = stdout_of("umount", &["--lazy", &self.path("").display().to_string()]);
+        if self.has_disk {
+            let _ = disk::unmount(&self.directory);
+        }
         let _ = fs::remove_dir_all(self.directory.join("changes"));
     }
 }

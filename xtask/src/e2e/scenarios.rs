@@ -10,6 +10,7 @@ mod etcd_days;
 mod etcd_interrupted;
 mod forged;
 mod live;
+mod power_cut;
 mod sealed;
 mod site;
 mod static_binary;
@@ -76,6 +77,11 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "tarball-refusals",
         about: "a flipped byte, a full disk, a wrong clock, a port in use: refused before anything changes",
         run: tarball::refusals,
+    },
+    Scenario {
+        name: "power-cut",
+        about: "the power is cut at each moment at which install.sh has written to the disk: the next run completes it",
+        run: power_cut::archive,
     },
     Scenario {
         name: "sealed",
