@@ -189,6 +189,7 @@ fn list_and_show_say_what_an_auditor_asks() {
     let list = workspace.run(&["recipe", "list"]).success().stdout;
     assert!(list.contains("v1.16.0") && list.contains("v1.16.15"));
     let show = workspace.run(&["recipe", "show", "v1.16.0"]).success().stdout;
+    assert!(show.contains("coredns.service (optional)"), "{show}");
     assert!(show.contains("CHANGELOG-1.16.md") && show.contains("units/kube-apiserver.service"));
     workspace
         .run(&["recipe", "show", "v1.99.0"])

@@ -226,7 +226,7 @@ fn what_is_no_bundle_is_told_from_one() {
     std::fs::rename(workspace.path("out/small"), workspace.path("first")).unwrap();
     workspace.build().success();
     workspace.run(&["export", "out/small", "delta", "--since", "first", "-q"]).success();
-    pulled("delta", |_, reply| reply).exits(1).says(&["a delta to the bundle", "`kube-bundle import`"]);
+    pulled("delta", |_, reply| reply).exits(1).says(&["got this: delta to the bundle", "`kube-bundle import`"]);
     workspace.run(&["export", "out/small", "parts", "--max-size", "700000", "-q"]).success();
     let first = std::fs::read_dir(workspace.path("parts")).unwrap().next().unwrap().unwrap().file_name();
     let part = format!("parts/{}", first.to_string_lossy());

@@ -89,7 +89,7 @@ fn report(bundle: &Directory, exported: &[Exported], console: &Console) -> Resul
     for it in exported {
         let kept = if it.kept == 0 { String::new() } else { format!("; {} were there already", it.kept) };
         let (path, what, count) = (it.path.display(), it.list.describe(), it.objects);
-        console.note(&format!("Wrote {path}, a {what}: {count} objects, {}{kept}", bytes(it.bytes)));
+        console.note(&format!("Wrote {path}: {what}, {count} objects, {}{kept}", bytes(it.bytes)));
     }
     console.note(&format!(
         "The bundle is {}; next, where it arrives: `kube-bundle import DIR... -o OUT --trust TRUST`",

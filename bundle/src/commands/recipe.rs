@@ -67,7 +67,9 @@ fn text(recipe: &Recipe) -> String {
     text += "\nRoles\n";
     let roles = recipe.roles.iter().map(|(name, role)| {
         let components: Vec<_> = role.components.iter().map(String::as_str).collect();
-        vec![name.to_string(), components.join(", "), role.install.units.join(", ")]
+        let optional = role.optional.iter().flat_map(|part| &part.install.units);
+        let units = role.install.units.iter().cloned().chain(optional.map(|unit| format!("{unit} (optional)")));
+        vec![name.to_string(), components.join(", "), units.collect::<Vec<_>>().join(", ")]
     });
     text += &table(&["ROLE", "COMPONENTS", "UNITS"], &roles.collect::<Vec<_>>());
     text += "\nFlag tables\n";

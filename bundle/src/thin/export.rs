@@ -168,7 +168,7 @@ impl<'b> Target<'b> {
             Ok(Ok(there)) if there == *list => {}
             Ok(Ok(there)) if there.bundle != bundle.bundle => return Err(occupied("is an export of another bundle")),
             Ok(Ok(there)) => {
-                return Err(occupied(&format!("is another export of the same bundle: a {}", there.describe())));
+                return Err(occupied(&format!("is another export of the same bundle: {}", there.describe())));
             }
             Ok(Err(_)) => return Err(occupied("has an export.json that no export writes")),
             Err(why) if why.kind() == io::ErrorKind::NotFound => {

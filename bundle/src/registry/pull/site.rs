@@ -113,7 +113,7 @@ impl Receiver<'_> {
         }
         if list.base.is_some() || list.part.is_some() {
             let why = format!(
-                "expected a bundle or its thin copy, got a {}; copy it, and `kube-bundle import` it with the rest",
+                "expected a bundle or its thin copy, got this: {}; copy it, and `kube-bundle import` it with the rest",
                 list.describe()
             );
             return Err(self.not_a_bundle(why));
