@@ -27,8 +27,8 @@ pub(super) fn archive(context: &ScenarioContext) -> Result<()> {
         let mut machine = Machine::with_disk(&context.root, context, name, address)?;
         machine.boot()?;
         let there = unpack(&bundle, &machine, "one")?;
-        machine.write("usr/local/sbin/sync", HOLD)?;
-        machine.sh(&format!("chmod 755 /usr/local/sbin/sync; echo {} >/root/moment; /usr/bin/sync", moments + 1))?;
+        machine.write("usr/sbin/sync", HOLD)?;
+        machine.sh(&format!("chmod 755 /usr/sbin/sync; echo {} >/root/moment; /usr/bin/sync", moments + 1))?;
         machine.sh(&format!("setsid {there}/install.sh >/root/said 2>&1 </dev/null; echo $? >/run/ended &"))?;
         let is_held = "[ -e /run/ended ] || pgrep -f 'sleep 3600' >/dev/null";
         machine.wait_until("a moment at which it writes to the disk", 200, is_held)?;
@@ -39,7 +39,7 @@ pub(super) fn archive(context: &ScenarioContext) -> Result<()> {
         machine.sh(&format!("sleep {NAMES_ARE_WRITTEN}"))?;
         machine.cut_power()?;
         machine.boot()?;
-        machine.sh("rm -f /usr/local/sbin/sync")?;
+        machine.sh("rm -f /usr/sbin/sync")?;
         let status = machine.try_sh(&format!("{there}/install.sh --status"))?;
         ensure!(!status.success(), "what was half-installed is said to be well:\n{}", status.text);
         machine.sh(&format!("{there}/install.sh"))?;
