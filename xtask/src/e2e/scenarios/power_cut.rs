@@ -29,7 +29,8 @@ pub(super) fn archive(context: &ScenarioContext) -> Result<()> {
         let there = unpack(&bundle, &machine, "one")?;
         machine.write("usr/sbin/sync", HOLD)?;
         machine.sh(&format!("chmod 755 /usr/sbin/sync; echo {} >/root/moment; /usr/bin/sync", moments + 1))?;
-        machine.sh(&format!("setsid {there}/install.sh >/root/said 2>&1 </dev/null; echo $? >/run/ended &"))?;
+        let install = format!("{there}/install.sh; echo $? >/run/ended");
+        machine.sh(&format!("setsid sh -c '{install}' >/root/said 2>&1 </dev/null &"))?;
         let is_held = "[ -e /run/ended ] || pgrep -f 'sleep 3600' >/dev/null";
         machine.wait_until("a moment at which it writes to the disk", 200, is_held)?;
         if machine.try_sh("test -e /run/ended")?.success() {
