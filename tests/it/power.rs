@@ -50,6 +50,42 @@ fn a_package_says_that_its_secrets_are_open_when_they_are_on_the_disk() {
     assert!(machine.path("run/in-order").exists(), "`of` was written first");
 }
 
+/// The function `name` of a script.
+fn function<'s>(script: &'s str, name: &str) -> &'s str {
+    let start = script.find(&format!("{name}() {{")).unwrap();
+    script[start..].split_inclusive("\n}\n").next().unwrap()
+}
+
+/// cloud-init notes that it has run a script before it runs it.
+#[test]
+fn a_first_boot_that_was_cut_short_at_any_moment_is_made_again() {
+    let Some(machine) = Machine::new() else { return };
+    let workspace = machine.workspace();
+    workspace.run(&["build", "--offline", "--from", "files", "-q", "--format", "nocloud", "-o", "seeded"]).success();
+    let user_data = workspace.text("seeded/nodes/only/nocloud/user-data").replace("\n  ", "\n");
+    let (commands, script) = user_data.split_once("bootcmd:\n- |\n").unwrap().1.split_once("runcmd:\n- |\n").unwrap();
+    machine.write("bootcmd", commands);
+    let notes = ["config_runcmd", "config_scripts_user"].map(|note| format!("var/lib/cloud/instance/sem/{note}"));
+    let stamp = "var/lib/cloud/instance/kube-bundle";
+    for (left, again) in [
+        (None, true),
+        (Some(""), true),
+        (Some("started\n"), true),
+        (Some("sealed\n"), true),
+        (Some("failed\n"), false),
+        (Some("installed v1.16.0\n"), false),
+    ] {
+        notes.iter().for_each(|note| machine.write(note, ""));
+        left.inspect(|text| machine.write(stamp, text));
+        machine.run("sh -e /bootcmd").success();
+        assert!(notes.iter().all(|note| machine.path(note).exists() != again), "{left:?}");
+    }
+    let finish = function(script, "finish");
+    let stamp = workspace.path("stamp").display().to_string();
+    let call = format!("stamp={stamp}; sync() {{ echo sync; }}; mv() {{ echo mv; }}\n{finish}finish started");
+    assert_eq!(tool("sh", &["-c", &call]), "sync\nmv\n");
+}
+
 /// An empty mark would be read as another command's than the one that was stopped.
 #[test]
 fn what_is_done_to_the_data_of_etcd_is_on_the_disk_before_it_is_marked() {
@@ -58,8 +94,7 @@ fn what_is_done_to_the_data_of_etcd_is_on_the_disk_before_it_is_marked() {
     let files = plan["nodes"][0]["files"].as_array().unwrap();
     let script = files.iter().find(|file| file["path"] == "usr/local/bin/kube-etcd").unwrap();
     let script = script["source"]["text"].as_str().unwrap();
-    let start = script.find("mark() {").unwrap();
-    let mark = script[start..].split_inclusive("\n}\n").next().unwrap();
+    let mark = function(script, "mark");
     let directory = workspace.path("marker").display().to_string();
     let call = format!(
         "marker={directory}; say() {{ echo \"$*\"; }}; sync() {{ echo sync; }}; mv() {{ echo mv; }}\n{mark}mark restore"
