@@ -48,7 +48,7 @@ exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@
 "#;
 
 /// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time. Jobs and what
-/// units start after are below /run/Job-of and /run/After-of.
+/// units start after are below /run/Job-of and /run/After-of, how their last runs ended below /run/result-of.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 mkdir -p /run/units
 while case $1 in --*) ;; *) false ;; esac; do shift; done
@@ -72,6 +72,8 @@ for word; do
         case $property in
         ActiveState) answer=$state ;;
         SubState) answer=$(cat /run/sub-state-of/$word 2>/dev/null || echo exited) ;;
+        Unit) answer=${word%.timer}.service ;;
+        Result) answer=$(cat /run/result-of/$word 2>/dev/null || echo success) ;;
         Job | After) answer=$(cat /run/$property-of/$word 2>/dev/null) || answer= ;;
         RemainAfterExit) case $word in kube-bootstrap*) answer=yes ;; *) answer=no ;; esac ;;
         *) case " $(cat /run/crashing 2>/dev/null) " in *" $word "*) answer=$(date +%s) ;; *) answer=1 ;; esac ;;

@@ -260,6 +260,24 @@ fn a_health_check_that_can_not_be_made_is_no_fault() {
     assert!(said.stdout.contains(" not made: nothing-to-ask-with\n"), "{}", said.stdout);
     assert!(!said.stderr.contains("health check"), "{}", said.stderr);
     with("sh /opt/check 1 ill").exits(1).says(&["the health check of kube-bootstrap.service failed: ill"]);
+    // What is wrong, and not what it says after that.
+    machine.write("opt/check", "echo asked; echo 'error: ill'; echo '  fix: rest'; echo 'latest backup: none'; exit 1");
+    with("sh /opt/check").exits(1).says(&["the health check of kube-bootstrap.service failed: ill\n"]);
+}
+
+/// A timer is up while everything that it starts fails.
+#[test]
+fn the_status_says_that_what_a_timer_starts_has_failed() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    let conf = "/var/lib/kube-bundle/installed/bundle.conf";
+    machine.run(&format!("sed -i 's/^units=/&kube-images.timer /' {conf}; systemctl enable kube-images.timer; systemctl start kube-images.timer")).success();
+    machine.run(&format!("{LISTENING} {STATUS}")).success();
+    machine.write("run/result-of/kube-images.service", "exit-code");
+    machine
+        .run(&format!("{LISTENING} {STATUS}"))
+        .exits(1)
+        .says(&["the last run of kube-images.service failed", "fix: see journalctl --unit=kube-images.service"]);
 }
 
 /// An API server without etcd starts again and again, and nothing on its machine says why.

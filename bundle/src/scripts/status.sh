@@ -135,7 +135,19 @@ show_units() {
       row "$unit" "active since ${since#* }"
       show_health "$unit"
     fi
+    show_last_run "$unit"
   done
+}
+
+# show_last_run TIMER: a timer is up, however what it starts has ended.
+show_last_run() {
+  case $1 in *.timer) ;; *) return 0 ;; esac
+  timed=$(property Unit "$1")
+  result=$(property Result "$timed")
+  [ "$result" = success ] || {
+    row "  its last run" "failed ($result)"
+    fault "the last run of $timed failed" "see journalctl --unit=$timed"
+  }
 }
 
 # way_to_mend UNIT: one that somebody stopped has nothing to say.
@@ -166,10 +178,7 @@ show_health() {
   code=0
   # shellcheck disable=SC2086 # a command line
   said=$(timeout 20 $health 2>&1) || code=$?
-  # Its last line.
-  said=${said##*"
-"}
-  said=${said#error: }
+  said=$(reason_in "$said")
   case $code in
   0) row "  its health check" passed ;;
   69) row "  its health check" "not made: $said" ;;
@@ -178,6 +187,23 @@ show_health() {
     fault "the health check of $1 failed${said:+: $said}" "see what it says: $health"
     ;;
   esac
+}
+
+# reason_in TEXT: its first error, or else its last line.
+reason_in() {
+  reason=
+  while IFS= read -r line; do
+    case $line in
+    'error: '*)
+      say "${line#error: }"
+      return
+      ;;
+    *) reason=$line ;;
+    esac
+  done <<END
+$1
+END
+  say "$reason"
 }
 
 # show_certificates: how long those of this bundle are still valid, also those inside kubeconfigs.
