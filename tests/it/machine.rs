@@ -62,9 +62,10 @@ for word; do
   --property=*) properties=${word#--property=} ;;
   *) case $verb in
     start | restart) [ ! -e /run/Job-of/$word ] || continue; /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
-    disable | stop) rm -f /run/units/$word ;;
+    enable) mkdir -p /run/enabled; : >/run/enabled/$word ;;
+    disable | stop) rm -f /run/units/$word; [ $verb = stop ] || rm -f /run/enabled/$word ;;
     preset) mkdir -p /etc/systemd/system/multi-user.target.wants; ln -sf /lib/systemd/system/$word /etc/systemd/system/multi-user.target.wants ;;
-    is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] && echo enabled || echo disabled ;;
+    is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] || [ -e /run/enabled/$word ] && echo enabled || echo disabled ;;
     is-active) cat /run/units/$word 2>/dev/null || { echo inactive; exit 3; } ;;
     show)
       state=$(cat /run/units/$word 2>/dev/null || echo inactive)

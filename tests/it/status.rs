@@ -265,6 +265,18 @@ fn a_health_check_that_can_not_be_made_is_no_fault() {
     with("sh /opt/check").exits(1).says(&["the health check of kube-bootstrap.service failed: ill\n"]);
 }
 
+#[test]
+fn the_status_names_units_that_no_boot_starts() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    machine.run("rm /run/enabled/kube-scheduler.service").success();
+    machine.run(&format!("{LISTENING} {STATUS}")).exits(1).says(&[
+        "kube-scheduler.service is not enabled, and no boot starts it",
+        "fix: systemctl enable kube-scheduler.service",
+        "1 thing is wrong",
+    ]);
+}
+
 /// A timer is up while everything that it starts fails.
 #[test]
 fn the_status_says_that_what_a_timer_starts_has_failed() {

@@ -136,7 +136,16 @@ show_units() {
       show_health "$unit"
     fi
     show_last_run "$unit"
+    check_enabled "$unit"
   done
+}
+
+# check_enabled UNIT: an installation that was killed before it enabled units leaves some that no boot starts.
+check_enabled() {
+  case $(systemctl is-enabled "$1" 2>/dev/null || true) in
+  disabled) fault "$1 is not enabled, and no boot starts it" "systemctl enable $1" ;;
+  masked*) fault "$1 is masked, and nothing starts it" "systemctl unmask $1 && systemctl enable $1" ;;
+  esac
 }
 
 # show_last_run TIMER: a timer is up, however what it starts has ended.

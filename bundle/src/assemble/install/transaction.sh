@@ -202,6 +202,10 @@ commit() {
     save_replaced "$target"
     rm -f "$target"
   done
+  # Before this counts as installed: who is stopped earlier is told to run it again.
+  systemctl daemon-reload
+  # shellcheck disable=SC2086 # a list of units
+  systemctl --quiet enable $units
   [ ! -d "$state/installed" ] || mv "$state/installed" "$state/pending-before-$$"
   mv "$pending" "$state/installed"
   set +f
