@@ -168,6 +168,65 @@ fn a_member_is_not_removed_while_others_count_on_it() {
     check_removal(&workspace, "", &[]).success();
 }
 
+/// `kube-etcd status` of the only member, which answers, with these files of backups and `alarms`. `hours` ago, etcd was started.
+fn status(hours: u32, alarms: &str, up: bool, backups: &[&str]) -> Run {
+    let workspace = Workspace::stacked();
+    let directory = workspace.path("member").display().to_string();
+    let fields = r#""MemberID" : 26\n"Leader" : 26\n"DBSize" : 9\n"Revision" : 5"#;
+    let list = "1a, started, only, https://192.0.2.1:2380, https://192.0.2.1:2379, false";
+    let health = if up { "exit 0" } else { "exit 1" };
+    let etcdctl = format!(
+        "#!/bin/sh\ncase \"$*\" in\n*'member list'*) echo '{list}' ;;\n*'endpoint health'*) {health} ;;\n*'endpoint status'*) {health}; printf '{fields}\\n' ;;\n*'alarm list'*) printf '{alarms}' ;;\nesac\n"
+    );
+    let entered = "#!/bin/sh\nup=$(cut -d. -f1 /proc/uptime)\n";
+    let entered = format!("{entered}echo ActiveEnterTimestampMonotonic=$(((up - {hours} * 3600) * 1000000))\n");
+    workspace.write("member/etcdctl", etcdctl.replace("exit 0; ", ""));
+    workspace.write("member/systemctl", entered);
+    workspace.write("member/etcd-key.pem", "");
+    std::fs::create_dir(workspace.path("member/backups")).expect("a directory");
+    backups.iter().for_each(|age| {
+        let file = format!("{directory}/backups/etcd-only-20260101T000000Z.db");
+        tool("touch", &["-d", age, &file]);
+    });
+    let script = text(&workspace, 0, "usr/local/bin/kube-etcd")
+        .replace("etcdctl=/usr/local/bin/etcdctl", &format!("etcdctl={directory}/etcdctl"))
+        .replace("keys=/var/lib/kube-etcd", &format!("keys={directory}"))
+        .replace("backups=/var/backups/etcd", &format!("backups={directory}/backups"));
+    workspace.write("member/kube-etcd", script);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "chmod +x etcdctl systemctl && PATH=$PWD:$PATH sh kube-etcd status"]);
+    Run::from(command.current_dir(workspace.path("member")).output().expect("a shell"))
+}
+
+#[test]
+fn a_member_that_makes_no_backups_is_not_well() {
+    if !has("awk") {
+        return;
+    }
+    let well = status(5, "", true, &["1 hour ago"]).success();
+    assert!(well.stderr.is_empty() && well.stdout.contains("60 minutes old"), "{}{}", well.stdout, well.stderr);
+    status(5, "", true, &["4 hours ago"])
+        .exits(1)
+        .says(&["error: the latest backup of this machine: ", "240 minutes old"]);
+    status(5, "", true, &[]).exits(1).says(&["error: the latest backup of this machine: none, and the timer"]);
+    // The timer has not had its time yet: a new member, or one that was away.
+    status(2, "", true, &["4 hours ago"]).success();
+    status(0, "", true, &[]).success();
+}
+
+#[test]
+fn the_status_of_a_member_says_what_is_wrong_as_an_error() {
+    if !has("awk") {
+        return;
+    }
+    status(5, "memberID:26 alarm:NOSPACE", true, &["now"])
+        .exits(1)
+        .says(&["error: alarms: memberID:26 alarm:NOSPACE\n"]);
+    status(5, "", false, &["now"])
+        .exits(1)
+        .says(&["error: not healthy: only (doesn't answer)\n", "  fix: bring them back"]);
+}
+
 #[test]
 fn a_recipe_of_before_that_has_no_etcd_says_what_it_lacks() {
     let workspace = Workspace::small(3000);

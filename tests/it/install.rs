@@ -132,6 +132,21 @@ fn an_installation_killed_at_any_moment_is_completed_or_removed() {
     }
 }
 
+#[test]
+fn an_installation_that_is_killed_before_its_units_are_enabled_counts_as_stopped_half_way() {
+    let Some(machine) = machine() else { return };
+    let systemctl = machine.text("fake/systemctl");
+    machine.write(
+        "fake/systemctl",
+        &systemctl.replacen("\nverb=$1;", "\n[ \"$1\" != enable ] || kill -9 $PPID\nverb=$1;", 1),
+    );
+    machine.run("/one/install.sh").exits(137);
+    machine.write("fake/systemctl", &systemctl);
+    machine.run("/one/install.sh --status").exits(1).says(&["an installation was stopped half-way"]);
+    machine.run("/one/install.sh --no-start").success();
+    assert!(machine.path("run/enabled/kube-scheduler.service").exists());
+}
+
 /// Killed before it wrote down anything.
 #[test]
 fn what_is_left_of_an_installation_that_had_just_begun_is_removed() {

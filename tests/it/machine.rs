@@ -48,7 +48,7 @@ exec chroot "$root" /usr/bin/env -i PATH=/fake:/usr/bin:/bin:/usr/sbin:/sbin "$@
 "#;
 
 /// Units are files below /run/units that hold their state; the ones that /run/crashing names die all the time. Jobs and what
-/// units start after are below /run/Job-of and /run/After-of.
+/// units start after are below /run/Job-of and /run/After-of, how their last runs ended below /run/result-of.
 const SYSTEMCTL: &str = r#"#!/bin/sh
 mkdir -p /run/units
 while case $1 in --*) ;; *) false ;; esac; do shift; done
@@ -62,9 +62,10 @@ for word; do
   --property=*) properties=${word#--property=} ;;
   *) case $verb in
     start | restart) [ ! -e /run/Job-of/$word ] || continue; /fake/listen $word & echo active >/run/units/$word; echo "$(cat /run/pid 2>/dev/null || echo 1)0" >/run/pid ;;
-    disable | stop) rm -f /run/units/$word ;;
+    enable) mkdir -p /run/enabled; : >/run/enabled/$word ;;
+    disable | stop) rm -f /run/units/$word; [ $verb = stop ] || rm -f /run/enabled/$word ;;
     preset) mkdir -p /etc/systemd/system/multi-user.target.wants; ln -sf /lib/systemd/system/$word /etc/systemd/system/multi-user.target.wants ;;
-    is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] && echo enabled || echo disabled ;;
+    is-enabled) [ -L /etc/systemd/system/multi-user.target.wants/$word ] || [ -e /run/enabled/$word ] && echo enabled || echo disabled ;;
     is-active) cat /run/units/$word 2>/dev/null || { echo inactive; exit 3; } ;;
     show)
       state=$(cat /run/units/$word 2>/dev/null || echo inactive)
@@ -72,6 +73,8 @@ for word; do
         case $property in
         ActiveState) answer=$state ;;
         SubState) answer=$(cat /run/sub-state-of/$word 2>/dev/null || echo exited) ;;
+        Unit) answer=${word%.timer}.service ;;
+        Result) answer=$(cat /run/result-of/$word 2>/dev/null || echo success) ;;
         Job | After) answer=$(cat /run/$property-of/$word 2>/dev/null) || answer= ;;
         RemainAfterExit) case $word in kube-bootstrap*) answer=yes ;; *) answer=no ;; esac ;;
         *) case " $(cat /run/crashing 2>/dev/null) " in *" $word "*) answer=$(date +%s) ;; *) answer=1 ;; esac ;;
@@ -172,6 +175,8 @@ impl Machine {
             ("systemctl", SYSTEMCTL),
             ("listen", LISTEN),
             ("date", DATE),
+            // The tests' own machine has other things to do, and when it was asked is all that matters.
+            ("sync", "#!/bin/sh\n: >/run/synced\n"),
             ("sleep", "#!/bin/sh\nexec /usr/bin/sleep 0.02\n"),
         ] {
             machine.write(&format!("fake/{name}"), script);

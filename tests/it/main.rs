@@ -44,6 +44,7 @@ mod origins;
 mod packages;
 mod pieces;
 mod plan;
+mod power;
 mod preview;
 mod push;
 mod rebuild;

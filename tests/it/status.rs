@@ -191,6 +191,33 @@ fn the_status_names_what_is_wrong() {
     status("").says(&["files have changed, and the units were not restarted yet"]);
     machine.write("var/lib/cloud/instance/kube-bundle", "failed\n");
     status("").says(&["the installation at the first boot has not ended well: failed"]);
+    // Somebody has completed it since.
+    machine.run("rm /run/kube-bundle.owed /run/ill").success();
+    let said = machine.run(&format!("{LISTENING} {STATUS}")).success();
+    has_lines(&said.stdout, &["  first boot                         failed; it was completed later", "All is well."]);
+}
+
+#[test]
+fn the_status_names_files_that_are_gone_and_certificates_that_can_not_be_read() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    let keys = "/var/lib/kubernetes";
+    machine.run(&format!("rm {keys}/ca-key.pem /usr/local/bin/kubectl")).success();
+    let missing = "files of this bundle are missing: /usr/local/bin/kubectl /var/lib/kubernetes/ca-key.pem";
+    machine.run(&format!("{LISTENING} {STATUS}")).exits(1).says(&[
+        missing,
+        "fix: run install.sh of this bundle again",
+        "1 thing is wrong",
+    ]);
+    machine.run("/one/install.sh").success();
+    if has("openssl") {
+        machine.run(&format!(": >{keys}/kubernetes.pem; : >{keys}/kube-scheduler.kubeconfig")).success();
+        machine.run(&format!("{LISTENING} {STATUS}")).exits(1).says(&[
+            "no certificate can be read in /var/lib/kubernetes/kubernetes.pem",
+            "no certificate can be read in /var/lib/kubernetes/kube-scheduler.kubeconfig",
+            "2 things are wrong",
+        ]);
+    }
 }
 
 /// A kubelet that is cut off is well in its own eyes, so an API server is asked, with the kubelet's certificate.
@@ -259,7 +286,38 @@ fn a_health_check_that_can_not_be_made_is_no_fault() {
     let said = with("sh /opt/check 69 nothing-to-ask-with");
     assert!(said.stdout.contains(" not made: nothing-to-ask-with\n"), "{}", said.stdout);
     assert!(!said.stderr.contains("health check"), "{}", said.stderr);
+    assert_eq!(said.success().stdout.lines().last(), Some("All that could be checked is well."));
     with("sh /opt/check 1 ill").exits(1).says(&["the health check of kube-bootstrap.service failed: ill"]);
+    // What is wrong, and not what it says after that.
+    machine.write("opt/check", "echo asked; echo 'error: ill'; echo '  fix: rest'; echo 'latest backup: none'; exit 1");
+    with("sh /opt/check").exits(1).says(&["the health check of kube-bootstrap.service failed: ill\n"]);
+}
+
+#[test]
+fn the_status_names_units_that_no_boot_starts() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    machine.run("rm /run/enabled/kube-scheduler.service").success();
+    machine.run(&format!("{LISTENING} {STATUS}")).exits(1).says(&[
+        "kube-scheduler.service is not enabled, and no boot starts it",
+        "fix: systemctl enable kube-scheduler.service",
+        "1 thing is wrong",
+    ]);
+}
+
+/// A timer is up while everything that it starts fails.
+#[test]
+fn the_status_says_that_what_a_timer_starts_has_failed() {
+    let Some(machine) = machine() else { return };
+    machine.run("/one/install.sh").success();
+    let conf = "/var/lib/kube-bundle/installed/bundle.conf";
+    machine.run(&format!("sed -i 's/^units=/&kube-images.timer /' {conf}; systemctl enable kube-images.timer; systemctl start kube-images.timer")).success();
+    machine.run(&format!("{LISTENING} {STATUS}")).success();
+    machine.write("run/result-of/kube-images.service", "exit-code");
+    machine
+        .run(&format!("{LISTENING} {STATUS}"))
+        .exits(1)
+        .says(&["the last run of kube-images.service failed", "fix: see journalctl --unit=kube-images.service"]);
 }
 
 /// An API server without etcd starts again and again, and nothing on its machine says why.

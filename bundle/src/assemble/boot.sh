@@ -22,6 +22,8 @@ start=true
 finish() {
   printf '%s\n' "$1" >"$stamp.new"
   chmod 0644 "$stamp.new"
+  # Empty after a power cut, it would say nothing.
+  sync
   mv -f "$stamp.new" "$stamp"
 }
 

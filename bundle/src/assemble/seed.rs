@@ -153,9 +153,9 @@ impl Host {
             text += "ssh_authorized_keys:\n";
             self.ssh_authorized_keys.iter().for_each(|key| text += &format!("  - \"{key}\"\n"));
         }
-        // After a power cut in the middle, or without a key, cloud-init would take it for done.
-        text += "bootcmd:\n- |\n  case $(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null) in\n  started|sealed) \
-                 rm -f /var/lib/cloud/instance/sem/config_scripts_user;;\n  esac\n";
+        // After a power cut, early or in the middle, or without a key, cloud-init would take it for done.
+        text += "bootcmd:\n- |\n  cd /var/lib/cloud/instance\n  case $(cat kube-bundle 2>/dev/null) in\n  \
+                 installed*|failed) ;;\n  *) rm -f sem/config_runcmd sem/config_scripts_user;;\n  esac\n";
         text += "runcmd:\n- |\n";
         // Clouds take 16 KiB, so what only people read stays at home, and a level of indentation is one blank. cloud-init
         // adds the first line.

@@ -46,6 +46,8 @@ plant_secrets() {
     has_line_ending "$state/unsealed/SUMS.new" " $path" || rm -f "/$path"
   done <"$state/unsealed/SUMS"
   mv -f "$state/unsealed/SUMS.new" "$state/unsealed/SUMS"
+  # After a power cut, `of` must not speak of keys whose bytes are lost.
+  sync
   digest "$sealed/secrets.cms" >"$state/unsealed/of"
   rm -rf "$state/kept"
 }
@@ -56,6 +58,7 @@ restore_kept() {
   while read -r _ sum path _; do
     if [ "$sum" != sealed ] || [ ! -f "$state/kept/$path" ] || exists "/$path"; then continue; fi
     cp -p "$state/kept/$path" "/$path.kube-bundle-new"
+    sync
     mv -fT "/$path.kube-bundle-new" "/$path"
     printf '%s %s\n' "$(digest "/$path")" "$path" >>"$state/unsealed/SUMS"
   done <"$state/package/FILES"

@@ -19,7 +19,7 @@ show_status() {
     fault "only root can see what is installed" "run it with sudo"
     return 1
   fi
-  record=$state/installed
+  record=$state/installed missing='' still_sealed=false unmade=false
   [ ! -f "$state/package/bundle.conf" ] || record=$state/package
   if [ -f "$record/bundle.conf" ]; then
     units=$(setting "$record" units) ports=$(setting "$record" ports) address=$(setting "$record" address)
@@ -29,15 +29,16 @@ show_status() {
     show_connections
     show_units
     show_ports
-    show_certificates
+    show_files
   else
     show_interrupted
     show_first_boot
     [ "$faults" -ne 0 ] || fault "nothing is installed here" "run install.sh, or install this machine's package"
   fi
-  case $faults in
-  0) say "All is well." ;;
-  1) printf '1 thing is wrong, see above.\n' >&2 ;;
+  case $faults,$unmade in
+  0,false) say "All is well." ;;
+  0,true) say "All that could be checked is well." ;;
+  1,*) printf '1 thing is wrong, see above.\n' >&2 ;;
   *) printf '%s things are wrong, see above.\n' "$faults" >&2 ;;
   esac
   [ "$faults" -eq 0 ]
@@ -55,8 +56,10 @@ show_bundle() {
   [ "$package_state" = installed ] ||
     fault "the package is ${package_state:-unknown to dpkg}, not installed completely" "dpkg --configure -a"
   [ -z "$(setting "$record" seal)" ] ||
-    [ "$(cat "$state/unsealed/of" 2>/dev/null)" = "$(digest /usr/lib/kube-bundle/secrets.cms)" ] ||
+    [ "$(cat "$state/unsealed/of" 2>/dev/null)" = "$(digest /usr/lib/kube-bundle/secrets.cms)" ] || {
+    still_sealed=true
     fault "the secrets of this machine are encrypted yet" "kube-bundle-unseal"
+  }
 }
 
 # show_interrupted: what an installation of an archive left when it was stopped, or has still to do.
@@ -72,12 +75,14 @@ show_interrupted() {
     fault "files have changed, and the units were not restarted yet" "run install.sh again without --no-start"
 }
 
-# show_first_boot: how the installation by cloud-init ended, where there was one.
+# show_first_boot: how the installation by cloud-init ended, where there was one. What somebody has completed since then is
+# no fault.
 show_first_boot() {
   stamp_read=$(cat /var/lib/cloud/instance/kube-bundle 2>/dev/null || true)
-  case $stamp_read in
-  '') ;;
-  installed*) row "first boot" "$stamp_read" ;;
+  case $faults,$stamp_read in
+  *,) ;;
+  *,installed*) row "first boot" "$stamp_read" ;;
+  0,*) row "first boot" "$stamp_read; it was completed later" ;;
   *) fault "the installation at the first boot has not ended well: $stamp_read" "see /var/log/kube-bundle-boot.log" ;;
   esac
 }
@@ -135,7 +140,28 @@ show_units() {
       row "$unit" "active since ${since#* }"
       show_health "$unit"
     fi
+    show_last_run "$unit"
+    check_enabled "$unit"
   done
+}
+
+# check_enabled UNIT: an installation that was killed before it enabled units leaves some that no boot starts.
+check_enabled() {
+  case $(systemctl is-enabled "$1" 2>/dev/null || true) in
+  disabled) fault "$1 is not enabled, and no boot starts it" "systemctl enable $1" ;;
+  masked*) fault "$1 is masked, and nothing starts it" "systemctl unmask $1 && systemctl enable $1" ;;
+  esac
+}
+
+# show_last_run TIMER: a timer is up, however what it starts has ended.
+show_last_run() {
+  case $1 in *.timer) ;; *) return 0 ;; esac
+  timed=$(property Unit "$1")
+  result=$(property Result "$timed")
+  [ "$result" = success ] || {
+    row "  its last run" "failed ($result)"
+    fault "the last run of $timed failed" "see journalctl --unit=$timed"
+  }
 }
 
 # way_to_mend UNIT: one that somebody stopped has nothing to say.
@@ -166,13 +192,13 @@ show_health() {
   code=0
   # shellcheck disable=SC2086 # a command line
   said=$(timeout 20 $health 2>&1) || code=$?
-  # Its last line.
-  said=${said##*"
-"}
-  said=${said#error: }
+  said=$(reason_in "$said")
   case $code in
   0) row "  its health check" passed ;;
-  69) row "  its health check" "not made: $said" ;;
+  69)
+    unmade=true
+    row "  its health check" "not made: $said"
+    ;;
   *)
     row "  its health check" failed
     fault "the health check of $1 failed${said:+: $said}" "see what it says: $health"
@@ -180,32 +206,68 @@ show_health() {
   esac
 }
 
-# show_certificates: how long those of this bundle are still valid, also those inside kubeconfigs.
-show_certificates() {
-  say "Certificates:"
-  now=$(date +%s)
-  command -v openssl >/dev/null || {
-    first_end=$(setting "$record" not_after)
-    show_days "the first that ends; openssl, to tell which, is missing" "$first_end" "a certificate of this bundle"
-    return 0
-  }
-  while read -r _ _ path _; do
-    case $path in
-    *-key.pem) ;;
-    *.pem | *.kubeconfig) show_certificate "/$path" ;;
+# reason_in TEXT: its first error, or else its last line.
+reason_in() {
+  reason=
+  while IFS= read -r line; do
+    case $line in
+    'error: '*)
+      say "${line#error: }"
+      return
+      ;;
+    *) reason=$line ;;
     esac
-  done <"$record/FILES"
+  done <<END
+$1
+END
+  say "$reason"
 }
 
-# show_certificate FILE
+# show_files: how long certificates of this bundle are still valid, also those inside kubeconfigs; and what is missing.
+show_files() {
+  say "Certificates:"
+  now=$(date +%s)
+  command -v openssl >/dev/null ||
+    show_days "the first that ends; openssl, to tell which, is missing" "$(setting "$record" not_after)" "a certificate of this bundle"
+  while read -r _ sum path _; do
+    if [ "$sum" = - ] || { [ "$sum" = sealed ] && $still_sealed; }; then continue; fi
+    if exists "/$path"; then show_certificate "/$path"; else missing="$missing /$path"; fi
+  done <"$record/FILES"
+  [ -z "$missing" ] || fault "files of this bundle are missing:$missing" "$(way_to_restore)"
+}
+
+# way_to_restore: dpkg takes a missing file below /etc for one that the administrator wants gone.
+way_to_restore() {
+  case $record in
+  */package) say "install its packages again: dpkg --force-confmiss -i" ;;
+  *) say "run install.sh of this bundle again" ;;
+  esac
+}
+
+# show_certificate FILE: nothing of a file that is none.
 show_certificate() {
+  case $1 in
+  *-key.pem) return ;;
+  *.pem | *.kubeconfig) command -v openssl >/dev/null || return 0 ;;
+  *) return ;;
+  esac
   case $1 in
   *.pem) ends=$(openssl x509 -noout -enddate -in "$1" 2>/dev/null || true) ;;
   *) ends=$(certificate_in "$1" | openssl x509 -noout -enddate 2>/dev/null || true) ;;
   esac
-  # A public key has no end.
-  [ -n "$ends" ] || return 0
+  [ -n "$ends" ] || {
+    has_no_end "$1" || fault "no certificate can be read in $1" "$(way_to_restore)"
+    return 0
+  }
   show_days "$1" "$(date -d "${ends#notAfter=}" +%s)" "$1"
+}
+
+# has_no_end FILE: a public key, or a kubeconfig with a token.
+has_no_end() {
+  while read -r line; do
+    case $line in "-----BEGIN PUBLIC KEY-----" | "token: "*) return 0 ;; esac
+  done <"$1"
+  return 1
 }
 
 # show_days ROW END SUBJECT: END in seconds.

@@ -39,11 +39,14 @@ interrupted() {
 # note FILE LINE: adds it once.
 note() { has_line "$1" "$2" || printf '%s\n' "$2" >>"$1"; }
 
+# A name that is moved to its place may outlive a power cut without its bytes, so these are on the disk before: `sync`.
+
 # copy FROM TO: the whole of it, or nothing; never through a link.
 copy() {
   mkdir -p "${2%/*}"
   rm -rf "$2$new"
   cp -a "$1" "$2$new"
+  sync
   mv -fT "$2$new" "$2"
 }
 
@@ -81,6 +84,7 @@ write_record() {
   install -m 0700 "$here/install.sh" "$1.new/install.sh"
   # With FILES in it, it counts as a record.
   cp "$lists/FILES" "$1.new/FILES$new"
+  sync
   mv "$1.new" "$1"
   mv "$1/FILES$new" "$1/FILES"
   for directory in $data; do
@@ -88,7 +92,7 @@ write_record() {
   done
 }
 
-# Every new file lies beside its place before the first one is moved there, so a full disk changes nothing.
+# Every new file lies beside its place, on the disk, before the first one is moved there: a full disk changes nothing.
 place_new_files() {
   made=
   while read -r mode sum path owner; do
@@ -98,6 +102,7 @@ place_new_files() {
       case " $changed " in *" /$path "*) place_file "$mode" "$sum" "$path" "$owner" ;; esac
     fi
   done <"$lists/FILES"
+  sync
 }
 
 # place_directory MODE PATH [OWNER:GROUP]
@@ -197,6 +202,10 @@ commit() {
     save_replaced "$target"
     rm -f "$target"
   done
+  # Before this counts as installed: who is stopped earlier is told to run it again.
+  systemctl daemon-reload
+  # shellcheck disable=SC2086 # a list of units
+  systemctl --quiet enable $units
   [ ! -d "$state/installed" ] || mv "$state/installed" "$state/pending-before-$$"
   mv "$pending" "$state/installed"
   set +f

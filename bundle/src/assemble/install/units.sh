@@ -55,9 +55,6 @@ check_restarts() {
 }
 
 start_or_restart_units() {
-  systemctl daemon-reload
-  # shellcheck disable=SC2086 # a list of units
-  systemctl --quiet enable $units
   $start || return 0
   for unit in $units; do
     unit_state=$(active_state "$unit")
