@@ -37,6 +37,16 @@ fn a_node_keeps_its_pods_addresses_whoever_comes_or_goes() {
 }
 
 #[test]
+fn a_node_with_a_small_range_takes_no_more_pods_than_it_has_addresses_for() {
+    let workspace = Workspace::worker();
+    add_worker(&workspace, "later", "192.0.2.7");
+    workspace.edit("cluster.toml", "192.0.2.7\"", "192.0.2.7\"\npod_cidr = \"10.10.200.0/28\"");
+    let plan = plan(&workspace);
+    assert!(text(&plan, 0, "/kubelet.yaml").contains("\nmaxPods: 110\n"));
+    assert!(text(&plan, 1, "/kubelet.yaml").contains("\nmaxPods: 13\n"));
+}
+
+#[test]
 fn ranges_that_overlap_or_lie_elsewhere_are_refused() {
     let workspace = Workspace::worker();
     add_worker(&workspace, "later", "203.0.113.1");
