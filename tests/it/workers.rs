@@ -146,6 +146,34 @@ fn flannel_learns_ranges_from_the_api_server_and_masters_learn_routes() {
     workspace.run(&["plan"]).exits(2).says(&["this node gets no range of the pod network"]);
 }
 
+/// dpkg leaves a file of an earlier version beside those of this one.
+#[test]
+fn a_new_cluster_gets_what_its_bundle_has_and_nothing_that_lies_beside_it() {
+    let workspace = Workspace::worker();
+    let plan = plan(&workspace);
+    let unit = text(&plan, 0, "kube-bootstrap.service").replace("\\\n", "");
+    let (_, command) = unit.split_once("\nExecStart=").unwrap();
+    let mut named: Vec<_> = command.lines().next().unwrap().split_whitespace().skip(1).collect();
+    named.sort_unstable();
+    let files = plan["nodes"][0]["files"].as_array().unwrap();
+    let paths: Vec<_> = files.iter().map(|file| format!("/{}", file["path"].as_str().unwrap())).collect();
+    let mut there: Vec<_> = paths.iter().filter(|path| path.starts_with("/etc/kubernetes/bootstrap/")).collect();
+    there.sort_unstable();
+    assert_eq!(named, there);
+    workspace.write("applied/bin/kubectl", "#!/bin/sh\necho \"$*\" >>\"$0.log\"\n");
+    let directory = workspace.path("applied").display().to_string();
+    let script = text(&plan, 0, "lib/kube-bundle/kube-bootstrap")
+        .replace("/usr/local/bin/", &format!("{directory}/bin/"))
+        .replace("keys=/var/lib/kubernetes", &format!("keys={directory}"))
+        .replace("state=/var/lib/kube-bootstrap", &format!("state={directory}"));
+    workspace.write("applied/bootstrap-token.yaml", "");
+    workspace.write("applied/script", script);
+    tool("sh", &["-c", &format!("cd {directory} && chmod +x bin/kubectl && sh script /one.yaml /two.yaml")]);
+    let applied = workspace.text("applied/bin/kubectl.log");
+    assert!(["--filename=/one.yaml", "--filename=/two.yaml"].iter().all(|file| applied.contains(file)), "{applied}");
+    assert!(!applied.contains("/etc/kubernetes/bootstrap"), "{applied}");
+}
+
 #[test]
 fn a_cluster_without_pods_has_nothing_of_them() {
     let workspace = Workspace::small(3000);
