@@ -134,6 +134,35 @@ fn a_package_gives_files_to_the_users_of_units_and_never_removes_data() {
     assert!(!machine.path("var/lib/probe").exists(), "empty, it goes");
 }
 
+#[test]
+fn each_kernel_module_that_the_bundle_loads_is_looked_for() {
+    let wants = |workspace: &Workspace, directory: &str| {
+        write_recipe(workspace, directory, "\"sh\"");
+        let role = format!("{directory}/roles/master/role.toml");
+        workspace.edit(&role, "[install]\n", "[install]\npreflight = [\"kernel-modules\"]\n");
+        let list = "[[files]]\npath = \"etc/modules-load.d/90-probe.conf\"\nmode = \"0644\"\nsource = { text = \"config/modules.conf\" }\n";
+        workspace.edit(
+            &role,
+            "[[files]]\npath = \"var/lib/probe\"",
+            &format!("{list}\n[[files]]\npath = \"var/lib/probe\""),
+        );
+        workspace
+            .write(&format!("{directory}/roles/master/config/modules.conf"), "# For pods.\noverlay\nno_such_one\n");
+    };
+    let says = ["the kernel has no modules no_such_one\n"];
+    if let Some(machine) = Machine::new() {
+        with_users(&machine);
+        machine.carry("one", |workspace| wants(workspace, "one"));
+        machine.run("/one/install.sh --check").exits(1).says(&says);
+    }
+    if let Some(machine) = Machine::with_dpkg() {
+        with_users(&machine);
+        machine.run("rm -rf /one").success();
+        machine.carry_packages("one", |workspace| wants(workspace, "recipe"));
+        machine.run("dpkg -i /one/*.deb").exits(1).says(&says);
+    }
+}
+
 /// kubeadm leaves `/var/lib/etcd` with mode 0700.
 #[test]
 fn a_directory_that_its_user_could_never_reach_is_found_before_anything_changes() {

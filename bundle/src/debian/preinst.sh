@@ -76,7 +76,7 @@ fi
 [ "$1" != install ] || check_unowned_files
 check_package_directories
 # Directories that are to be a user's.
-for entry in $owned; do check_way_to "/${entry%%:*}" "${entry#*:}"; done
+for entry in $user_directories; do check_way_to "/${entry%%:*}" "${entry#*:}"; done
 check_data
 give_up_on_faults
 keep_secrets

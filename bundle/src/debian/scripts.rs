@@ -93,7 +93,7 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTr
     let owned =
         files.iter().filter(|(_, entry)| entry.owner != Owner::ROOT && matches!(entry.content, Content::Directory));
     let owned = owned.map(|(path, entry)| format!("{path}:{}", entry.owner.user()));
-    settings.push(("owned", owned.collect::<Vec<_>>().join(" ")));
+    settings.push(("user_directories", owned.collect::<Vec<_>>().join(" ")));
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()
