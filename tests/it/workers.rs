@@ -140,6 +140,12 @@ fn flannel_learns_ranges_from_the_api_server_and_masters_learn_routes() {
     let of_worker = text(&with_pods, 1, "kube-routes");
     assert!(of_worker.contains("route 10.32.0.0/16 dev") && !of_worker.contains("kubectl"), "{of_worker}");
     let of_master = text(&with_pods, 0, "kube-routes");
+    // What kubectl caches as root lies where others can't write.
+    assert!(of_master.contains("--cache-dir=/run/kube-routes "), "{of_master}");
+    let unit = text(&with_pods, 0, "kube-routes.service");
+    assert!(
+        unit.contains("\nRuntimeDirectory=kube-routes\n") && unit.contains("\nEnvironment=HOME=/run/kube-routes\n")
+    );
     assert!(of_master.contains("kubectl") && !of_master.contains("route 10."), "{of_master}");
     assert!(text(&with_pods, 0, "kube-controller-manager.service").contains("--allocate-node-cidrs=true"));
     workspace.edit("cluster.toml", "192.0.2.7\"", "192.0.2.7\"\npod_cidr = \"10.10.200.0/25\"");
