@@ -184,10 +184,10 @@ fn status(hours: u32, alarms: &str, up: bool, backups: &[&str]) -> Run {
     workspace.write("member/systemctl", entered);
     workspace.write("member/etcd-key.pem", "");
     std::fs::create_dir(workspace.path("member/backups")).expect("a directory");
-    backups.iter().for_each(|age| {
+    for age in backups {
         let file = format!("{directory}/backups/etcd-only-20260101T000000Z.db");
         tool("touch", &["-d", age, &file]);
-    });
+    }
     let script = text(&workspace, 0, "usr/local/bin/kube-etcd")
         .replace("etcdctl=/usr/local/bin/etcdctl", &format!("etcdctl={directory}/etcdctl"))
         .replace("keys=/var/lib/kube-etcd", &format!("keys={directory}"))
@@ -225,6 +225,14 @@ fn the_status_of_a_member_says_what_is_wrong_as_an_error() {
     status(5, "", false, &["now"])
         .exits(1)
         .says(&["error: not healthy: only (doesn't answer)\n", "  fix: bring them back"]);
+}
+
+/// systemd makes a unit's view of the machine before it runs anything.
+#[test]
+fn a_backup_is_made_even_where_its_directory_was_moved_away() {
+    let unit = text(&Workspace::stacked(), 0, "etc/systemd/system/kube-etcd-backup.service");
+    let lines = ["ExecStartPre=+/bin/mkdir -p -m 0700 /var/backups/etcd", "ReadWritePaths=-/var/backups/etcd /run"];
+    assert!(lines.iter().all(|line| unit.lines().any(|other| other == *line)), "{unit}");
 }
 
 /// A member that took them for nothing would start an empty cluster.
