@@ -57,6 +57,8 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
         std::fs::create_dir_all(root.join("usr/lib/systemd/system")).unwrap();
         std::fs::write(root.join("usr/lib/systemd/system").join(unit), "[Unit]\n").unwrap();
     }
+    std::fs::create_dir_all(root.join("bin")).unwrap();
+    std::fs::copy("/bin/mkdir", root.join("bin/mkdir")).unwrap();
     for unit in [
         "etcd.service",
         "kube-etcd-backup.service",

@@ -184,10 +184,10 @@ fn status(hours: u32, alarms: &str, up: bool, backups: &[&str]) -> Run {
     workspace.write("member/systemctl", entered);
     workspace.write("member/etcd-key.pem", "");
     std::fs::create_dir(workspace.path("member/backups")).expect("a directory");
-    backups.iter().for_each(|age| {
+    for age in backups {
         let file = format!("{directory}/backups/etcd-only-20260101T000000Z.db");
         tool("touch", &["-d", age, &file]);
-    });
+    }
     let script = text(&workspace, 0, "usr/local/bin/kube-etcd")
         .replace("etcdctl=/usr/local/bin/etcdctl", &format!("etcdctl={directory}/etcdctl"))
         .replace("keys=/var/lib/kube-etcd", &format!("keys={directory}"))
@@ -225,6 +225,42 @@ fn the_status_of_a_member_says_what_is_wrong_as_an_error() {
     status(5, "", false, &["now"])
         .exits(1)
         .says(&["error: not healthy: only (doesn't answer)\n", "  fix: bring them back"]);
+}
+
+/// systemd makes a unit's view of the machine before it runs anything.
+#[test]
+fn a_backup_is_made_even_where_its_directory_was_moved_away() {
+    let unit = text(&Workspace::stacked(), 0, "etc/systemd/system/kube-etcd-backup.service");
+    let lines = ["ExecStartPre=+/bin/mkdir -p -m 0700 /var/backups/etcd", "ReadWritePaths=-/var/backups/etcd /run"];
+    assert!(lines.iter().all(|line| unit.lines().any(|other| other == *line)), "{unit}");
+}
+
+/// A member that took them for nothing would start an empty cluster.
+#[test]
+fn data_that_can_not_be_read_are_not_taken_for_none() {
+    let Some(machine) = crate::machine::Machine::new() else { return };
+    let script = text(&Workspace::stacked(), 0, "usr/local/bin/kube-etcd");
+    machine.write("opt/kube-etcd", &script);
+    machine.write("var/lib/etcd/data/member/wal/0.wal", "");
+    machine.write("etc/passwd", "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n");
+    machine.run("mkdir -p /run/kube-etcd; chmod 777 /run/kube-etcd; chmod -R go+rX /var/lib/etcd /opt").success();
+    let prepare = "setpriv --reuid=65534 --regid=65534 --clear-groups sh /opt/kube-etcd prepare";
+    let said = machine.run(prepare);
+    if said.stderr.contains("setpriv") || said.stderr.contains("setresuid") {
+        return crate::harness::left_out("an ordinary user can't become another one in a namespace");
+    }
+    said.success();
+    let refused = |change: &str, texts: &[&str]| {
+        machine.run(&format!("{change}; {prepare}")).exits(1).says(texts);
+    };
+    refused(
+        "chmod 700 /var/lib/etcd/data/member",
+        &[
+            "error: /var/lib/etcd/data/member is there, and nobody can't read it",
+            "chown -hR etcd:etcd /var/lib/etcd/data",
+        ],
+    );
+    refused("chmod 700 /var/lib/etcd", &["error: nobody can't pass /var/lib/etcd", "fix: chmod 0755 /var/lib/etcd"]);
 }
 
 #[test]

@@ -135,6 +135,82 @@ fn a_package_gives_files_to_the_users_of_units_and_never_removes_data() {
 }
 
 #[test]
+fn each_kernel_module_that_the_bundle_loads_is_looked_for() {
+    let wants = |workspace: &Workspace, directory: &str| {
+        write_recipe(workspace, directory, "\"sh\"");
+        let role = format!("{directory}/roles/master/role.toml");
+        workspace.edit(&role, "[install]\n", "[install]\npreflight = [\"kernel-modules\"]\n");
+        let list = "[[files]]\npath = \"etc/modules-load.d/90-probe.conf\"\nmode = \"0644\"\nsource = { text = \"config/modules.conf\" }\n";
+        workspace.edit(
+            &role,
+            "[[files]]\npath = \"var/lib/probe\"",
+            &format!("{list}\n[[files]]\npath = \"var/lib/probe\""),
+        );
+        workspace
+            .write(&format!("{directory}/roles/master/config/modules.conf"), "# For pods.\noverlay\nno_such_one\n");
+    };
+    let says = ["the kernel has no modules no_such_one\n"];
+    if let Some(machine) = Machine::new() {
+        with_users(&machine);
+        machine.carry("one", |workspace| wants(workspace, "one"));
+        machine.run("/one/install.sh --check").exits(1).says(&says);
+    }
+    if let Some(machine) = Machine::with_dpkg() {
+        with_users(&machine);
+        machine.run("rm -rf /one").success();
+        machine.carry_packages("one", |workspace| wants(workspace, "recipe"));
+        machine.run("dpkg -i /one/*.deb").exits(1).says(&says);
+    }
+}
+
+/// kubeadm leaves `/var/lib/etcd` with mode 0700.
+#[test]
+fn a_directory_that_its_user_could_never_reach_is_found_before_anything_changes() {
+    let texts = ["the user probe can't pass /var/lib/probe, and /var/lib/probe/data is to be probe's"];
+    let fix = ["fix: chmod 0755 /var/lib/probe"];
+    let nested = |workspace: &Workspace, directory: &str| {
+        write_recipe(workspace, directory, "\"sh\"");
+        let role = format!("{directory}/roles/master/role.toml");
+        let data = "path = \"var/lib/probe\"\nmode = \"0700\"\nowner = \"probe:probe\"";
+        let open = "path = \"var/lib/probe\"\nmode = \"0755\"\nsource = \"directory\"\n\n[[files]]\n";
+        workspace.edit(&role, data, &format!("{open}{}", data.replace("probe\"\nmode", "probe/data\"\nmode")));
+    };
+    let close = "mkdir -m 0700 /var/lib/probe;";
+    if let Some(machine) = Machine::new() {
+        with_users(&machine);
+        machine.carry("one", |workspace| nested(workspace, "one"));
+        machine.run(&format!("{close} /one/install.sh --check")).exits(1).says(&texts).says(&fix);
+        machine.run("chmod 0755 /var/lib/probe; /one/install.sh --check").success();
+    }
+    if let Some(machine) = Machine::with_dpkg() {
+        with_users(&machine);
+        machine.run("rm -rf /one").success();
+        machine.carry_packages("one", |workspace| nested(workspace, "recipe"));
+        machine.run(&format!("{close} dpkg -i /one/*.deb")).exits(1).says(&texts).says(&fix);
+        machine.run("chmod 0755 /var/lib/probe; dpkg -i /one/*.deb").success();
+    }
+}
+
+/// A disk outlives the system on it, and on the next one the same user has another number.
+#[test]
+fn data_of_a_system_before_are_given_to_the_user_with_all_that_is_in_them() {
+    let Some(machine) = Machine::new() else { return };
+    with_users(&machine);
+    machine.carry("one", |workspace| write_recipe(workspace, "one", "\"sh\""));
+    machine
+        .run("mkdir -p /var/lib/probe/member; echo precious >/var/lib/probe/member/db; chown -R 1234 /var/lib/probe")
+        .success();
+    let advice = "chown -hR root:root /var/lib/probe";
+    machine.run("/one/install.sh").exits(1).says(&["/var/lib/probe belongs to user 1234", advice]);
+    // As earlier versions advised.
+    machine.run("chown root:root /var/lib/probe; /one/install.sh").success();
+    let probe = probe(&machine);
+    for name in ["var/lib/probe", "var/lib/probe/member", "var/lib/probe/member/db"] {
+        assert_eq!(owner(&machine, name), probe, "{name}");
+    }
+}
+
+#[test]
 fn users_are_created_where_there_is_no_useradd() {
     let Some(machine) = Machine::with_dpkg() else { return };
     with_users(&machine);

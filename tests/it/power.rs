@@ -75,11 +75,20 @@ fn a_first_boot_that_was_cut_short_at_any_moment_is_made_again() {
         (Some("failed\n"), false),
         (Some("installed v1.16.0\n"), false),
     ] {
-        notes.iter().for_each(|note| machine.write(note, ""));
+        for note in &notes {
+            machine.write(note, "");
+        }
         left.inspect(|text| machine.write(stamp, text));
         machine.run("sh -e /bootcmd").success();
         assert!(notes.iter().all(|note| machine.path(note).exists() != again), "{left:?}");
     }
+    // Nothing is here that it could install; but what was unpacked before goes.
+    machine.write("boot", script);
+    machine.write("var/tmp/kube-bundle-boot.1234/one/root/key.pem", "");
+    std::fs::remove_file(machine.path(stamp)).unwrap();
+    machine.run("sh /boot").exits(1);
+    assert_eq!(machine.text(stamp), "failed\n", "{}", machine.text("var/log/kube-bundle-boot.log"));
+    assert!(!machine.path("var/tmp/kube-bundle-boot.1234").exists());
     let finish = function(script, "finish");
     let stamp = workspace.path("stamp").display().to_string();
     let call = format!("stamp={stamp}; sync() {{ echo sync; }}; mv() {{ echo mv; }}\n{finish}finish started");

@@ -459,6 +459,13 @@ fn a_package_opens_its_secrets_by_itself_or_leaves_its_units_alone() {
         .exits(1);
     assert!(machine.calls().iter().all(|call| !call.contains("start")));
 
+    // What fails beside the key is not blamed on it.
+    machine.run("cp /usr/bin/kubectl /kubectl; echo worm >>/usr/bin/kubectl").success();
+    machine.run("kube-bundle-unseal --key /keys/only.pem").exits(1).says(&[
+        "  /usr/bin/kubectl\n",
+        "error: it is not for the want of a key that small-only could not be configured",
+    ]);
+    machine.run("cp /kubectl /usr/bin/kubectl").success();
     machine.run("kube-bundle-unseal --key /keys/only.pem").success();
     let calls = machine.calls();
     assert!(calls.iter().any(|call| call.contains("start") && call.contains("kube-apiserver.service")), "{calls:?}");

@@ -1,7 +1,7 @@
 //! What an operator at the machine is told: `install.sh --check`, `--status`, `--version`, what comes next, and
 //! `kube-bundle-status` of the packages.
 
-use crate::harness::{Workspace, has};
+use crate::harness::{Workspace, has, tool};
 use crate::machine::Machine;
 
 /// Goes on when the units of the machine listen, which they begin to do at the same time.
@@ -220,6 +220,37 @@ fn the_status_names_files_that_are_gone_and_certificates_that_can_not_be_read() 
     }
 }
 
+/// The text of a file of a worker.
+fn text_of_worker(name: &str) -> String {
+    let plan = Workspace::worker().run(&["plan", "--json"]).success().stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let files = plan["nodes"][0]["files"].as_array().unwrap();
+    let file = files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name));
+    file.unwrap()["source"]["text"].as_str().unwrap().to_owned()
+}
+
+/// It prefers what it got from the cluster, until that has ended.
+#[test]
+fn a_kubelet_takes_up_the_certificate_of_the_bundle_when_that_is_another_one() {
+    let Some(machine) = machine() else { return };
+    assert!(
+        text_of_worker("/kubelet.service").contains("\nExecStartPre=/usr/local/lib/kube-bundle/kube-node identity\n")
+    );
+    machine.write("opt/kube-node", &text_of_worker("/kube-node"));
+    let identity = "var/lib/kubelet/pki/kubelet-client-current.pem";
+    let starts_with = |kubeconfig: &str| {
+        machine.write("var/lib/kubernetes/kubelet.kubeconfig", kubeconfig);
+        machine.run("sh /opt/kube-node identity").success();
+        machine.path(identity).exists()
+    };
+    assert!(!starts_with("one"));
+    machine.write(identity, "of the cluster");
+    assert!(starts_with("one"), "what the kubelet renewed stays");
+    assert!(!starts_with("two"), "pki renew");
+    machine.write(identity, "of the cluster");
+    assert!(starts_with("two"));
+}
+
 /// A kubelet that is cut off is well in its own eyes, so an API server is asked, with the kubelet's certificate.
 #[test]
 fn a_node_is_well_when_the_api_servers_see_it_as_ready() {
@@ -227,16 +258,8 @@ fn a_node_is_well_when_the_api_servers_see_it_as_ready() {
     if !has("openssl") {
         return;
     }
-    let worker = Workspace::worker();
-    let plan = worker.run(&["plan", "--json"]).success().stdout;
-    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
-    let files = plan["nodes"][0]["files"].as_array().unwrap();
-    let text = |name: &str| {
-        let file = files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name));
-        file.unwrap()["source"]["text"].as_str().unwrap().to_owned()
-    };
-    assert!(text("/kubelet.service").contains("\nX-Health=/usr/local/lib/kube-bundle/kube-node status\n"));
-    machine.write("opt/kube-node", &text("/kube-node"));
+    assert!(text_of_worker("/kubelet.service").contains("\nX-Health=/usr/local/lib/kube-bundle/kube-node status\n"));
+    machine.write("opt/kube-node", &text_of_worker("/kube-node"));
     machine.carry("two", |workspace| {
         let key =
             |name: &str| workspace.text(&format!("pki/{name}.pem")) + &workspace.text(&format!("pki/{name}-key.pem"));
@@ -265,6 +288,14 @@ fn a_node_is_well_when_the_api_servers_see_it_as_ready() {
         node(r#""status":"Unknown","reason":"NodeStatusUnknown","message":"Kubelet stopped posting node status.""#);
     ask(&lost).exits(1).says(&["error: only is not ready: Kubelet stopped posting node status.\n"]);
     ask("HTTP/1.0 403 Forbidden\r\n\r\n{}\n").exits(1).says(&["error: an API server answers: 403 Forbidden\n"]);
+    let (key, soon) =
+        (machine.path("opt/key").display().to_string(), machine.path("opt/soon.pem").display().to_string());
+    let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x", "-days", "20"];
+    tool("openssl", &[&request[..], &["-keyout", &key, "-out", &soon]].concat());
+    machine.run(&format!("ln -sf /opt/soon.pem {identity}")).success();
+    ask(&node(r#""status":"True""#))
+        .exits(1)
+        .says(&["error: the certificate that the kubelet uses ends soon, or has ended: /var/lib/kubelet/pki/"]);
     machine.run(&format!("ln -sf /opt/other.pem {identity}")).success();
     ask(&node(r#""status":"True""#)).exits(1).says(&["no API server answers"]);
     machine

@@ -37,6 +37,16 @@ fn a_node_keeps_its_pods_addresses_whoever_comes_or_goes() {
 }
 
 #[test]
+fn a_node_with_a_small_range_takes_no_more_pods_than_it_has_addresses_for() {
+    let workspace = Workspace::worker();
+    add_worker(&workspace, "later", "192.0.2.7");
+    workspace.edit("cluster.toml", "192.0.2.7\"", "192.0.2.7\"\npod_cidr = \"10.10.200.0/28\"");
+    let plan = plan(&workspace);
+    assert!(text(&plan, 0, "/kubelet.yaml").contains("\nmaxPods: 110\n"));
+    assert!(text(&plan, 1, "/kubelet.yaml").contains("\nmaxPods: 13\n"));
+}
+
+#[test]
 fn ranges_that_overlap_or_lie_elsewhere_are_refused() {
     let workspace = Workspace::worker();
     add_worker(&workspace, "later", "203.0.113.1");
@@ -130,10 +140,44 @@ fn flannel_learns_ranges_from_the_api_server_and_masters_learn_routes() {
     let of_worker = text(&with_pods, 1, "kube-routes");
     assert!(of_worker.contains("route 10.32.0.0/16 dev") && !of_worker.contains("kubectl"), "{of_worker}");
     let of_master = text(&with_pods, 0, "kube-routes");
+    // What kubectl caches as root lies where others can't write.
+    assert!(of_master.contains("--cache-dir=/run/kube-routes "), "{of_master}");
+    let unit = text(&with_pods, 0, "kube-routes.service");
+    assert!(
+        unit.contains("\nRuntimeDirectory=kube-routes\n") && unit.contains("\nEnvironment=HOME=/run/kube-routes\n")
+    );
     assert!(of_master.contains("kubectl") && !of_master.contains("route 10."), "{of_master}");
     assert!(text(&with_pods, 0, "kube-controller-manager.service").contains("--allocate-node-cidrs=true"));
     workspace.edit("cluster.toml", "192.0.2.7\"", "192.0.2.7\"\npod_cidr = \"10.10.200.0/25\"");
     workspace.run(&["plan"]).exits(2).says(&["this node gets no range of the pod network"]);
+}
+
+/// dpkg leaves a file of an earlier version beside those of this one.
+#[test]
+fn a_new_cluster_gets_what_its_bundle_has_and_nothing_that_lies_beside_it() {
+    let workspace = Workspace::worker();
+    let plan = plan(&workspace);
+    let unit = text(&plan, 0, "kube-bootstrap.service").replace("\\\n", "");
+    let (_, command) = unit.split_once("\nExecStart=").unwrap();
+    let mut named: Vec<_> = command.lines().next().unwrap().split_whitespace().skip(1).collect();
+    named.sort_unstable();
+    let files = plan["nodes"][0]["files"].as_array().unwrap();
+    let paths: Vec<_> = files.iter().map(|file| format!("/{}", file["path"].as_str().unwrap())).collect();
+    let mut there: Vec<_> = paths.iter().filter(|path| path.starts_with("/etc/kubernetes/bootstrap/")).collect();
+    there.sort_unstable();
+    assert_eq!(named, there);
+    workspace.write("applied/bin/kubectl", "#!/bin/sh\necho \"$*\" >>\"$0.log\"\n");
+    let directory = workspace.path("applied").display().to_string();
+    let script = text(&plan, 0, "lib/kube-bundle/kube-bootstrap")
+        .replace("/usr/local/bin/", &format!("{directory}/bin/"))
+        .replace("keys=/var/lib/kubernetes", &format!("keys={directory}"))
+        .replace("state=/var/lib/kube-bootstrap", &format!("state={directory}"));
+    workspace.write("applied/bootstrap-token.yaml", "");
+    workspace.write("applied/script", script);
+    tool("sh", &["-c", &format!("cd {directory} && chmod +x bin/kubectl && sh script /one.yaml /two.yaml")]);
+    let applied = workspace.text("applied/bin/kubectl.log");
+    assert!(["--filename=/one.yaml", "--filename=/two.yaml"].iter().all(|file| applied.contains(file)), "{applied}");
+    assert!(!applied.contains("/etc/kubernetes/bootstrap"), "{applied}");
 }
 
 #[test]

@@ -271,6 +271,8 @@ tidy() {
 set_up() {
   mkdir -p "$work"
   trap tidy EXIT
+  # What a power cut left: keys may be in it.
+  rm -rf /var/tmp/kube-bundle-boot.*
   say "First boot of $node, cluster $cluster, Kubernetes $version"
   places=
   if [ -n "$mirror" ]; then

@@ -19,6 +19,7 @@ use super::guide;
 use super::restarts::triggers;
 use crate::hash::Sha256;
 use crate::manifest::NO_DIGEST;
+use crate::plan::{FilePlan, Source};
 use crate::scripts::{expand_includes, join};
 use crate::seal::{self, Sealed};
 use crate::target::{InstallPath, Mode, Owner};
@@ -128,11 +129,20 @@ pub(super) fn settings(about: About<'_>) -> Vec<(&'static str, String)> {
         ("users", join(&install.users)),
         ("commands", join(&install.commands)),
         ("preflight", join(&install.preflight)),
+        ("modules", modules(&node.files)),
         ("not_before", not_before.unix_timestamp().to_string()),
         ("not_after", not_after.unix_timestamp().to_string()),
     ];
     settings.extend(seal.map(|by| ("seal", by.as_str().to_owned())));
     settings
+}
+
+/// Kernel modules that these files have loaded at each boot (modules-load.d(5)).
+fn modules(files: &[FilePlan]) -> String {
+    let lists = files.iter().filter(|file| file.path.as_str().starts_with("etc/modules-load.d/"));
+    let texts = lists.filter_map(|file| if let Source::Text(text) = &file.source { Some(text) } else { None });
+    let lines = texts.flat_map(|text| text.lines()).map(str::trim);
+    join(&lines.filter(|line| !line.is_empty() && !line.starts_with(['#', ';'])).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

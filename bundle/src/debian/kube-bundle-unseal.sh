@@ -22,7 +22,7 @@ Opens the secrets of this machine's package, which came encrypted, and starts it
   --key FILE   the private key; default: one on a file system labelled KBKEY, from the
                hypervisor, of the SSH server, or with a passphrase
 
-Exit status: 0 done; 1 no key opens them; 2 wrong usage.
+Exit status: 0 done; 1 no key opens them, or something else is wrong; 2 wrong usage.
 END
   exit 0
   ;;
@@ -41,7 +41,11 @@ package=$(setting "$record" cluster)-$(setting "$record" node)
 unseal_with() {
   # deb-systemd-helper(1p) wants to know for whom it works.
   export DPKG_MAINTSCRIPT_PACKAGE="$package" DPKG_MAINTSCRIPT_NAME=postinst
-  KUBE_BUNDLE_KEY=$1 sh "/var/lib/dpkg/info/$package.postinst" configure "$(setting "$record" version)" || exit 1
+  KUBE_BUNDLE_KEY=$1 sh "/var/lib/dpkg/info/$package.postinst" configure "$(setting "$record" version)" || {
+    printf 'error: it is not for the want of a key that %s could not be configured: see above\n' "$package" >&2
+    printf '  fix: mend that, then: kube-bundle-unseal\n' >&2
+    exit 1
+  }
   [ "$(cat /var/lib/kube-bundle/unsealed/of 2>/dev/null)" = "$(digest /usr/lib/kube-bundle/secrets.cms)" ]
 }
 

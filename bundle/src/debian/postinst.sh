@@ -77,7 +77,7 @@ close_directory() {
 set_owners() {
   while read -r _ _ path owner; do
     if [ -z "$owner" ] || ! exists "/$path"; then continue; fi
-    dpkg-statoverride --list "/$path" >/dev/null 2>&1 || chown -h "$owner" "/$path"
+    dpkg-statoverride --list "/$path" >/dev/null 2>&1 || give "$path" "$owner"
   done <"$state/package/FILES"
 }
 

@@ -75,6 +75,8 @@ fi
 # When dpkg was killed, files that it had put in place are written down nowhere, and the next run is an upgrade.
 [ "$1" != install ] || check_unowned_files
 check_package_directories
+# Directories that are to be a user's.
+for entry in $user_directories; do check_way_to "/${entry%%:*}" "${entry#*:}"; done
 check_data
 give_up_on_faults
 keep_secrets

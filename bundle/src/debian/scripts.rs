@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use crate::hash::Sha256;
 use crate::package::Package;
 use crate::scripts::{expand_includes, script};
-use crate::target::{InstallPath, Mode};
-use crate::tree::{Conflict, Entry, Tree};
+use crate::target::{InstallPath, Mode, Owner};
+use crate::tree::{Conflict, Content, Entry, Tree};
 
 /// The `preinst` of a package of components.
 const COMPONENTS: &str = include_str!("program.sh");
@@ -90,6 +90,10 @@ pub(super) fn of_node(about: &Package, files: &Tree, record: &NodeRecord) -> BTr
     settings.extend(record.settings.iter().cloned());
     let paths = files.files().map(|(path, _)| path).chain(&record.sealed);
     settings.push(("paths", paths.map(InstallPath::as_str).collect::<Vec<_>>().join(" ")));
+    let owned =
+        files.iter().filter(|(_, entry)| entry.owner != Owner::ROOT && matches!(entry.content, Content::Directory));
+    let owned = owned.map(|(path, entry)| format!("{path}:{}", entry.owner.user()));
+    settings.push(("user_directories", owned.collect::<Vec<_>>().join(" ")));
     let bodies =
         [(Script::Preinst, PREINST), (Script::Postinst, POSTINST), (Script::Prerm, PRERM), (Script::Postrm, POSTRM)];
     bodies.map(|(kind, body)| (kind, script(&settings, body))).into()

@@ -78,6 +78,8 @@ struct Values<'a> {
     vars: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     node: Option<&'a Node>,
+    /// How many pods the machine may have.
+    max_pods: u32,
     /// Whether the machine has the key of the cluster's CA.
     has_ca_key: bool,
     /// An etcd endpoint's host, as a part of a path.
@@ -176,6 +178,7 @@ impl<'a> Templates<'a> {
             masters: spec.masters().collect(),
             images: self.recipe_images().map(|(name, image)| (name, image.name.to_string())).collect(),
             vars: &self.recipe.release.vars,
+            max_pods: node.and_then(|node| node.pod_cidr).map_or(network::MOST_PODS, network::max_pods),
             has_ca_key: holds(Some(Condition::CaKey), spec, holder),
             node,
             member,

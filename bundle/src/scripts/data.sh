@@ -25,6 +25,25 @@ check_data() {
   done
 }
 
+# is_in_data PATH: whether it is a directory of data, or lies in one.
+is_in_data() {
+  for directory_of_data in $data; do
+    case $1/ in "$directory_of_data"/*) return 0 ;; esac
+  done
+  return 1
+}
+
+# give PATH OWNER:GROUP: data go with all that is in them: a system before may have had another number for their user.
+give() {
+  if [ ! -d "/$1" ]; then
+    chown -h "$2" "/$1"
+  elif is_in_data "$1" && [ "$(stat -Lc %u "/$1")" != "$(id -u "${2%%:*}")" ]; then
+    chown -hR "$2" "/$1/"
+  else
+    chown "$2" "/$1"
+  fi
+}
+
 # note_data ARE_OURS: writes down whose the data are; not of those that were there before us.
 note_data() {
   [ -n "$data_of" ] || return 0

@@ -1,5 +1,5 @@
-# What roles ask of a machine beside commands, users and ports. The setting is the caller's to make: preflight, a list of
-# the checks below, without their prefix. Needs checks.sh and unit_keys.sh.
+# What roles ask of a machine beside commands, users and ports. The settings are the caller's to make: preflight, a list of
+# the checks below, without their prefix; modules, those that the bundle has the kernel load. Needs checks.sh and unit_keys.sh.
 
 check_preflight() {
   for requirement in $preflight; do "require_$requirement"; done
@@ -53,10 +53,20 @@ require_machine_id() {
 
 require_kernel_modules() {
   missing=
-  has_filesystem overlay || load_module overlay || missing="$missing overlay"
-  [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || load_module br_netfilter || missing="$missing br_netfilter"
-  [ -e /proc/sys/net/netfilter/nf_conntrack_max ] || load_module nf_conntrack || missing="$missing nf_conntrack"
+  for module in $modules; do
+    has_module "$module" || load_module "$module" || missing="$missing $module"
+  done
   [ -z "$missing" ] || fault "the kernel has no modules$missing" "install the complete kernel of the distribution, and reboot into it"
+}
+
+# has_module NAME: whether the kernel has it, built in or loaded, as far as that can be seen.
+has_module() {
+  case $1 in
+  overlay) has_filesystem overlay ;;
+  br_netfilter) [ -e /proc/sys/net/bridge/bridge-nf-call-iptables ] ;;
+  nf_conntrack) [ -e /proc/sys/net/netfilter/nf_conntrack_max ] ;;
+  *) [ -d "/sys/module/$1" ] ;;
+  esac
 }
 
 has_filesystem() {

@@ -14,9 +14,34 @@ read_rights() {
   case $3 in [1357]???) sticky=true ;; esac
 }
 
+# check_way_to DIRECTORY USER: whether the user whose directory it is to be, and who may be created yet, gets there.
+check_way_to() {
+  way=$1
+  [ ! -d "$way" ] || way=$(readlink -f "$way")
+  way=${way%/*}
+  while [ ! -d "${way:-/}" ]; do way=${way%/*}; done
+  way=$(readlink -f "${way:-/}")
+  while [ "$way" != / ]; do
+    may_pass "$way" "$2" || fault "the user $2 can't pass $way, and $1 is to be $2's" "chmod 0755 $way"
+    way=${way%/*}
+    way=${way:-/}
+  done
+}
+
+# may_pass DIRECTORY USER
+may_pass() {
+  # shellcheck disable=SC2046 # a number, a list of numbers, and three numbers
+  set -- "$(id -u "$2" 2>/dev/null || true)" "$(id -G "$2" 2>/dev/null || true)" $(stat -c '%u %g %a' "$1")
+  case $5 in *[1357]) return 0 ;; esac
+  case "$5, $2 " in *[1357]?,*" $4 "*) return 0 ;; esac
+  case $5 in *[1357]??) [ "$1" = "$3" ] ;; *) return 1 ;; esac
+}
+
 checked_directories=
 # What mends it, where that is something else than a change of the directory.
 directories_fix=
+# With which options a directory is given back to root.
+chown_options=
 # Whether a directory such as /tmp, where others can't touch what is root's, may be above.
 sticky_parents=false
 # check_directories_to DIRECTORY [UID...]: itself, which may be one of these users', and all that it lies in, by its real
@@ -32,7 +57,7 @@ check_directories_to() {
     *" $uid "*) ;;
     *)
       fault "$directory belongs to user $uid, who could change what is in it" \
-        "${directories_fix:-look at what is in it, then: chown root:root $directory}"
+        "${directories_fix:-look at what is in it, then: chown ${chown_options:+$chown_options }root:root $directory}"
       ;;
     esac
     if [ -n "$writers" ] && ! { $sticky_allowed && $sticky; }; then

@@ -43,6 +43,15 @@ pub fn host_bits(network: IpNet) -> u8 {
     network.max_prefix_len() - network.prefix_len()
 }
 
+/// The kubelet's default.
+pub const MOST_PODS: u32 = 110;
+
+/// How many pods a node with this range is offered: one for each address beside those of the network, of the bridge, and for
+/// broadcasts.
+pub fn max_pods(range: IpNet) -> u32 {
+    1u32.checked_shl(host_bits(range).into()).unwrap_or(u32::MAX).saturating_sub(3).min(MOST_PODS)
+}
+
 /// How many networks of [`NODE_PREFIX`] a pod network contains; 0 if it is smaller than one.
 pub fn node_capacity(network: IpNet) -> u64 {
     NODE_PREFIX.checked_sub(network.prefix_len()).map_or(0, |bits| 1u64.checked_shl(bits.into()).unwrap_or(u64::MAX))
@@ -73,6 +82,12 @@ mod tests {
         assert_eq!(range("10.10.7.0/25", [10, 200, 17, 6]), None);
         assert_eq!(dns_service_ip(net("10.32.0.0/16")), Some([10, 32, 0, 10].into()));
         assert_eq!(dns_service_ip(net("10.32.0.0/29")), None);
+    }
+
+    #[test]
+    fn a_node_is_offered_no_more_pods_than_it_has_addresses_for() {
+        let of = |prefix: u8| max_pods(net(&format!("10.10.7.0/{prefix}")));
+        assert_eq!([of(8), of(24), of(25), of(26), of(30), of(32)], [110, 110, 110, 61, 1, 0]);
     }
 
     proptest! {

@@ -95,6 +95,7 @@ check_targets() {
     target=/$path
     if [ "$sum" = - ]; then
       check_target_directory "$target" "$owner"
+      [ -z "$owner" ] || check_way_to "$target" "${owner%%:*}"
     elif [ -d "$target" ] && [ ! -L "$target" ]; then
       fault "$target is in the way: it is a directory" "move it away"
     elif exists "$target" && [ -z "$(digests_of "$path")" ] && ! $replace && [ "$(content_of "$target")" != "$sum" ]; then
@@ -104,11 +105,14 @@ check_targets() {
   done <"$lists/FILES"
 }
 
-# check_target_directory DIRECTORY [OWNER:GROUP]
+# check_target_directory DIRECTORY [OWNER:GROUP]: data that are kept from a system before may have the number that its user
+# had there.
 check_target_directory() {
   if [ -d "$1" ]; then
+    ! is_in_data "${1#/}" || chown_options=-hR
     # shellcheck disable=SC2046 # nothing, or a number
     check_directories_to "$1" $(id -u "${2%%:*}" 2>/dev/null || true)
+    chown_options=
   elif exists "$1"; then
     fault "$1 is in the way: a directory is wanted there" "move it away"
   fi

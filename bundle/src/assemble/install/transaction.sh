@@ -144,7 +144,7 @@ set_directory_rights() {
     fi
     if [ -n "$owner" ] && [ "$(stat -c %u:%g "/$path")" != "$(ids_of "$owner")" ]; then
       has_line "$state/created" "$path" || note "$state/owners" "$(stat -c %u:%g "/$path") $path"
-      chown "$owner" "/$path"
+      give "$path" "$owner"
     fi
   done <"$lists/FILES"
 }
