@@ -133,9 +133,8 @@ fn a_revision_is_counted_once_for_each_content() {
 #[test]
 fn of_two_builds_at_a_time_only_one_gets_a_number() {
     let directory = TempDir::new().expect("is there");
-    let begin = |text: &str| {
-        revision::of_content(directory.path(), crate::hash::Sha256::of(text.as_bytes())).expect("works")
-    };
+    let begin =
+        |text: &str| revision::of_content(directory.path(), crate::hash::Sha256::of(text.as_bytes())).expect("works");
     let (first, second, same) = (begin("a"), begin("b"), begin("a"));
     first.write(directory.path()).expect("works");
     same.write(directory.path()).expect("the same bundle has the same number");
