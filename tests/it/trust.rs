@@ -305,6 +305,74 @@ fn a_key_is_trusted_only_for_bundles_and_only_in_its_time() {
     workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["another purpose"]);
 }
 
+/// What may stand before a key in `allowed_signers`.
+const LINES: &[&str] = &[
+    "release",
+    "rel*",
+    "re?ease",
+    "*",
+    "mallory@example",
+    "release@example",
+    "Release",
+    "release?",
+    "releas",
+    "other,release",
+    "!release,other",
+    "!release,*",
+    "*,!release",
+    "!other,release",
+    "!other",
+    "!re*,release",
+    ",release",
+    "release,",
+    "!,release",
+    "**e**,x",
+    "*l*e*s*",
+    "*l*e*x",
+    "release namespaces=\"kube-bundle\"",
+    "release namespaces=\"kube-bundle-rebuilt\"",
+    "release namespaces=\"kube-bundle,file\"",
+    "release namespaces=\"file,kube-*\"",
+    "release namespaces=\"kube?bundle\"",
+    "release namespaces=\"kube-bundl\"",
+    "release namespaces=\"!kube-bundle,*\"",
+    "release namespaces=\"*,!kube-bundle\"",
+    "release namespaces=\"!kube-bundle-rebuilt,*\"",
+    "release namespaces=\"!file\"",
+    "release namespaces=\"\"",
+    "release namespaces=kube-bundle",
+    "release NAMESPACES=\"kube-bundle\"",
+    "release valid-after=\"20200101\"",
+    "release valid-after=20200101",
+    "release valid-before=\"20200101Z\"",
+    "release valid-after=\"20200101Z\",namespaces=\"kube-*\"",
+    "release namespaces=\"kube-*\",valid-before=\"20200101Z\"",
+    "mallory valid-after=\"20200101Z\"",
+    "release nonsense",
+    "release cert-authority",
+    "mallory nonsense",
+];
+
+#[test]
+fn a_line_of_allowed_signers_means_to_us_what_it_means_to_ssh_keygen() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let key = workspace.text("key.pub");
+    let text = workspace.text("out/small/SHA256SUMS");
+    let signature = workspace.text("out/small/SHA256SUMS.sig");
+    let mut taken = 0;
+    for line in LINES {
+        workspace.write("trust/allowed_signers", format!("{line} {key}"));
+        let trust = Trust::read(&workspace.path("trust"), OffsetDateTime::now_utc());
+        let is_taken = trust.is_ok_and(|trust| trust.signer("SHA256SUMS.sig", &signature, text.as_bytes()).is_ok());
+        assert_eq!(is_taken, ssh_verify(&workspace, &[]).code == Some(0), "{line}");
+        taken += usize::from(is_taken);
+    }
+    assert!(taken > 10 && LINES.len() - taken > 10, "{taken}");
+}
+
 #[test]
 fn apt_takes_the_repository_for_what_its_key_says() {
     if !has_all(&["ssh-keygen", "apt-get"]) {
