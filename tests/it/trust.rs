@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kube_bundle::manifest::MOST_SIGNERS;
 use kube_bundle::sign::{KeyReference, Signer};
 use kube_bundle::trust::Trust;
 use time::OffsetDateTime;
@@ -187,6 +188,23 @@ fn verify_misses_them_in_an_archive_that_is_carried_alone() {
         verify.says(&[&format!("{name}: missing")]);
         workspace.run(&["verify", "one.tar.gz"]).success();
     }
+}
+
+#[test]
+fn an_archive_that_as_many_as_may_have_signed_is_verified() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = Workspace::small(1000);
+    let keys: Vec<_> = (1..=MOST_SIGNERS).map(|number| format!("key{number}")).collect();
+    keys.iter().for_each(|key| new_key(&workspace, key, ""));
+    workspace.run(&["trust", "init", "trust", "--key", keys.last().unwrap(), "-q"]).success();
+    let signers = keys.iter().flat_map(|key| ["--sign", key]);
+    workspace
+        .run(&["build", "--offline", "--from", "files", "-q"].into_iter().chain(signers).collect::<Vec<_>>())
+        .success();
+    workspace.run(&["verify", "out/small", "--trust", "trust", "--deep"]).success();
+    workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
 }
 
 #[test]
