@@ -26,10 +26,11 @@ const SMALL: u64 = 64 << 10;
 const LAST_BLOCK: &[u8] = &[3, 0];
 
 /// Writes the bundle of `set` into a directory that [`Staging::finish`] puts at `out`, if `permission` lets it replace what is
-/// there, on up to `jobs` threads at a time. Files that a killed import has left and that are right are not written again.
+/// there, on up to `jobs` threads at a time. Files that an earlier import has left and that are right are not written again.
 ///
 /// # Errors
-/// Objects that are damaged, all of which are named; or a file that can't be written. `out` is as it was before.
+/// Objects that are damaged, all of which are named; or a file that can't be written. `out` is as it was before, and what was
+/// written is left to the next import.
 pub fn import<'p>(
     set: &Set,
     out: &Path,
@@ -38,22 +39,32 @@ pub fn import<'p>(
     progress: &dyn Progress,
 ) -> Result<Staging<'p>, Error> {
     let staging = Staging::resume(out, permission)?;
+    match fill(&staging, set, jobs, progress) {
+        Ok(()) => Ok(staging),
+        Err(why) => {
+            staging.leave();
+            Err(why)
+        }
+    }
+}
+
+/// Writes all files of the bundle.
+fn fill(staging: &Staging<'_>, set: &Set, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
     let index = &set.first().index;
     staging.keep_only(|name| index.files().contains_key(name))?;
     let files: Vec<_> = index.files().iter().collect();
     let task = progress.task("importing", Some(files.iter().map(|(_, file)| file.size).sum()));
     let written =
-        workers::each(jobs, &files, |(name, file)| FileImport { set, task: task.as_ref(), name }.write(file, &staging));
+        workers::each(jobs, &files, |(name, file)| FileImport { set, task: task.as_ref(), name }.write(file, staging));
     if let Err(why) = written {
         let faults = if why.is_of_full_disk() { Vec::new() } else { faults(set, jobs) };
-        let hint = "copy again what is damaged; nothing was imported";
+        let hint = "copy again what is damaged; the same command then goes on from there";
         let path = set.first().path.clone();
         return Err(if faults.is_empty() { why } else { Error::Faults { verb: "import", path, faults, hint } });
     }
-    write_lists(set, &staging)?;
+    write_lists(set, staging)?;
     let directory = staging.directory();
-    out::sync_file_system(directory).map_err(|source| Error::Write { path: directory.to_owned(), source })?;
-    Ok(staging)
+    out::sync_file_system(directory).map_err(|source| Error::Write { path: directory.to_owned(), source })
 }
 
 /// What is wrong with objects, each with the file that it is in.
