@@ -365,11 +365,38 @@ fn an_export_touches_nothing_that_it_did_not_write() {
     export(&workspace, &["old", "files"]).exits(1).says(&["`files` has files that no export wrote"]);
     export(&workspace, &["old", "new"]).exits(1).says(&["`new` has files that no export wrote"]);
     assert_eq!(files(&workspace.path("thin")), before);
+    let bundles = [files(&workspace.path("old")), files(&workspace.path("new"))];
+    std::os::unix::fs::symlink("old", workspace.path("link")).unwrap();
+    for inside in ["old/sub", "./old/a/../b/c", "link/sub", "new/sub"] {
+        let run = export(&workspace, &["old", inside, "--since", "new"]).exits(1);
+        run.says(&["`, which is exported from", "hint: choose a new directory"]);
+    }
+    assert_eq!([files(&workspace.path("old")), files(&workspace.path("new"))], bundles);
     export(&workspace, &["old", "parts", "--max-size", "1600000"]).success();
     let run = export(&workspace, &["old", "parts", "--max-size", "2000000"]).exits(1);
     run.says(&["which is no part of this"]);
     workspace.run(&["build", "--offline", "-q", "-o", "thin"]).exits(1).says(&["holds files that no build wrote"]);
     import(&workspace, &["thin", "-o", "files"]).exits(1).says(&["exists and is no bundle"]);
+}
+
+/// An index may say that a file has terabytes of zeros, and whoever wrote it has written the other lists.
+#[test]
+fn sizes_that_are_not_those_of_the_manifest_are_refused_before_anything_is_written() {
+    let workspace = workspace();
+    export(&workspace, &["old", "thin"]).success();
+    let digest = |name: &str| Sha256::of(&workspace.read(&format!("thin/{name}"))).to_string();
+    let [index, manifest, sums] = ["bundle.index", "manifest.json", "SHA256SUMS"].map(digest);
+    let mut changed: serde_json::Value = serde_json::from_str(&workspace.text("thin/bundle.index")).unwrap();
+    let file = &mut changed["files"]["README.txt"];
+    file["size"] = (file["size"].as_u64().unwrap() + (8 << 30)).into();
+    file["runs"].as_array_mut().unwrap().push(serde_json::json!([8_u64 << 30]));
+    workspace.write("thin/bundle.index", changed.to_string() + "\n");
+    workspace.edit("thin/manifest.json", &index, &digest("bundle.index"));
+    workspace.edit("thin/SHA256SUMS", &index, &digest("bundle.index"));
+    workspace.edit("thin/SHA256SUMS", &manifest, &digest("manifest.json"));
+    workspace.edit("thin/export.json", &sums, &digest("SHA256SUMS"));
+    import(&workspace, &["thin", "-o", "again"]).exits(3).says(&["README.txt: not what manifest.json says"]);
+    assert!(files(&workspace.path(".again.building")).is_empty());
 }
 
 #[test]

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use flate2::bufread::DeflateDecoder;
 
+use super::directory::Directory;
 use super::error::Error;
 use super::index::{IndexedFile, IndexedObject};
 use super::set::Set;
 use crate::hash::Sha256;
-use crate::manifest::SUMS;
+use crate::manifest::{MANIFEST, SUMS};
 use crate::object::Run;
 use crate::out::{self, AtomicFileWriter, Permission, Staging};
 use crate::progress::{Progress, Task};
@@ -51,6 +52,7 @@ pub fn import<'p>(
 /// Writes all files of the bundle.
 fn fill(staging: &Staging<'_>, set: &Set, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
     let index = &set.first().index;
+    compare_sizes(set.first())?;
     staging.keep_only(|name| index.files().contains_key(name))?;
     let files: Vec<_> = index.files().iter().collect();
     let task = progress.task("importing", Some(files.iter().map(|(_, file)| file.size).sum()));
@@ -65,6 +67,21 @@ fn fill(staging: &Staging<'_>, set: &Set, jobs: usize, progress: &dyn Progress) 
     write_lists(set, staging)?;
     let directory = staging.directory();
     out::sync_file_system(directory).map_err(|source| Error::Write { path: directory.to_owned(), source })
+}
+
+/// That no file is larger than the manifest says: zeros can be of any length, and take no room in a thin copy.
+fn compare_sizes(first: &Directory) -> Result<(), Error> {
+    let manifest = first.manifest()?;
+    let is_as_said = |(name, file): &(&String, &IndexedFile)| {
+        manifest.files.get(*name).is_some_and(|it| (it.sha256, it.size) == (file.sha256, file.size))
+    };
+    let other = first.index.files().iter().filter(|file| !is_as_said(file));
+    let faults: Vec<_> = other.map(|(name, _)| format!("{name}: not what {MANIFEST} says")).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let hint = "the list of objects does not fit the bundle; export it again";
+    Err(Error::Faults { verb: "import", path: first.path.clone(), faults, hint })
 }
 
 /// What is wrong with objects, each with the file that it is in.
