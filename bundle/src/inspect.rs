@@ -25,7 +25,7 @@ use crate::target::Mode;
 
 /// Bytes of a text that is kept while an archive streams by.
 const LARGEST_TEXT: u64 = 4 << 20;
-/// Texts that are kept; an artifact has six at most.
+/// Texts that are kept, unless more names are asked for, each of which an artifact has once.
 const MOST_TEXTS: usize = 16;
 /// Bytes of a path; `PATH_MAX` of Linux.
 const LONGEST_NAME: u64 = 4096;
@@ -107,7 +107,7 @@ impl Contents {
     fn file(&mut self, name: String, mode: Mode, size: u64, mut content: impl Read, keep: &[&str]) -> io::Result<()> {
         self.admit(&name)?;
         let kept = keep.contains(&name.rsplit('/').next().unwrap_or(&name));
-        if kept && (size > LARGEST_TEXT || self.kept.len() >= MOST_TEXTS) {
+        if kept && (size > LARGEST_TEXT || self.kept.len() >= MOST_TEXTS.max(keep.len())) {
             return Err(broken(format!("{} is larger than any list, or one list too many", quoted(&name))));
         }
         let mut reader = HashingReader::new(&mut content);

@@ -61,7 +61,7 @@ pub fn pin(directory: &Path, from: &Path) -> Result<Outcome, Error> {
             continue;
         }
         match mirror::find_local(from, name, &component.urls) {
-            Some(file) => match mirror::digest_binary(&file) {
+            Some(file) => match mirror::digest_local(&file, component.kind) {
                 Ok((sha256, size)) => pinned.push(Pinned { component: name.clone(), file, sha256, size }),
                 Err(why) => faults.push(format!("`{}`: {why}", file.display())),
             },
@@ -111,6 +111,9 @@ fn edit(recipe: &Recipe, text: &str, pinned: &[Pinned]) -> Result<String, Error>
     for pin in pinned {
         let component = &mut document["components"][&pin.component];
         component["sha256"] = value(pin.sha256.to_string());
+        if let Some(table) = component.as_table_like_mut() {
+            table.remove("sha512");
+        }
         component["size"] = value(i64::try_from(pin.size).unwrap_or(i64::MAX));
         if has_changed(recipe, pin) {
             // The digest is no longer the publisher's, and must not look like it; nor can the publisher's

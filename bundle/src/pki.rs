@@ -135,6 +135,7 @@ pub fn issue(plan: &PkiPlan, at: &PkiContext<'_>, progress: &dyn Progress) -> Re
     let token = run.directory.token()?;
     let mut authorities = run.existing_authorities()?;
     let mut certificates = run.externals(&authorities)?;
+    run.check_seal_keys()?;
     let seal = run.seal_keys()?;
 
     // Before any certificate: where one exists, a missing encryption key was lost, not never drawn.

@@ -64,6 +64,8 @@ pub enum Error {
         path: PathBuf,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Out(#[from] crate::out::Error),
     /// A file that every recipe has is not there.
     #[error("recipe `{recipe}` has no file `{file}`")]
     Missing { recipe: String, file: String },
@@ -110,6 +112,7 @@ impl Error {
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Some("`kube-bundle recipe export v1.16.0 ./recipe` makes a directory; an embedded recipe is written without `./`".to_owned())
             }
+            Self::Out(error) => error.hint().map(str::to_owned),
             Self::Pin { .. } => Some(
                 "`--from` names a directory that holds the binaries by component name, or as upstream serves them"
                     .to_owned(),

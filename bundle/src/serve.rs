@@ -6,6 +6,7 @@
 mod http;
 mod range;
 mod site;
+mod stream;
 
-pub use http::Server;
+pub use http::{Limits, Server};
 pub use site::{Refusal, Secrets, Site};

@@ -9,6 +9,7 @@
 
 mod allowed_signers;
 mod openpgp;
+mod pattern;
 mod signature;
 
 use std::collections::BTreeSet;

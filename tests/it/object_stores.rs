@@ -466,6 +466,21 @@ fn what_somebody_else_has_put_meanwhile_is_not_replaced() {
     assert_same(&workspace);
 }
 
+/// S3 answers one of two conditional requests for the same name with 409 while it works on the other.
+#[test]
+fn a_conflict_with_somebody_who_pushes_the_same_is_tried_again() {
+    let (workspace, bucket) = (built(), Bucket::default());
+    let (shared, met) = (bucket.clone(), Mutex::new(BTreeSet::new()));
+    let server = Server::start(move |request| {
+        let (name, mut met) = (request.path.split('?').next().unwrap().to_owned(), met.lock().unwrap());
+        let is_met = request.headers.contains_key("if-none-match") && met.len() < 2 && met.insert(name);
+        if is_met { error(409, "ConditionalRequestConflict") } else { shared.reply(request) }
+    });
+    push(&workspace, &server.url(), &[]).success();
+    pull(&workspace, &bucket.serve().url(), &[]).success();
+    assert_same(&workspace);
+}
+
 #[test]
 fn a_bucket_in_another_region_is_said_to_be_there() {
     let workspace = built();

@@ -849,6 +849,58 @@ fn what_oras_pulls_is_a_thin_copy() {
     assert_eq!((&json(&again)["sent"], registry.put.lock().unwrap().len()), (&Value::from(0), before));
 }
 
+/// As a failing disk does it: with the date that says that a file was verified.
+fn damage_in_silence(path: &Path) {
+    let dated = std::fs::metadata(path).unwrap().modified().unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    std::fs::File::options().append(true).open(path).unwrap().set_modified(dated).unwrap();
+}
+
+#[test]
+fn what_was_kept_and_is_damaged_since_is_fetched_again() {
+    let (workspace, registry) = (built(), Registry::default());
+    push(&workspace, &at(&registry.serve().url()), &[]).success();
+    let titles = titles(&registry.manifests.lock().unwrap()["1"].clone());
+    let compressed = |title: &str| title.ends_with(".gz");
+    for is_compressed in [false, true] {
+        let size = |sha256: &str| registry.blobs.lock().unwrap()[sha256].len();
+        let of_kind =
+            titles.iter().filter(|(title, _)| title.starts_with("pieces/") && compressed(title) == is_compressed);
+        let mut of_kind: Vec<_> = of_kind.map(|(title, sha256)| (size(sha256), title, sha256)).collect();
+        of_kind.sort();
+        let ((_, damaged, sha256), (_, _, lost)) = (of_kind[0], *of_kind.last().unwrap());
+        let lost = lost.clone();
+        let change = move |request: &Request, reply: Reply| {
+            if request.path.contains(&lost) { Reply { body: vec![7; reply.body.len()], ..reply } } else { reply }
+        };
+        pull_changed(&workspace, &registry, change).exits(3);
+        damage_in_silence(&workspace.path(&format!(".pulled.pulled/blobs/sha256/{}/{sha256}", &sha256[..2])));
+        let run = pull_changed(&workspace, &registry, |_, reply| reply).exits(3);
+        run.says(&["was damaged on this machine", damaged, "hint: run the same command again: it fetches them again"]);
+        pull_changed(&workspace, &registry, |_, reply| reply).success();
+        assert_same(&workspace);
+        std::fs::remove_dir_all(workspace.path("pulled")).unwrap();
+    }
+}
+
+#[test]
+fn a_pull_wants_as_many_keys_as_a_verification() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let (workspace, registry) = filled_thin();
+    let server = registry.serve();
+    let run = pull(&workspace, &at(&server.url()), &["--trust", "trust", "--threshold", "2"]).exits(3);
+    run.says(&["2 trusted keys must vouch for it, and 1 does", "hint: have others build it again"]);
+    assert_nothing(&workspace);
+    pull(&workspace, &at(&server.url()), &["--threshold", "2"]).exits(2);
+    pull(&workspace, &at(&server.url()), &["--trust", "trust", "--threshold", "1"]).success();
+    assert_same(&workspace);
+}
+
 /// The digest of a compressed layer is that of the compressed bytes.
 #[test]
 fn what_is_in_a_compressed_layer_is_verified() {

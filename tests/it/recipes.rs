@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kube_bundle::hash::Sha256;
 use kube_bundle::recipe::embedded;
 
-use crate::harness::{COMPONENTS, Workspace, files, program};
+use crate::harness::{COMPONENTS, Run, Workspace, files, program};
 
 #[test]
 fn the_program_carries_every_file_of_its_recipes() {
@@ -63,6 +63,26 @@ fn an_exported_recipe_plans_the_same_and_is_not_overwritten() {
         assert_eq!(nodes(name), nodes(&copy));
         workspace.run(&["recipe", "export", name, &copy]).exits(2).says(&["it exists and is not empty"]);
     }
+}
+
+/// A limit for files stands for a full disk.
+#[test]
+fn a_recipe_that_could_not_be_written_whole_is_not_there() {
+    let workspace = Workspace::small(1000);
+    let export = workspace.command(&["recipe", "export", "v1.16.0", "mine"]);
+    let mut limited = std::process::Command::new("sh");
+    limited.args(["-c", "trap '' XFSZ; ulimit -f 4; exec \"$@\"", "sh"]).arg(export.get_program());
+    limited.args(export.get_args()).current_dir(workspace.path(""));
+    let run = Run::from(limited.output().unwrap());
+    assert_ne!(run.code, Some(0));
+    run.says(&["could not write"]);
+    assert!(!workspace.path("mine").exists());
+    workspace.run(&["recipe", "export", "v1.16.0", "mine"]).success();
+    workspace.run(&["recipe", "show", "./mine"]).success();
+    std::fs::create_dir(workspace.path("empty")).unwrap();
+    workspace.run(&["recipe", "export", "v1.16.0", "empty"]).success();
+    let beside: Vec<_> = std::fs::read_dir(workspace.path("")).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert!(!beside.iter().any(|name| name.to_string_lossy().contains(".building")), "{beside:?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kube_bundle::hash::Sha256;
+
 use crate::harness::{Workspace, files, has, tool};
 use crate::machine::Machine;
 
@@ -123,6 +125,14 @@ fn a_component_in_a_group_comes_in_the_groups_package_with_its_own_version() {
     workspace.write("files/motd", "another\n");
     std::fs::remove_dir_all(workspace.path("cache")).unwrap();
     workspace.build().exits(3).says(&["motd", "expected sha512:"]);
+    // What is no program is pinned, too, and has one digest afterwards.
+    workspace.run(&["recipe", "pin", "recipe", "--from", "files", "-q"]).success();
+    let motd = workspace.text("recipe/recipe.toml").split("[components.motd]").nth(1).unwrap().to_owned();
+    let sha256 = format!("sha256 = \"{}\"", Sha256::of(b"another\n"));
+    assert!(motd.contains(&sha256) && !motd.contains("sha512"), "{motd}");
+    workspace.build().success();
+    workspace.edit("recipe/recipe.toml", &sha256, &format!("{sha256}\nsha512 = \"{}\"", "0".repeat(128)));
+    workspace.build().exits(2).says(&["component `motd` has both `sha256` and `sha512`: expected one of them"]);
 }
 
 #[test]

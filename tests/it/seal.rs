@@ -179,9 +179,50 @@ fn the_same_secrets_give_the_same_bytes_and_others_share_no_key_with_them() {
     assert!(numbers(&cms).is_disjoint(&numbers(&other)));
     // Without the sealing key, everything is opened as before, and nothing is as it was.
     std::fs::remove_file(workspace.path("pki/seal/sealing.key")).unwrap();
-    workspace.build().success();
+    let build = workspace.run(&["build", "--offline", "--from", "files"]).success();
+    assert!(build.stderr.contains("sealing.key: what is encrypted has other bytes"), "{}", build.stderr);
     let third = std::fs::read(workspace.unpack().join("secrets.cms")).unwrap();
     assert!(numbers(&other).is_disjoint(&numbers(&third)));
+}
+
+#[test]
+fn a_key_that_opens_secrets_is_never_replaced_unless_somebody_says_so() {
+    for (by, names) in [("key", &["recovery.key", "only.pem"][..]), ("passphrase", &["only.pem", "only.pub"])] {
+        let workspace = sealed(by);
+        workspace.write("passphrase", "correct horse battery\n");
+        let build = || workspace.run(&["build", "--offline", "--from", "files", "--passphrase-file", "passphrase"]);
+        let first = build().success();
+        assert!(!first.stderr.contains("Drew another"), "{}", first.stderr);
+        let state = |name: &str| {
+            let status = workspace.run(&["pki", "status", "--json"]).success().stdout;
+            let status: serde_json::Value = serde_json::from_str(&status).unwrap();
+            let entry = status.as_array().unwrap().iter().find(|entry| entry["id"] == format!("seal/{name}"));
+            entry.unwrap_or_else(|| panic!("{status}"))["state"].as_str().unwrap().to_owned()
+        };
+        for name in names {
+            let path = format!("pki/seal/{name}");
+            let kept = workspace.text(&path);
+            assert_eq!(state(name), "ok");
+            std::fs::remove_file(workspace.path(&path)).unwrap();
+            build().exits(1).says(&[&format!("{name}` is gone"), "hint: restore it from a backup", "delete its line"]);
+            assert!(state(name).starts_with("lost: "), "{}", state(name));
+            workspace.write(&path, kept.replacen('M', "N", 1) + "\n");
+            build().exits(1).says(&[&format!("{name}` has changed"), "hint: restore it from a backup"]);
+            assert!(state(name).contains("has changed"), "{}", state(name));
+            workspace.write(&path, kept);
+        }
+        build().success();
+        // Another one, on purpose.
+        let lines: Vec<_> = workspace.text("pki/SHA256SUMS").lines().map(str::to_owned).collect();
+        let others = lines.iter().filter(|line| !line.contains("  seal/")).map(|line| format!("{line}\n"));
+        workspace.write("pki/SHA256SUMS", others.collect::<String>());
+        for name in names {
+            std::fs::remove_file(workspace.path(&format!("pki/seal/{name}"))).unwrap();
+        }
+        assert!(state(names[0]).starts_with("missing"));
+        build().success();
+        assert_eq!(workspace.text("pki/SHA256SUMS").lines().count(), lines.len());
+    }
 }
 
 /// What `blkid` and `mount` do for the key disk, which a namespace can't have: its files are those in /stick.

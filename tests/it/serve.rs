@@ -1,9 +1,13 @@
 //! `kube-bundle serve`: machines of a site fetch a bundle over their network, and nothing that was not meant for them.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use kube_bundle::serve::{Limits, Secrets, Server, Site};
 
 use crate::harness::{Workspace, files, has};
 use crate::packages::built;
@@ -152,6 +156,55 @@ fn parts_of_files_are_served_to_clients_that_go_on() {
     let head = server.send("HEAD", path, &[]);
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.field("content-length"), Some(&*whole.len().to_string()));
+}
+
+/// A server in this process, with limits that a test can wait for.
+fn serve_here(workspace: &Workspace, limits: Limits) -> SocketAddr {
+    let site = Site::open(&workspace.path("out/small"), Secrets::Refused).unwrap();
+    let server = Server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = server.address();
+    std::thread::spawn(move || server.run(site, limits, mpsc::channel().0));
+    address
+}
+
+/// Whether the server has closed a connection, sooner or later.
+fn is_closed(mut stream: &TcpStream) -> bool {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    match stream.read_to_end(&mut Vec::new()) {
+        Ok(_) => true,
+        Err(why) => why.kind() != ErrorKind::WouldBlock && why.kind() != ErrorKind::TimedOut,
+    }
+}
+
+#[test]
+fn clients_that_take_nothing_or_say_nothing_are_given_up() {
+    let workspace = Workspace::small(3_000_000);
+    workspace.build().success();
+    workspace.edit("cluster.toml", "[pki]", "[secrets]\nseal = \"key\"\n[pki]");
+    workspace.build().success();
+    let limits = Limits { connections: 10, idle: Duration::from_millis(300), stalled: Duration::from_millis(300) };
+    let address = serve_here(&workspace, limits);
+    let archive = Workspace::ARCHIVE.strip_prefix("out/small").unwrap();
+    // More than fits into the buffers of both ends.
+    let get = format!("GET {archive} HTTP/1.1\r\nHost: mirror\r\n\r\n").repeat(4);
+    let connect = || TcpStream::connect(address).unwrap();
+    let status = |mut stream: TcpStream| {
+        let mut reply = String::new();
+        let _ = write!(stream, "GET /SHA256SUMS HTTP/1.1\r\nHost: mirror\r\nConnection: close\r\n\r\n");
+        let _ = stream.read_to_string(&mut reply);
+        reply.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    assert_eq!(status(connect()), "200");
+    let slow: Vec<_> = (0..limits.connections - 1).map(|_| connect()).collect();
+    slow.iter().for_each(|mut stream| stream.write_all(get.as_bytes()).unwrap());
+    let mut idle = connect();
+    idle.write_all(b"HEAD /SHA256SUMS HTTP/1.1\r\nHost: mirror\r\n\r\n").unwrap();
+    std::thread::sleep(Duration::from_millis(100));
+    assert_ne!(status(connect()), "200", "one address has only so many connections");
+    assert!(is_closed(&idle), "between two requests");
+    std::thread::sleep(Duration::from_secs(1));
+    assert_eq!(status(connect()), "200", "all that were slow are gone");
+    assert!(slow.iter().all(is_closed));
 }
 
 #[test]

@@ -261,7 +261,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
-fn all_damaged_objects_are_named_and_nothing_is_written() {
+fn all_damaged_objects_are_named_and_the_import_goes_on_when_they_are_right() {
     let workspace = workspace();
     export(&workspace, &["old", "thin"]).success();
     let all = objects(&workspace, "thin");
@@ -272,7 +272,9 @@ fn all_damaged_objects_are_named_and_nothing_is_written() {
     }
     let says = [large, small].map(|name| format!("`thin/{name}`: damaged: expected sha256"));
     let says: Vec<_> = says.iter().map(String::as_str).collect();
-    import(&workspace, &["thin", "-o", "again"]).exits(3).says(&says);
+    let run = import(&workspace, &["thin", "-o", "again"]).exits(3);
+    run.says(&says).says(&["copy again what is damaged; the same command then goes on from there"]);
+    let left = identities_below(&workspace.path(".again.building"));
     workspace.run(&["verify", "thin"]).exits(3).says(&[&format!("{large}: expected"), &format!("{small}: expected")]);
     // Shorter, or gone: known before anything is read.
     change(&workspace.path("thin").join(large), |bytes| bytes.truncate(bytes.len() - 1));
@@ -280,12 +282,19 @@ fn all_damaged_objects_are_named_and_nothing_is_written() {
     let says = [large, small].map(|name| format!("`thin/{name}`: missing, or of another size"));
     let says: Vec<_> = says.iter().map(String::as_str).collect();
     import(&workspace, &["thin", "-o", "again"]).exits(3).says(&says);
-    assert_nothing_at(&workspace, "again");
+    assert!(!workspace.path("again").exists());
     // The same export makes it whole again.
     export(&workspace, &["old", "thin"]).success();
     workspace.run(&["verify", "thin"]).success();
     import(&workspace, &["thin", "-o", "again"]).success();
     assert_same(&workspace, "old", "again");
+    assert!(!workspace.path(".again.building").exists());
+    // What was right had not to be written again.
+    let now = identities_below(&workspace.path("again"));
+    let is_kept = |(name, identity): &(&String, &u64)| now.get(*name) == Some(identity);
+    assert!(
+        left.iter().filter(is_kept).count() > 5 && left.iter().filter(|it| !is_temporary(it.0)).all(|it| is_kept(&it))
+    );
 }
 
 #[test]
@@ -299,7 +308,7 @@ fn objects_under_each_others_names_are_found_out() {
     std::fs::rename(workspace.path("aside"), &other).unwrap();
     import(&workspace, &["thin", "-o", "again"]).exits(3).says(&[&all[0], &all[1]]);
     workspace.run(&["verify", "thin"]).exits(3).says(&[&all[0], &all[1]]);
-    assert_nothing_at(&workspace, "again");
+    assert!(!workspace.path("again").exists());
 }
 
 #[test]
@@ -317,7 +326,7 @@ fn lists_of_a_thin_copy_can_not_be_changed() {
         workspace.run(&["verify", "thin"]).exits(3);
         std::fs::write(&path, before).unwrap();
     }
-    assert_nothing_at(&workspace, "again");
+    assert!(!workspace.path("again").exists());
     workspace.run(&["verify", "thin"]).success();
 }
 
@@ -356,11 +365,38 @@ fn an_export_touches_nothing_that_it_did_not_write() {
     export(&workspace, &["old", "files"]).exits(1).says(&["`files` has files that no export wrote"]);
     export(&workspace, &["old", "new"]).exits(1).says(&["`new` has files that no export wrote"]);
     assert_eq!(files(&workspace.path("thin")), before);
+    let bundles = [files(&workspace.path("old")), files(&workspace.path("new"))];
+    std::os::unix::fs::symlink("old", workspace.path("link")).unwrap();
+    for inside in ["old/sub", "./old/a/../b/c", "link/sub", "new/sub"] {
+        let run = export(&workspace, &["old", inside, "--since", "new"]).exits(1);
+        run.says(&["`, which is exported from", "hint: choose a new directory"]);
+    }
+    assert_eq!([files(&workspace.path("old")), files(&workspace.path("new"))], bundles);
     export(&workspace, &["old", "parts", "--max-size", "1600000"]).success();
     let run = export(&workspace, &["old", "parts", "--max-size", "2000000"]).exits(1);
     run.says(&["which is no part of this"]);
     workspace.run(&["build", "--offline", "-q", "-o", "thin"]).exits(1).says(&["holds files that no build wrote"]);
     import(&workspace, &["thin", "-o", "files"]).exits(1).says(&["exists and is no bundle"]);
+}
+
+/// An index may say that a file has terabytes of zeros, and whoever wrote it has written the other lists.
+#[test]
+fn sizes_that_are_not_those_of_the_manifest_are_refused_before_anything_is_written() {
+    let workspace = workspace();
+    export(&workspace, &["old", "thin"]).success();
+    let digest = |name: &str| Sha256::of(&workspace.read(&format!("thin/{name}"))).to_string();
+    let [index, manifest, sums] = ["bundle.index", "manifest.json", "SHA256SUMS"].map(digest);
+    let mut changed: serde_json::Value = serde_json::from_str(&workspace.text("thin/bundle.index")).unwrap();
+    let file = &mut changed["files"]["README.txt"];
+    file["size"] = (file["size"].as_u64().unwrap() + (8 << 30)).into();
+    file["runs"].as_array_mut().unwrap().push(serde_json::json!([8_u64 << 30]));
+    workspace.write("thin/bundle.index", changed.to_string() + "\n");
+    workspace.edit("thin/manifest.json", &index, &digest("bundle.index"));
+    workspace.edit("thin/SHA256SUMS", &index, &digest("bundle.index"));
+    workspace.edit("thin/SHA256SUMS", &manifest, &digest("manifest.json"));
+    workspace.edit("thin/export.json", &sums, &digest("SHA256SUMS"));
+    import(&workspace, &["thin", "-o", "again"]).exits(3).says(&["README.txt: not what manifest.json says"]);
+    assert!(files(&workspace.path(".again.building")).is_empty());
 }
 
 #[test]

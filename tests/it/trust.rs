@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use kube_bundle::manifest::MOST_SIGNERS;
 use kube_bundle::sign::{KeyReference, Signer};
 use kube_bundle::trust::Trust;
 use time::OffsetDateTime;
@@ -190,6 +191,23 @@ fn verify_misses_them_in_an_archive_that_is_carried_alone() {
 }
 
 #[test]
+fn an_archive_that_as_many_as_may_have_signed_is_verified() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = Workspace::small(1000);
+    let keys: Vec<_> = (1..=MOST_SIGNERS).map(|number| format!("key{number}")).collect();
+    keys.iter().for_each(|key| new_key(&workspace, key, ""));
+    workspace.run(&["trust", "init", "trust", "--key", keys.last().unwrap(), "-q"]).success();
+    let signers = keys.iter().flat_map(|key| ["--sign", key]);
+    workspace
+        .run(&["build", "--offline", "--from", "files", "-q"].into_iter().chain(signers).collect::<Vec<_>>())
+        .success();
+    workspace.run(&["verify", "out/small", "--trust", "trust", "--deep"]).success();
+    workspace.run(&["verify", Workspace::ARCHIVE, "--trust", "trust"]).success();
+}
+
+#[test]
 fn a_bundle_can_be_signed_after_it_was_built_but_not_after_it_was_damaged() {
     if !has("ssh-keygen") {
         return;
@@ -303,6 +321,74 @@ fn a_key_is_trusted_only_for_bundles_and_only_in_its_time() {
     let sums = workspace.path("out/small/SHA256SUMS").display().to_string();
     tool("ssh-keygen", &["-q", "-Y", "sign", "-n", "file", "-f", &workspace.path("key").display().to_string(), &sums]);
     workspace.run(&["verify", "out/small", "--trust", "trust"]).exits(3).says(&["another purpose"]);
+}
+
+/// What may stand before a key in `allowed_signers`.
+const LINES: &[&str] = &[
+    "release",
+    "rel*",
+    "re?ease",
+    "*",
+    "mallory@example",
+    "release@example",
+    "Release",
+    "release?",
+    "releas",
+    "other,release",
+    "!release,other",
+    "!release,*",
+    "*,!release",
+    "!other,release",
+    "!other",
+    "!re*,release",
+    ",release",
+    "release,",
+    "!,release",
+    "**e**,x",
+    "*l*e*s*",
+    "*l*e*x",
+    "release namespaces=\"kube-bundle\"",
+    "release namespaces=\"kube-bundle-rebuilt\"",
+    "release namespaces=\"kube-bundle,file\"",
+    "release namespaces=\"file,kube-*\"",
+    "release namespaces=\"kube?bundle\"",
+    "release namespaces=\"kube-bundl\"",
+    "release namespaces=\"!kube-bundle,*\"",
+    "release namespaces=\"*,!kube-bundle\"",
+    "release namespaces=\"!kube-bundle-rebuilt,*\"",
+    "release namespaces=\"!file\"",
+    "release namespaces=\"\"",
+    "release namespaces=kube-bundle",
+    "release NAMESPACES=\"kube-bundle\"",
+    "release valid-after=\"20200101\"",
+    "release valid-after=20200101",
+    "release valid-before=\"20200101Z\"",
+    "release valid-after=\"20200101Z\",namespaces=\"kube-*\"",
+    "release namespaces=\"kube-*\",valid-before=\"20200101Z\"",
+    "mallory valid-after=\"20200101Z\"",
+    "release nonsense",
+    "release cert-authority",
+    "mallory nonsense",
+];
+
+#[test]
+fn a_line_of_allowed_signers_means_to_us_what_it_means_to_ssh_keygen() {
+    if !has("ssh-keygen") {
+        return;
+    }
+    let workspace = signed();
+    let key = workspace.text("key.pub");
+    let text = workspace.text("out/small/SHA256SUMS");
+    let signature = workspace.text("out/small/SHA256SUMS.sig");
+    let mut taken = 0;
+    for line in LINES {
+        workspace.write("trust/allowed_signers", format!("{line} {key}"));
+        let trust = Trust::read(&workspace.path("trust"), OffsetDateTime::now_utc());
+        let is_taken = trust.is_ok_and(|trust| trust.signer("SHA256SUMS.sig", &signature, text.as_bytes()).is_ok());
+        assert_eq!(is_taken, ssh_verify(&workspace, &[]).code == Some(0), "{line}");
+        taken += usize::from(is_taken);
+    }
+    assert!(taken > 10 && LINES.len() - taken > 10, "{taken}");
 }
 
 #[test]

@@ -106,9 +106,8 @@ pub struct PullArgs {
     /// Directory to write; a bundle that is there is replaced
     #[arg(short, long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Require a signature by a key in this directory, which `trust init` writes; it must not come with the bundle
-    #[arg(long, value_name = "DIR")]
-    pub trust: Option<PathBuf>,
+    #[command(flatten)]
+    pub trust: TrustArgs,
     #[command(flatten)]
     pub registry: RegistryArgs,
 }

@@ -12,11 +12,13 @@ use crate::hash::Sha256;
 use crate::manifest::Manifest;
 use crate::progress::bytes;
 use crate::regular::{self, Links};
-use crate::thin::export::{Exported, export as write};
+use crate::thin::export::{Exported, expect_outside, export as write};
 use crate::thin::{Directory, ExportList, delta, parts};
 
 pub(super) fn export(args: &ExportArgs, console: &Console) -> Result<(), Error> {
     let bundle = Directory::open(&args.bundle)?;
+    let read: Vec<_> = [Some(args.bundle.as_path()), args.since.as_deref()].into_iter().flatten().collect();
+    expect_outside(&args.dir, &read)?;
     let base = args.since.as_deref().map(delta::open).transpose()?;
     let objects = delta::objects(&bundle.index, base.as_ref().map(|base| &base.index));
     let lists = lists(args, &bundle, base.map(|base| base.sha256), objects)?;

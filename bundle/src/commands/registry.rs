@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::Console;
 use super::attempt::Attempt;
 use super::console::show;
+use super::verify::{result, trust};
 use crate::cli::{PullArgs, PushArgs, RegistryArgs};
 use crate::error::ExitCode;
 use crate::fetch::aws::{self, Access};
 use crate::fetch::{Policy, credentials};
 use crate::progress::bytes;
 use crate::registry::{self, Location, PushOptions, Pushed, Reference, Remote, Version};
-use crate::trust::Trust;
 use crate::{Error, clock};
 
 pub(super) fn push(args: &PushArgs, console: &Console) -> Result<(), Error> {
@@ -60,9 +60,10 @@ fn push_artifact(args: &PushArgs, to: &Remote, reference: &Reference, console: &
 }
 
 pub(super) fn pull(args: &PullArgs, console: &Console) -> Result<(), Error> {
-    let trust = args.trust.as_deref().map(|directory| Trust::read(directory, clock::now())).transpose()?;
+    let trust = trust(&args.trust)?;
+    let trust = trust.as_ref().map(|trust| (trust, args.trust.threshold.into()));
     let from = remote(args.location.clone(), &args.registry)?;
-    let pulled = registry::pull(&from, &args.out, trust.as_ref(), console.progress())?;
+    let pulled = registry::pull(&from, &args.out, trust, console.progress())?;
     for warning in &pulled.verified.warnings {
         console.progress().warn(&crate::printable::printable(warning));
     }
@@ -70,7 +71,7 @@ pub(super) fn pull(args: &PullArgs, console: &Console) -> Result<(), Error> {
     if console.json() {
         return console.result(&pulled, String::new);
     }
-    show(&super::verify::result(&args.out, &pulled.verified, console.paint))
+    show(&result(&args.out, &pulled.verified, console.paint))
 }
 
 fn remote(location: Location, args: &RegistryArgs) -> Result<Remote, Error> {

@@ -11,7 +11,7 @@ use super::console::print;
 use crate::Error;
 use crate::error::ExitCode;
 use crate::printable::printable;
-use crate::serve::{Secrets, Server, Site};
+use crate::serve::{Limits, Secrets, Server, Site};
 
 /// Runs until somebody ends it.
 pub(super) fn serve(out: &Path, listen: SocketAddr, secrets: Secrets, console: &Console) -> Result<(), Error> {
@@ -37,7 +37,7 @@ pub(super) fn serve(out: &Path, listen: SocketAddr, secrets: Secrets, console: &
     }
     let (sender, answers) = mpsc::channel();
     let address = server.address();
-    let running = std::thread::spawn(move || server.run(site, sender));
+    let running = std::thread::spawn(move || server.run(site, Limits::default(), sender));
     for line in answers {
         console.progress().detail(&printable(&line));
     }

@@ -12,6 +12,7 @@ use super::image_archive::{ArchivedFile, ImageArchive, archives_in};
 use super::store;
 use crate::hash::{Pin, Sha256};
 use crate::plan::Download;
+use crate::recipe::component::Kind;
 
 /// A directory or URL given with `--from`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,13 +135,15 @@ pub fn find_local(directory: &Path, file: &str, urls: &[String]) -> Option<PathB
     [file].into_iter().chain(upstream_paths(urls)).map(|path| directory.join(path)).find(|path| path.is_file())
 }
 
-/// Digest and length in bytes of a local program. It is an error if it is not one for x86-64.
-pub fn digest_binary(path: &Path) -> Result<(Sha256, u64), String> {
+/// Digest and length in bytes of a local file. It is an error if it should be a program and is not one for x86-64.
+pub fn digest_local(path: &Path, kind: Kind) -> Result<(Sha256, u64), String> {
     let (file, _) = store::open_local(path).map_err(|fault| fault.to_string())?;
     let mut head = Vec::new();
     let mut reader = HeadReader { inner: file, head: &mut head };
     let digest = Sha256::of_reader(&mut reader).map_err(|why| why.to_string())?;
-    super::elf::check(&head)?;
+    if kind == Kind::Program {
+        super::elf::check(&head)?;
+    }
     Ok(digest)
 }
 

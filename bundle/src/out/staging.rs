@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! .roc.lock       held by the build that writes there; two at a time would mix their files
-//! .roc.building   the new directory
+//! .roc.building   the new directory; a failed import leaves it, too, and the next one goes on with it
 //! .roc.old        the old one, on file systems that can't exchange two names in one step
 //! ```
 #![expect(clippy::disallowed_methods, reason = "this module replaces output directories")]
@@ -97,6 +97,8 @@ pub struct Staging<'p> {
     target: PathBuf,
     building: PathBuf,
     permission: Permission<'p>,
+    /// Whether what was written stays for [`Staging::resume`] when this is dropped.
+    is_left: bool,
     _lock: File,
 }
 
@@ -116,7 +118,7 @@ impl<'p> Staging<'p> {
         Self::start(target, permission, |_| false)
     }
 
-    /// The same with what a killed run has left there, of which nothing is known; [`Self::keep_only`] removes what is not
+    /// The same with what a killed run, or one that called [`Self::leave`], has left there, of which nothing is known; [`Self::keep_only`] removes what is not
     /// wanted.
     pub fn resume(target: &Path, permission: Permission<'p>) -> Result<Self, Error> {
         Self::start(target, permission, is_own)
@@ -136,7 +138,7 @@ impl<'p> Staging<'p> {
         }
         // Whatever the umask: private files and directories inside have modes of their own.
         set_mode(&building, Mode::EXECUTABLE).map_err(failed("set the mode of", &building))?;
-        Ok(Self { target, building, permission, _lock: lock })
+        Ok(Self { target, building, permission, is_left: false, _lock: lock })
     }
 
     /// Removes files that an earlier run has left and this one does not want, and directories without files.
@@ -146,6 +148,11 @@ impl<'p> Staging<'p> {
         let mut unwanted = there.iter().filter(|name| !is_wanted(name)).map(|name| building.join(name));
         unwanted.try_for_each(|path| std::fs::remove_file(&path).map_err(failed("remove", &path)))?;
         remove_empty(building).map_err(failed("clean", building))
+    }
+
+    /// Gives up, and leaves what was written to the next run.
+    pub fn leave(mut self) {
+        self.is_left = true;
     }
 
     /// The directory in the making.
@@ -192,7 +199,9 @@ impl<'p> Staging<'p> {
 impl Drop for Staging<'_> {
     fn drop(&mut self) {
         // After a success there is nothing left; after a failure the next run would remove it as well.
-        let _ = remove(&self.building);
+        if !self.is_left {
+            let _ = remove(&self.building);
+        }
         let _ = std::fs::remove_file(beside(&self.target, "lock"));
     }
 }

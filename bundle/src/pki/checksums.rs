@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::directory::{CHECKSUMS, ENCRYPTION_KEY, PkiDir};
-use super::{Error, Run};
+use super::{Error, Run, seal};
 use crate::hash::Sha256;
 use crate::plan::certificates::CertPlan;
 
@@ -61,7 +61,8 @@ impl Run<'_> {
         let mut checksums = Checksums::read(&self.directory)?;
         let before = checksums.0.len();
         let names = self.plan.certificates.iter().flat_map(|(id, planned)| irreplaceable(id, planned));
-        for name in names.chain([ENCRYPTION_KEY.to_owned()]) {
+        let seal = self.plan.seal.iter().flat_map(seal::irreplaceable);
+        for name in names.chain([ENCRYPTION_KEY.to_owned()]).chain(seal) {
             if checksums.0.contains_key(&name) {
                 continue;
             }

@@ -88,6 +88,9 @@ pub enum Error {
         id: CertId,
         why: String,
     },
+    /// Two builds at a time: their bundles would have the same number.
+    #[error("another build of this cluster was numbered meanwhile, in `{}`", path.display())]
+    Numbered { path: PathBuf },
     /// Keys are to be encrypted, and there is nothing to do it with.
     #[error(
         "no passphrase of at least {} characters was given, and keys of machines are to be encrypted with one",
@@ -136,6 +139,7 @@ impl Error {
             Self::Passphrase => Some(
                 "write it on the first line of a file that only you can read, and build with `--passphrase-file FILE`",
             ),
+            Self::Numbered { .. } => Some("build again: the next build gets the next number"),
             Self::NotRenewable { .. } => Some("`kube-bundle pki status` lists what there is"),
             _ => None,
         }

@@ -7,7 +7,7 @@ use super::certificate::Authority;
 use super::checksums::{Checksums, irreplaceable};
 use super::directory::ENCRYPTION_KEY;
 use super::private_key::Key;
-use super::{Error, Run};
+use super::{Error, Run, seal};
 use crate::plan::certificates::{CertId, CertPlan};
 use crate::secret::Secret;
 use crate::spec::KeyAlgorithm;
@@ -62,6 +62,12 @@ impl Run<'_> {
             self.check_pair(id)?;
         }
         Ok(())
+    }
+
+    /// Refuses keys that open what was encrypted before, if they are lost or damaged.
+    pub(super) fn check_seal_keys(&self) -> Result<(), Error> {
+        let names: Vec<_> = self.plan.seal.iter().flat_map(seal::irreplaceable).collect();
+        Checksums::read(&self.directory)?.check(&self.directory, &names)
     }
 
     /// A CA or a signing key with one of its files gone, or gone while what depends on it is there, is lost: nobody

@@ -34,6 +34,7 @@ pub fn next(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Next, Error> {
     if all.is_empty() {
         next.issued.extend(plan.certificates.keys().map(|id| (id.clone(), None)));
         next.issued.extend([super::TOKEN, super::ENCRYPTION_KEY].map(|id| (id.to_owned(), None)));
+        next.issued.extend(plan.seal.iter().flat_map(super::seal::files).map(|name| (name, None)));
         next.new_keys = next.issued.keys().cloned().collect();
     }
     for line in all {

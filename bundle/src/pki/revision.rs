@@ -15,7 +15,7 @@ use crate::manifest::Manifest;
 use crate::plan::UnnumberedPlan;
 use crate::plan::certificates::{CertPlan, PkiPlan};
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Recorded {
     revision: u32,
     content: Sha256,
@@ -24,28 +24,36 @@ struct Recorded {
 /// The number of a build. It is made only when all keys and certificates are as they will be packed, and recorded only
 /// when everything was written.
 #[derive(Debug)]
-pub struct Revision(Recorded);
+pub struct Revision {
+    this: Recorded,
+    /// What was recorded when this number was made.
+    last: Option<Recorded>,
+}
 
 impl Revision {
     /// From 1.
     pub fn number(&self) -> u32 {
-        self.0.revision
+        self.this.revision
     }
 
     /// Remembers that `_written` was built under this number, unless `cluster.toml` fixes numbers.
     ///
     /// # Errors
-    /// `pki/` can't be written.
+    /// `pki/` can't be written, or another build was recorded since [`next`]: it may have this number.
     pub fn record(self, _written: &Manifest, at: &PkiContext<'_>) -> Result<(), Error> {
         self.write(at.directory)
     }
 
     pub(super) fn write(self, directory: &Path) -> Result<(), Error> {
-        let is_known = |last: Recorded| last.revision == self.0.revision && last.content == self.0.content;
-        if read(directory)?.is_some_and(is_known) {
+        let pki = PkiDir::open(directory)?;
+        let there = read(directory)?;
+        if there.as_ref() == Some(&self.this) {
             return Ok(());
         }
-        PkiDir::open(directory)?.write_revision(&self.0)
+        if there != self.last {
+            return Err(Error::Numbered { path: pki.path(REVISION) });
+        }
+        pki.write_revision(&self.this)
     }
 }
 
@@ -75,12 +83,13 @@ fn expected(plan: &UnnumberedPlan<'_>, at: &PkiContext<'_>) -> Result<Option<Rev
 
 /// The same content keeps its number, another one gets the next.
 pub(super) fn of_content(directory: &Path, content: Sha256) -> Result<Revision, Error> {
-    let revision = match read(directory)? {
+    let last = read(directory)?;
+    let revision = match &last {
         Some(last) if last.content == content => last.revision,
         Some(last) => last.revision.saturating_add(1),
         None => 1,
     };
-    Ok(Revision(Recorded { revision, content }))
+    Ok(Revision { this: Recorded { revision, content }, last })
 }
 
 /// A digest over what a bundle is made of: the plan, and every key and certificate as it is now.

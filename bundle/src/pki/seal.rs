@@ -6,6 +6,8 @@
 //! NODE.pem         opens what is this machine's, 0600; with `seal = "passphrase"`, encrypted with it
 //! NODE.pub         its public half, where the private one is encrypted
 //! ```
+//!
+//! Keys that open can't be made again: copies of them are on key disks, and bundles are encrypted for them.
 
 use std::collections::BTreeMap;
 
@@ -51,8 +53,19 @@ impl From<Recipient> for Opener {
 
 /// Files that decide what is written, by their names in `pki/`.
 pub(super) fn files(plan: &SealPlan) -> Vec<String> {
-    let nodes = plan.nodes.keys().flat_map(|node| [private_name(node), public_name(node)]);
-    [RECOVERY, SEALING].map(str::to_owned).into_iter().chain(nodes).collect()
+    let mut names = irreplaceable(plan);
+    names.push(SEALING.to_owned());
+    names
+}
+
+/// Those of them that can't be made again. The key of a host is on its machine.
+pub(super) fn irreplaceable(plan: &SealPlan) -> Vec<String> {
+    let held = plan.nodes.iter().filter(|(_, host_key)| plan.by != Seal::SshHost || host_key.is_none());
+    let nodes = held.flat_map(|(node, _)| {
+        let public = (plan.by == Seal::Passphrase).then(|| public_name(node));
+        std::iter::once(private_name(node)).chain(public)
+    });
+    std::iter::once(RECOVERY.to_owned()).chain(nodes).collect()
 }
 
 fn private_name(node: &NodeName) -> String {
@@ -64,7 +77,7 @@ fn public_name(node: &NodeName) -> String {
 }
 
 impl Run<'_> {
-    /// Loads the keys, and makes those that are missing; `None` if nothing is encrypted.
+    /// Loads the keys, and makes those that are missing, after [`Run::check_seal_keys`]; `None` if nothing is encrypted.
     pub(super) fn seal_keys(&self) -> Result<Option<SealKeys>, Error> {
         let Some(plan) = &self.plan.seal else { return Ok(None) };
         let mut nodes = BTreeMap::new();
@@ -121,7 +134,8 @@ impl Run<'_> {
         }
         if self.directory.has(&name) {
             let why = "it is not encrypted with a passphrase, or has no public key beside it";
-            return Err(self.unfit(&name, format!("{why}; move it away, and the next build makes another key")));
+            let how = "move it away and delete its line from `pki/SHA256SUMS`, and the next build makes another key";
+            return Err(self.unfit(&name, format!("{why}; {how}")));
         }
         let passphrase = self.at.passphrase.as_ref().ok_or(Error::Passphrase)?;
         if passphrase.expose().len() < locked::SHORTEST {
@@ -146,6 +160,12 @@ impl Run<'_> {
         let mut bytes = zeroize::Zeroizing::new([0; SEALING_KEY]);
         rand::fill(&mut *bytes).map_err(|_| no_numbers(SEALING))?;
         self.directory.write_secret(SEALING, &*bytes)?;
+        if self.directory.has(RECOVERY) {
+            self.progress.note(&format!(
+                "Drew another {}: what is encrypted has other bytes than before, and is opened as before",
+                self.directory.path(SEALING).display()
+            ));
+        }
         Ok(Secret::new(*bytes))
     }
 

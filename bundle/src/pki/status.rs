@@ -7,10 +7,11 @@ use serde::{Serialize, Serializer};
 use time::{Duration, OffsetDateTime};
 
 use super::certificate::Authority;
+use super::checksums::Checksums;
 use super::directory::{self, ENCRYPTION_KEY};
 use super::info::{CertificateInfo, day};
 use super::leaf::differs_from;
-use super::{Error, PkiContext, Run, TOKEN};
+use super::{Error, PkiContext, Run, TOKEN, seal};
 use crate::plan::certificates::{CertId, CertPlan, PkiPlan};
 use crate::progress::Quiet;
 
@@ -34,6 +35,16 @@ impl fmt::Display for State {
             Self::Outdated(why) => write!(f, "the next build reissues it: {why}"),
             Self::Unusable(why) => f.write_str(why),
         }
+    }
+}
+
+impl State {
+    /// What is gone and can't be made again is called lost.
+    pub(super) fn unusable(why: &Error) -> Self {
+        Self::Unusable(match why {
+            Error::Lost { .. } | Error::Gone { .. } => format!("lost: {why}"),
+            _ => why.to_string(),
+        })
     }
 }
 
@@ -83,8 +94,8 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
         let certificate = read.as_ref().ok().and_then(Clone::clone);
         let state = match (run.check_irreplaceable(id, planned), read) {
             (Err(why @ Error::Half { .. }), _) => State::Unusable(format!("lost: {why}")),
-            (Err(why), _) => unusable(&why),
-            (Ok(()), Err(why)) => unusable(why),
+            (Err(why), _) => State::unusable(&why),
+            (Ok(()), Err(why)) => State::unusable(why),
             (Ok(()), Ok(_)) => state(&run, id, planned, &authorities),
         };
         all.push(Status {
@@ -99,6 +110,8 @@ pub fn status(plan: &PkiPlan, at: &PkiContext<'_>) -> Result<Vec<Status>, Error>
     }
     all.push(Status::bare(ENCRYPTION_KEY, encryption_key(&run)));
     all.push(token(&run));
+    let seal = plan.seal.iter().flat_map(seal::files);
+    all.extend(seal.map(|name| Status::bare(&name, seal_key(&run, &name))));
     Ok(all)
 }
 
@@ -144,14 +157,6 @@ fn read(run: &Run<'_>, id: &CertId, planned: &CertPlan) -> Result<Option<Certifi
     })
 }
 
-/// What is gone and can't be made again is called lost.
-fn unusable(why: &Error) -> State {
-    State::Unusable(match why {
-        Error::Lost { .. } | Error::Gone { .. } => format!("lost: {why}"),
-        _ => why.to_string(),
-    })
-}
-
 fn state(run: &Run<'_>, id: &CertId, planned: &CertPlan, authorities: &Authorities) -> State {
     match (planned, authorities.get(id)) {
         (_, Some(Err(why))) => State::Unusable(why.to_string()),
@@ -184,7 +189,16 @@ fn encryption_key(run: &Run<'_>) -> State {
     match run.existing_encryption_key() {
         Ok(Some(_)) => State::Ok,
         Ok(None) => State::Missing,
-        Err(why) => unusable(&why),
+        Err(why) => State::unusable(&why),
+    }
+}
+
+fn seal_key(run: &Run<'_>, name: &str) -> State {
+    let sums = Checksums::read(&run.directory);
+    match sums.and_then(|sums| sums.check(&run.directory, &[name.to_owned()])) {
+        Err(why) => State::unusable(&why),
+        Ok(()) if run.directory.has(name) => State::Ok,
+        Ok(()) => State::Missing,
     }
 }
 

@@ -129,3 +129,22 @@ fn a_revision_is_counted_once_for_each_content() {
     next("b").write(directory.path()).expect("works");
     assert_eq!((next("b").number(), next("a").number()), (2, 3), "a change taken back is a change");
 }
+
+#[test]
+fn of_two_builds_at_a_time_only_one_gets_a_number() {
+    let directory = TempDir::new().expect("is there");
+    let begin =
+        |text: &str| revision::of_content(directory.path(), crate::hash::Sha256::of(text.as_bytes())).expect("works");
+    let (first, second, same) = (begin("a"), begin("b"), begin("a"));
+    first.write(directory.path()).expect("works");
+    same.write(directory.path()).expect("the same bundle has the same number");
+    assert!(matches!(second.write(directory.path()), Err(Error::Numbered { .. })));
+    assert_eq!((begin("a").number(), begin("b").number()), (1, 2), "what was recorded is still there");
+
+    let (slow, fast, faster) = (begin("b"), begin("b"), begin("c"));
+    fast.write(directory.path()).expect("works");
+    assert!(faster.write(directory.path()).is_err());
+    begin("d").write(directory.path()).expect("works");
+    assert!(slow.write(directory.path()).is_err(), "the counter never goes backwards");
+    assert_eq!(begin("e").number(), 4);
+}

@@ -192,14 +192,15 @@ fn etcd_hosts(spec: &ClusterSpec) -> BTreeSet<&Host> {
 
 /// What a set of names means for one certificate.
 fn hosts(names: Names, holder: Holder<'_>, spec: &ClusterSpec) -> Vec<Host> {
-    let dns = |name: &str| name.parse::<DnsName>().ok().map(Host::Name);
+    let dns =
+        |name: &str| Host::Name(name.parse::<DnsName>().unwrap_or_else(|why| unreachable!("names are checked: {why}")));
     match names {
         Names::Loopback => {
-            [dns("localhost"), Some(Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST)))].into_iter().flatten().collect()
+            vec![dns("localhost"), Host::Ip(IpAddr::V4(Ipv4Addr::LOCALHOST))]
         }
         Names::Node => match holder {
             Holder::Cluster => Vec::new(),
-            Holder::Node(node) => dns(node.name.as_str()).into_iter().chain([Host::Ip(node.address)]).collect(),
+            Holder::Node(node) => vec![dns(node.name.as_str()), Host::Ip(node.address)],
             Holder::EtcdEndpoint(host) => vec![host.clone()],
         },
         Names::Masters => spec.masters().map(|node| Host::Ip(node.address)).collect(),
@@ -213,7 +214,7 @@ fn hosts(names: Names, holder: Holder<'_>, spec: &ClusterSpec) -> Vec<Host> {
         Names::ServiceNames => {
             let short = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"].map(str::to_owned);
             let all = short.into_iter().chain([format!("kubernetes.default.svc.{}", spec.domain)]);
-            all.filter_map(|name| dns(&name)).collect()
+            all.map(|name| dns(&name)).collect()
         }
         Names::Extra => spec.apiserver_sans.clone(),
     }

@@ -35,8 +35,15 @@ fn release(recipe: &Recipe, faults: &mut Vec<String>) {
             faults.push(format!("archive `{name}` is an image without `sha256`, of its manifest"));
         } else if archive.pin().is_none() {
             faults.push(format!("archive `{name}` has no digest: expected `sha256` or `sha512`"));
+        } else if archive.sha256.is_some() && archive.sha512.is_some() {
+            faults.push(two_digests("archive", name));
         }
     }
+}
+
+/// Only one of them would be compared, and the other believed.
+fn two_digests(what: &str, name: &str) -> String {
+    format!("{what} `{name}` has both `sha256` and `sha512`: expected one of them")
 }
 
 /// Versions become parts of file names, and of words that scripts split at white space.
@@ -62,6 +69,9 @@ fn origin(recipe: &Recipe, name: &str, component: &Component, faults: &mut Vec<S
             faults.push(format!("component `{name}` has neither a digest nor an archive with one"));
         }
         _ => {}
+    }
+    if component.sha256.is_some() && component.sha512.is_some() {
+        faults.push(two_digests("component", name));
     }
     if component.kind == Kind::Image && (component.image.is_none() || component.sha256.is_none()) {
         faults

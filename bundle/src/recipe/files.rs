@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Error, Recipe, embedded};
+use crate::out::{self, Staging};
 use crate::regular::{self, Links};
+use crate::target::Mode;
 
 /// Bytes of one text; the largest of ours has a thousandth.
 const LARGEST_TEXT: u64 = 4 << 20;
@@ -76,19 +78,26 @@ fn collect(directory: &Path, prefix: &str, files: &mut RecipeFiles) -> Result<()
     Ok(())
 }
 
-/// Writes every text of `recipe` into `directory`, which must be new or empty.
-#[expect(clippy::disallowed_methods, reason = "the one place that writes a recipe to disk")]
+/// Writes every text of `recipe` into `directory`, which must be new or empty, and appears only when it is complete.
+#[expect(clippy::disallowed_methods, reason = "looks at the directory that it writes")]
 pub fn export(recipe: &Recipe, directory: &Path) -> Result<(), Error> {
-    let io = |verb, path: &Path, source| Error::Io { verb, path: path.to_owned(), source };
+    let taken = |why: &str| Error::Io {
+        verb: "export into",
+        path: directory.to_owned(),
+        source: std::io::Error::other(why.to_owned()),
+    };
     if std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
-        let taken = std::io::Error::other("it exists and is not empty");
-        return Err(io("export into", directory, taken));
+        return Err(taken("it exists and is not empty"));
     }
+    if directory.file_name().is_none() {
+        return Err(taken("it can't be replaced; name a new directory"));
+    }
+    let nothing_is_replaced = |there: &Path| Err(out::Error::Foreign(there.to_owned()));
+    let staging = Staging::begin(directory, &nothing_is_replaced)?;
     for (path, text) in recipe.files.iter() {
-        let path = directory.join(path);
-        let parent = path.parent().unwrap_or(directory);
-        std::fs::create_dir_all(parent).map_err(|source| io("create", parent, source))?;
-        std::fs::write(&path, text).map_err(|source| io("write", &path, source))?;
+        let path = staging.place(path, Mode::EXECUTABLE)?;
+        let written = out::write_atomically(&path, text.as_bytes(), Mode::PUBLIC);
+        written.map_err(|source| Error::Io { verb: "write", path, source })?;
     }
-    Ok(())
+    Ok(staging.finish()?)
 }

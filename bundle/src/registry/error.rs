@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::Location;
 use crate::fetch::{self, AUTHORITIES_HINT, Fault};
+use crate::verify::Cause;
 use crate::{out, printable::printable, thin};
 
 /// What went wrong between a bundle and a server.
@@ -33,7 +34,10 @@ pub enum Error {
     NotWhole { from: Box<Location>, faults: Vec<String> },
     /// What was pulled does not verify.
     #[error("could not pull {from}: its verification failed:{}", lines(faults))]
-    Unverified { from: Box<Location>, faults: Vec<String> },
+    Unverified { from: Box<Location>, faults: Vec<String>, cause: Option<Cause> },
+    /// Files that were right when they arrived, and were kept for a later run.
+    #[error("could not pull {from}: what an earlier run had kept was damaged on this machine:{}", lines(titles))]
+    DamagedHere { from: Box<Location>, titles: Vec<String> },
     /// The bundle holds keys, and whoever can read what is pushed would have them.
     #[error("`{}` holds private keys or tokens that nothing encrypts, and they would be on the server:{}", path.display(), lines(files))]
     Secrets {
@@ -91,6 +95,10 @@ impl Error {
                 Location::Web(_) => again(from).to_owned(),
                 _ => format!("push it again: `kube-bundle push OUT {from}`"),
             }),
+            Self::Unverified { cause: Some(cause @ Cause::TooFew), .. } => Some(cause.hint().to_owned()),
+            Self::DamagedHere { .. } => Some(
+                "run the same command again: it fetches them again. If it happens twice, check this disk".to_owned(),
+            ),
             Self::Unverified { .. } => Some("ask whoever pushed it; nothing was written".to_owned()),
             Self::Secrets { .. } => Some(
                 "encrypt them with `seal` in cluster.toml and build again; `--include-secrets` pushes them as they are"
@@ -108,7 +116,7 @@ impl Error {
     pub fn is_verification(&self) -> bool {
         match self {
             Self::Files { source, .. } => source.is_verification(),
-            Self::NotWhole { .. } | Self::Unverified { .. } | Self::Damaged { .. } => true,
+            Self::NotWhole { .. } | Self::Unverified { .. } | Self::Damaged { .. } | Self::DamagedHere { .. } => true,
             Self::Thin(error) => error.is_verification(),
             Self::Request { fault, .. } => matches!(fault, Fault::Wrong(_)),
             _ => false,

@@ -36,12 +36,17 @@ pub struct Pulled {
 }
 
 /// Fetches a bundle, and puts it in its place when all of it is there and right. With `trust`, its signature is checked
-/// before any file gets a name.
+/// before any file gets a name, and so many of the keys have to vouch for it.
 ///
 /// # Errors
 /// A server that has not all of it or serves something else, or a bundle that is not signed by who is trusted. What arrived
 /// is kept beside `out`, which is as it was before.
-pub fn pull(from: &Remote, out: &Path, trust: Option<&Trust>, progress: &dyn Progress) -> Result<Pulled, Error> {
+pub fn pull(
+    from: &Remote,
+    out: &Path,
+    trust: Option<(&Trust, usize)>,
+    progress: &dyn Progress,
+) -> Result<Pulled, Error> {
     // Whoever may not replace what is there learns it before anything is fetched.
     out::check(out, &is_bundle)?;
     let kept = Kept::beside(out)?;
@@ -117,7 +122,7 @@ struct Receiver<'r> {
     source: Source<'r>,
     kept: &'r Kept,
     store: Store,
-    trust: Option<&'r Trust>,
+    trust: Option<(&'r Trust, usize)>,
     progress: &'r dyn Progress,
 }
 
@@ -144,8 +149,8 @@ impl Receiver<'_> {
 
     /// Compares what was signed with the signatures, by their names.
     fn check_signatures(&self, sums: &[u8], signatures: &BTreeMap<String, String>) -> Result<(), Error> {
-        let faults = self.trust.map_or_else(Vec::new, |trust| verify::signed(trust, sums, signatures).faults);
-        if faults.is_empty() { Ok(()) } else { Err(Error::Unverified { from: self.name().into(), faults }) }
+        let Some((trust, _)) = self.trust else { return Ok(()) };
+        self.refuse_faults(verify::signed(trust, sums, signatures)).map(drop)
     }
 
     fn not_whole(&self, faults: Vec<String>) -> Error {
@@ -194,11 +199,18 @@ impl Receiver<'_> {
 
     /// Says of what was written whatever `verify` says.
     fn verify(&self, directory: &Path) -> Result<verify::Report, Error> {
-        let read = verify::directory(directory, false, self.trust);
-        let report = read.map_err(|source| Error::Io { verb: "read", path: directory.to_owned(), source })?;
-        if report.faults.is_empty() {
-            return Ok(report);
+        let read = verify::directory(directory, false, self.trust.map(|(trust, _)| trust));
+        let mut report = read.map_err(|source| Error::Io { verb: "read", path: directory.to_owned(), source })?;
+        if let Some((_, threshold)) = self.trust.filter(|_| report.faults.is_empty()) {
+            report.want_keys(threshold);
         }
-        Err(Error::Unverified { from: self.name().into(), faults: report.faults })
+        self.refuse_faults(report)
+    }
+
+    fn refuse_faults(&self, report: verify::Report) -> Result<verify::Report, Error> {
+        match report.cause() {
+            None => Ok(report),
+            cause => Err(Error::Unverified { from: self.name().into(), faults: report.faults, cause }),
+        }
     }
 }

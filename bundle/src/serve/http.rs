@@ -1,8 +1,9 @@
 //! The server itself: HTTP/1.1, for reading only.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
@@ -16,20 +17,39 @@ use hyper::header::{
 use hyper::http::response::Builder;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::sync::Semaphore;
 
 use super::range::{Wanted, wanted};
 use super::site::{Opened, Refusal, Site};
+use super::stream::Stream;
 
 /// Connections at a time; further ones wait.
 const CONNECTIONS: usize = 256;
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// What is said to a client that has too many of them.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// Bytes that are read and sent at a time.
 const CHUNK: usize = 256 << 10;
 
 type Body = BoxBody<Bytes, io::Error>;
+
+/// What one client may do to others.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections from one address at a time; more are refused.
+    pub connections: usize,
+    /// How long a connection may be open without the head of a request.
+    pub idle: Duration,
+    /// How long a client may take nothing of what is sent.
+    pub stalled: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 64, idle: Duration::from_secs(10), stalled: Duration::from_secs(30) }
+    }
+}
 
 /// A server that has its port.
 #[derive(Debug)]
@@ -55,34 +75,48 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until the process is ended, and sends a line for each to `log`: status, method and path.
+    /// Answers requests until the process is ended, and sends a line for each to `log`: status, method and path. No client
+    /// can keep all others waiting.
     ///
     /// # Errors
     /// The system gives no threads or descriptors.
-    pub fn run(self, site: Site, log: mpsc::Sender<String>) -> io::Result<Infallible> {
+    pub fn run(self, site: Site, limits: Limits, log: mpsc::Sender<String>) -> io::Result<Infallible> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(accept(self.listener, Arc::new(site), log))
+        runtime.block_on(accept(self.listener, Arc::new(site), limits, log))
     }
 }
 
-async fn accept(listener: TcpListener, site: Arc<Site>, log: mpsc::Sender<String>) -> io::Result<Infallible> {
+async fn accept(
+    listener: TcpListener,
+    site: Arc<Site>,
+    limits: Limits,
+    log: mpsc::Sender<String>,
+) -> io::Result<Infallible> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let free = Arc::new(Semaphore::new(CONNECTIONS));
+    // Of each client with a connection, the turns that it has left.
+    let mut clients = BTreeMap::<IpAddr, Arc<Semaphore>>::new();
     loop {
         let turn = Arc::clone(&free).acquire_owned().await.map_err(io::Error::other)?;
         // A client that is gone already, or too many open files: neither ends the server.
-        let Ok((stream, _)) = listener.accept().await else {
+        let Ok((stream, from)) = listener.accept().await else {
             tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        clients.retain(|_, turns| turns.available_permits() < limits.connections);
+        let turns = clients.entry(from.ip()).or_insert_with(|| Arc::new(Semaphore::new(limits.connections)));
+        let Ok(own_turn) = Arc::clone(turns).try_acquire_owned() else {
+            let _ = stream.try_write(TOO_MANY);
             continue;
         };
         let (site, log) = (Arc::clone(&site), log.clone());
         tokio::spawn(async move {
             let answer = service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&request, &site, &log))));
             let mut http = hyper::server::conn::http1::Builder::new();
-            http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            http.timer(TokioTimer::new()).header_read_timeout(limits.idle);
             // A client that closes the connection early is no error here.
-            let _ = http.serve_connection(TokioIo::new(stream), answer).await;
-            drop(turn);
+            let _ = http.serve_connection(Stream::new(stream, limits.stalled), answer).await;
+            drop((turn, own_turn));
         });
     }
 }

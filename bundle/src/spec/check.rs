@@ -28,6 +28,7 @@ type Rule = fn(&Read, &FaultList);
 
 const RULES: &[Rule] = &[
     networks::networks_have_no_host_bits,
+    networks::networks_can_be_routed,
     networks::networks_do_not_overlap,
     networks::service_network_has_a_size_the_api_server_takes,
     networks::pod_network_has_room_for_every_node,
@@ -59,6 +60,7 @@ const RULES: &[Rule] = &[
     there_is_something_to_pack,
     seeds::a_card_is_told_from_the_others,
     seeds::a_card_gets_the_machines_address,
+    seeds::dhcp_says_the_rest,
     seeds::its_gateway_can_be_reached,
     seeds::split_seeds_are_made_of_split_packages,
     seeds::user_data_alone_wants_a_mirror,

@@ -45,8 +45,8 @@ name! {
     ClusterName, |text| label(text, 40)
 }
 name! {
-    /// Host name of a machine: a DNS label (RFC 1123) of at most 63 characters.
-    NodeName, |text| label(text, 63)
+    /// Host name of a machine: a DNS label (RFC 1123) of at most 63 characters, by which it can be named alone.
+    NodeName, node_name
 }
 name! {
     /// A role of machines: a DNS label of at most 40 characters. It names a directory of the recipe.
@@ -73,6 +73,20 @@ fn label(text: &str, longest: usize) -> Result<(), BadValue> {
         } else {
             refusal
         });
+    }
+    Ok(())
+}
+
+fn node_name(text: &str) -> Result<(), BadValue> {
+    label(text, 63)?;
+    if text.chars().all(|c| c.is_ascii_digit()) {
+        let why = "digits alone are no DNS name, which certificates are issued for";
+        return Err(BadValue::new(why).help(format!("write `node-{text}`")));
+    }
+    if text == "localhost" {
+        return Err(
+            BadValue::new("each machine calls itself so").help("write the machine's host name, such as `node-1`")
+        );
     }
     Ok(())
 }

@@ -106,9 +106,13 @@ impl Directory {
 
     /// The cluster whose bundle it is, by the manifest.
     pub fn cluster(&self) -> Result<String, Error> {
+        Ok(self.manifest()?.cluster)
+    }
+
+    /// The manifest of the bundle.
+    pub fn manifest(&self) -> Result<Manifest, Error> {
         let text = self.read_loose(MANIFEST, self.sums.get(MANIFEST).copied())?;
-        let manifest = Manifest::parse(&text).map_err(|why| malformed(&self.path, MANIFEST, &why.to_string()))?;
-        Ok(manifest.cluster)
+        Manifest::parse(&text).map_err(|why| malformed(&self.path, MANIFEST, &why.to_string()))
     }
 
     /// Reads a file of [`Self::loose`]; one that has another digest is an error.

@@ -83,6 +83,29 @@ pub fn export(
     Ok(targets.iter().map(exported).collect())
 }
 
+/// That a directory to write is inside of none that are read: files in them would be taken for theirs.
+///
+/// # Errors
+/// It is.
+pub fn expect_outside(target: &Path, read: &[&Path]) -> Result<(), Error> {
+    let target_there = real(target);
+    let around = |it: &&&Path| it.is_dir() && real(it) != target_there && target_there.starts_with(real(it));
+    match read.iter().find(around) {
+        Some(around) => {
+            let why = format!("is inside of `{}`, which is exported from", around.display());
+            Err(Error::Occupied { path: target.to_owned(), why })
+        }
+        None => Ok(()),
+    }
+}
+
+/// Where a path leads, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let there = path.ancestors().find_map(|it| Some((it.canonicalize().ok()?, path.strip_prefix(it).ok()?)));
+    there.map_or_else(|| path.clone(), |(there, rest)| there.join(rest))
+}
+
 /// What is wrong with a bundle that can't be exported.
 fn damaged(bundle: &Directory, faults: Vec<String>) -> Error {
     let hint = "`kube-bundle verify` says more; copy it again from where it was built, or build it again";

@@ -7,11 +7,12 @@ use std::path::Path;
 
 use flate2::bufread::DeflateDecoder;
 
+use super::directory::Directory;
 use super::error::Error;
 use super::index::{IndexedFile, IndexedObject};
 use super::set::Set;
 use crate::hash::Sha256;
-use crate::manifest::SUMS;
+use crate::manifest::{MANIFEST, SUMS};
 use crate::object::Run;
 use crate::out::{self, AtomicFileWriter, Permission, Staging};
 use crate::progress::{Progress, Task};
@@ -26,10 +27,11 @@ const SMALL: u64 = 64 << 10;
 const LAST_BLOCK: &[u8] = &[3, 0];
 
 /// Writes the bundle of `set` into a directory that [`Staging::finish`] puts at `out`, if `permission` lets it replace what is
-/// there, on up to `jobs` threads at a time. Files that a killed import has left and that are right are not written again.
+/// there, on up to `jobs` threads at a time. Files that an earlier import has left and that are right are not written again.
 ///
 /// # Errors
-/// Objects that are damaged, all of which are named; or a file that can't be written. `out` is as it was before.
+/// Objects that are damaged, all of which are named; or a file that can't be written. `out` is as it was before, and what was
+/// written is left to the next import.
 pub fn import<'p>(
     set: &Set,
     out: &Path,
@@ -38,22 +40,48 @@ pub fn import<'p>(
     progress: &dyn Progress,
 ) -> Result<Staging<'p>, Error> {
     let staging = Staging::resume(out, permission)?;
+    match fill(&staging, set, jobs, progress) {
+        Ok(()) => Ok(staging),
+        Err(why) => {
+            staging.leave();
+            Err(why)
+        }
+    }
+}
+
+/// Writes all files of the bundle.
+fn fill(staging: &Staging<'_>, set: &Set, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
     let index = &set.first().index;
+    compare_sizes(set.first())?;
     staging.keep_only(|name| index.files().contains_key(name))?;
     let files: Vec<_> = index.files().iter().collect();
     let task = progress.task("importing", Some(files.iter().map(|(_, file)| file.size).sum()));
     let written =
-        workers::each(jobs, &files, |(name, file)| FileImport { set, task: task.as_ref(), name }.write(file, &staging));
+        workers::each(jobs, &files, |(name, file)| FileImport { set, task: task.as_ref(), name }.write(file, staging));
     if let Err(why) = written {
         let faults = if why.is_of_full_disk() { Vec::new() } else { faults(set, jobs) };
-        let hint = "copy again what is damaged; nothing was imported";
+        let hint = "copy again what is damaged; the same command then goes on from there";
         let path = set.first().path.clone();
         return Err(if faults.is_empty() { why } else { Error::Faults { verb: "import", path, faults, hint } });
     }
-    write_lists(set, &staging)?;
+    write_lists(set, staging)?;
     let directory = staging.directory();
-    out::sync_file_system(directory).map_err(|source| Error::Write { path: directory.to_owned(), source })?;
-    Ok(staging)
+    out::sync_file_system(directory).map_err(|source| Error::Write { path: directory.to_owned(), source })
+}
+
+/// That no file is larger than the manifest says: zeros can be of any length, and take no room in a thin copy.
+fn compare_sizes(first: &Directory) -> Result<(), Error> {
+    let manifest = first.manifest()?;
+    let is_as_said = |(name, file): &(&String, &IndexedFile)| {
+        manifest.files.get(*name).is_some_and(|it| (it.sha256, it.size) == (file.sha256, file.size))
+    };
+    let other = first.index.files().iter().filter(|file| !is_as_said(file));
+    let faults: Vec<_> = other.map(|(name, _)| format!("{name}: not what {MANIFEST} says")).collect();
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let hint = "the list of objects does not fit the bundle; export it again";
+    Err(Error::Faults { verb: "import", path: first.path.clone(), faults, hint })
 }
 
 /// What is wrong with objects, each with the file that it is in.

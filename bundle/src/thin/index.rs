@@ -14,6 +14,9 @@ use crate::target::Mode;
 /// What the `format` key says; a reader refuses any other.
 const FORMAT: &str = "kube-bundle-index/1";
 
+/// Bytes of a file; what is larger, `verify` does not read either.
+const LARGEST_FILE: u64 = crate::inspect::LARGEST_CONTENT;
+
 /// All files that were built before it, and their objects. What [`Index::parse`] returns is consistent: each run lies in its
 /// object, and the runs of a file are as long as the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,6 +144,9 @@ impl Index {
         if !file.mode.is_of_output() {
             return Err(format!("`{path}` has the mode {}, which no build gives", file.mode));
         }
+        if file.size > LARGEST_FILE {
+            return Err(format!("`{path}` has {} bytes, and no build writes more than {LARGEST_FILE}", file.size));
+        }
         let lies_in = |run: &Run<usize>| match *run {
             Run::Zeros(_) => true,
             Run::Part { object, offset, length } => {
@@ -193,6 +199,10 @@ mod tests {
             ("[0,1,3]", "[0,1,2]"),
             ("[5]", "[5,1]"),
             ("[5]", "[18446744073709551615]"),
+            (
+                "\"size\":12,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"runs\":[[0,1,3],[5]",
+                "\"size\":9000000000007,\"sha256\":\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\",\"runs\":[[0,1,3],[9000000000000]",
+            ),
             ("\"0644\"", "\"4755\""),
             ("\"0644\"", "\"0666\""),
             ("\"inflated_from\":0", "\"inflated_from\":1"),

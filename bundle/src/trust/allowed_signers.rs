@@ -2,6 +2,8 @@
 
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time};
 
+use super::PRINCIPAL;
+use super::pattern::is_in_list;
 use crate::sign::{PublicKey, Purpose};
 
 /// A key that is allowed to sign, and what.
@@ -32,19 +34,27 @@ pub(super) fn parse(text: &str) -> Result<Vec<AllowedSigner>, String> {
 
 /// `PRINCIPALS [OPTIONS] ALGORITHM KEY [COMMENT]`; `None` if the key is not for bundles.
 fn signer(line: &str) -> Result<Option<AllowedSigner>, String> {
-    let (_principals, rest) = line.split_once(char::is_whitespace).ok_or("expected a name, options and a key")?;
+    let (principals, rest) = line.split_once(char::is_whitespace).ok_or("expected a name, options and a key")?;
+    if principals.contains('"') {
+        return Err("names in quotes are read by ssh-keygen alone".to_owned());
+    }
+    if !is_in_list(PRINCIPAL, principals) {
+        return Ok(None);
+    }
     let rest = rest.trim_start();
     let (options, key) = if is_algorithm(rest) { ("", rest) } else { split_options(rest)? };
     let (mut valid_after, mut valid_before, mut purposes) = (None, None, Purpose::ALL.to_vec());
     for option in options_of(options) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let value = value.trim_matches('"');
+        let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let value = || unquoted.ok_or_else(|| format!("expected {name}=\"…\""));
         match name.to_ascii_lowercase().as_str() {
             "namespaces" => {
-                purposes.retain(|purpose| value.split(',').any(|name| name == purpose.as_str() || name == "*"));
+                let patterns = value()?;
+                purposes.retain(|purpose| is_in_list(purpose.as_str(), patterns));
             }
-            "valid-after" => valid_after = Some(instant(value)?),
-            "valid-before" => valid_before = Some(instant(value)?),
+            "valid-after" => valid_after = Some(instant(value()?)?),
+            "valid-before" => valid_before = Some(instant(value()?)?),
             "cert-authority" => return Err("`cert-authority` is read by ssh-keygen alone".to_owned()),
             _ => return Err(format!("unknown option `{name}`")),
         }

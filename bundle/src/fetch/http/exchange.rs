@@ -89,6 +89,10 @@ impl Connected<'_> {
         let size = text(&headers, &CONTENT_LENGTH).and_then(|size| size.parse().ok());
         let body = whole(response, exchange.longest)?;
         let is_condition = exchange.only_new && matches!(status.as_u16(), 412 | 501);
+        // S3 says so while another writes there; who that was, and whether it is done, the next answer tells.
+        if exchange.only_new && status.as_u16() == 409 {
+            return Err(explained(TransferError::Transient(format!("the server answered {status}"), None), &body));
+        }
         if status.is_success() || is_condition {
             Ok(Reply { status: status.as_u16(), location, digest, etag, size, body })
         } else {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Error, Lists, Received, Receiver, plain};
 use crate::fetch::Blob;
@@ -39,10 +39,27 @@ impl Receiver<'_> {
         let is_wanted = |layer: &&Layer| layer.title != EXPORT_LIST && !is_old(layer);
         let wanted: Vec<_> = received.layers.iter().filter(is_wanted).collect();
         let blobs = self.fetch(wanted.iter().copied())?;
+        let put_together = || {
+            let copy = self.copy(&wanted, &blobs, &expected)?;
+            write_export_list(&copy, &received.lists, &index, &old)?;
+            let mut directories = vec![copy];
+            directories.extend(old.directory.as_ref().map(|old| old.path.clone()));
+            Ok(import(&Set::open(&directories)?, out, permission, self.from.jobs, self.progress)?)
+        };
+        put_together().map_err(|why| self.damaged_since(&wanted, &blobs).unwrap_or(why))
+    }
+
+    /// Gives what was fetched the names that it has in a thin copy.
+    fn copy(
+        &self,
+        wanted: &[&Layer],
+        blobs: &BTreeMap<Sha256, Blob>,
+        expected: &BTreeMap<String, Layer>,
+    ) -> Result<PathBuf, Error> {
         let copy = self.kept.empty("copy")?;
         for layer in wanted {
             let Some(blob) = blobs.get(&layer.sha256) else { continue };
-            let plain = plain(layer, &expected).unwrap_or(layer);
+            let plain = plain(layer, expected).unwrap_or(layer);
             let path = copy.join(&plain.title);
             if plain.title == layer.title {
                 out::link(blob.path(), &path).map_err(|source| Error::Io { verb: "write", path, source })?;
@@ -50,20 +67,35 @@ impl Receiver<'_> {
                 self.inflate(blob, plain, &path)?;
             }
         }
-        let sums = Sha256::of(&received.lists.sums);
-        let held = index.carried().filter(|(_, object)| !old.objects.contains(&object.sha256));
-        let base = old.directory.as_ref().filter(|old| old.bundle != sums).map(|old| old.objects);
-        let list = ExportList::whole(sums, base, held.map(|(number, _)| number).collect()).to_json();
-        let path = copy.join(EXPORT_LIST);
-        out::write_atomically(&path, list.as_bytes(), Mode::PUBLIC).map_err(|source| Error::Io {
-            verb: "write",
-            path,
-            source,
-        })?;
-        let mut directories = vec![copy];
-        directories.extend(old.directory.map(|old| old.path));
-        Ok(import(&Set::open(&directories)?, out, permission, self.from.jobs, self.progress)?)
+        Ok(copy)
     }
+
+    /// What was right when it arrived and is not any more, if there is any; the next run fetches it again.
+    fn damaged_since(&self, wanted: &[&Layer], blobs: &BTreeMap<Sha256, Blob>) -> Option<Error> {
+        let is_right =
+            |blob: &Blob| blob.open().and_then(Sha256::of_reader).is_ok_and(|(sha256, _)| sha256 == blob.sha256());
+        let mut titles = Vec::new();
+        for layer in wanted {
+            if let Some(blob) = blobs.get(&layer.sha256).filter(|blob| !is_right(blob)) {
+                let _ = blob.damaged();
+                titles.push(layer.title.clone());
+            }
+        }
+        (!titles.is_empty()).then(|| Error::DamagedHere { from: self.name().into(), titles })
+    }
+}
+
+fn write_export_list(copy: &Path, lists: &Lists, index: &Index, old: &Old) -> Result<(), Error> {
+    let sums = Sha256::of(&lists.sums);
+    let held = index.carried().filter(|(_, object)| !old.objects.contains(&object.sha256));
+    let base = old.directory.as_ref().filter(|old| old.bundle != sums).map(|old| old.objects);
+    let list = ExportList::whole(sums, base, held.map(|(number, _)| number).collect()).to_json();
+    let path = copy.join(EXPORT_LIST);
+    out::write_atomically(&path, list.as_bytes(), Mode::PUBLIC).map_err(|source| Error::Io {
+        verb: "write",
+        path,
+        source,
+    })
 }
 
 impl Receiver<'_> {

@@ -1,10 +1,10 @@
 //! Rules for networks and addresses: what kube-apiserver and kube-controller-manager v1.16 accept, and which
 //! addresses other machines can connect to.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::ops::Range;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::diagnostic::Diagnostic;
 use crate::spec::names::Host;
@@ -46,6 +46,30 @@ pub(super) fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
     }
 }
 
+/// Addresses that mean something else to every machine, so that nothing is routed to them.
+const SPECIAL: [(Ipv4Net, &str); 4] = [
+    (Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8), "this machine"),
+    (Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8), "loopback"),
+    (Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16), "link-local"),
+    (Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3), "multicast and reserved"),
+];
+
+pub(super) fn networks_can_be_routed(read: &Read, faults: &FaultList) {
+    for (key, cidr) in read.networks().filter(|(key, cidr)| !is_too_large(key, *cidr.get_ref())) {
+        let found = SPECIAL.iter().find(|(special, _)| network::overlap(IpNet::V4(*special), *cidr.get_ref()));
+        if let Some((special, meaning)) = found {
+            faults.add(
+                Diagnostic::error(
+                    cidr.span(),
+                    format!("`{key}` has addresses of {special}, which are never routed"),
+                    format!("special addresses: {meaning}"),
+                )
+                .help("choose a private network (RFC 1918) that no machine is in, such as 10.10.0.0/16"),
+            );
+        }
+    }
+}
+
 /// Whether a network is refused for its size: what else is wrong with it may change with that.
 fn is_too_large(key: &str, cidr: IpNet) -> bool {
     match key {
@@ -75,6 +99,18 @@ pub(super) fn service_network_has_a_size_the_api_server_takes(read: &Read, fault
 pub(super) fn pod_network_has_room_for_every_node(read: &Read, faults: &FaultList) {
     // IPv6 is an error already (`everything_is_ipv4`), and its default node prefix is another one.
     let Some(cidr) = read.pod_cidr.as_ref().filter(|cidr| cidr.get_ref().addr().is_ipv4()) else { return };
+    if cidr.get_ref().prefix_len() > network::NODE_PREFIX {
+        let prefix = network::NODE_PREFIX;
+        faults.add(
+            Diagnostic::error(
+                cidr.span(),
+                "`pod_cidr` is too small for one node",
+                format!("expected a /{prefix} or wider"),
+            )
+            .help(format!("each node takes a /{prefix}: a /16 is enough for 256 nodes")),
+        );
+        return;
+    }
     let capacity = network::node_capacity(*cidr.get_ref());
     // Without nodes that run pods, any of them may get a kubelet later.
     let workers = read.workers().filter(|node| node.pod_cidr.is_none()).count();

@@ -82,6 +82,8 @@ pub(super) fn they_are_distinct(read: &Read, faults: &FaultList) {
     let each = "each machine has its own";
     check_unique("node name", each, read.nodes.iter().filter_map(|node| node.name.as_ref()), faults);
     check_unique("node address", each, read.addresses(), faults);
+    let macs = read.nodes.iter().filter_map(|node| node.network.as_ref()?.mac.as_ref());
+    check_unique("MAC address", each, macs, faults);
     check_unique("etcd endpoint", "name each member once", read.etcd.iter().flatten(), faults);
 }
 

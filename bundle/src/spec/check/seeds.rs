@@ -1,11 +1,15 @@
 //! Rules for the first boot: network interfaces, and what seeds are made of.
 
+use ipnet::IpNet;
 use toml::Spanned;
 
 use crate::diagnostic::Diagnostic;
 use crate::spec::raw::FaultList;
 use crate::spec::read::{Read, ReadNetwork, ReadNode};
 use crate::spec::{Addressing, DebLayout, Format, Interface, InterfaceName, Network, Payload, SeedLayout};
+
+/// Bits of the prefix of the widest network that a machine may be in: there is no wider one (RFC 791, class A).
+const WIDEST: u8 = 8;
 
 /// The network settings, if there are any. Also `None` if an error was added for them.
 pub(super) fn network(read: Option<ReadNetwork>) -> Option<Network> {
@@ -64,16 +68,37 @@ pub(super) fn a_card_gets_the_machines_address(read: &Read, faults: &FaultList) 
                             .and(known.span(), "certificates are issued for this address"),
                     );
                 }
-                let only = address.get_ref().prefix_len() == address.get_ref().max_prefix_len();
-                if only && network.gateway.is_none() {
-                    faults.add(
-                        Diagnostic::error(address.span(), "the network contains only this address", "prefix of a single address")
-                            .help("write the prefix of the machines' network, such as `/16`"),
-                    );
-                }
+                its_network_has_a_size(address, network, faults);
             }
             (None, _) => {}
         }
+    }
+}
+
+fn its_network_has_a_size(address: &Spanned<IpNet>, network: &ReadNetwork, faults: &FaultList) {
+    let prefix = address.get_ref().prefix_len();
+    let (message, label) = if prefix < WIDEST {
+        ("the network contains machines all over the world", "prefix of no network of machines")
+    } else if prefix == address.get_ref().max_prefix_len() && network.gateway.is_none() {
+        ("the network contains only this address", "prefix of a single address")
+    } else {
+        return;
+    };
+    faults.add(
+        Diagnostic::error(address.span(), message, label)
+            .help("write the prefix of the machines' network, such as `/16`"),
+    );
+}
+
+pub(super) fn dhcp_says_the_rest(read: &Read, faults: &FaultList) {
+    for (_, network) in networks(read).filter(|(_, network)| network.dhcp && network.address.is_none()) {
+        let gateway = network.gateway.as_ref().map(|gateway| ("gateway", gateway.span()));
+        let dns = network.dns.iter().flatten().next().map(|dns| ("dns", dns.span()));
+        let Some((key, span)) = gateway.or(dns) else { continue };
+        faults.add(
+            Diagnostic::error(span, format!("`{key}` and `dhcp = true` exclude each other"), "the DHCP server says it")
+                .help("remove `gateway` and `dns`, or write `address` instead of `dhcp`"),
+        );
     }
 }
 
@@ -81,12 +106,20 @@ pub(super) fn its_gateway_can_be_reached(read: &Read, faults: &FaultList) {
     for (_, network) in networks(read) {
         let (Some(address), Some(gateway)) = (&network.address, &network.gateway) else { continue };
         let (of, to) = (address.get_ref(), gateway.get_ref());
-        if !of.contains(to) || of.addr() == *to {
-            let what =
-                if of.addr() == *to { "this is the machine's own address" } else { "not on the interface's network" };
+        // Networks of two addresses have neither (RFC 3021).
+        let is_of_all = of.max_prefix_len() - of.prefix_len() > 1 && [of.network(), of.broadcast()].contains(to);
+        let what = if of.addr() == *to {
+            Some("this is the machine's own address")
+        } else if !of.contains(to) {
+            Some("not on the interface's network")
+        } else {
+            is_of_all.then_some("the first and the last address of a network are no machine's")
+        };
+        if let Some(what) = what {
             faults.add(
                 Diagnostic::error(gateway.span(), format!("gateway `{to}` is not reachable"), what)
-                    .and(address.span(), "this is the interface's network"),
+                    .and(address.span(), "this is the interface's network")
+                    .help("write the router's address on that network"),
             );
         }
     }
