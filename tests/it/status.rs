@@ -194,7 +194,7 @@ fn the_status_names_what_is_wrong() {
     // Somebody has completed it since.
     machine.run("rm /run/kube-bundle.owed /run/ill").success();
     let said = machine.run(&format!("{LISTENING} {STATUS}")).success();
-    has_lines(&said.stdout, &["  first boot                         failed; it was completed later", "All is well."]);
+    has_lines(&said.stdout, &["  first boot                         failed; it is installed now", "All is well."]);
 }
 
 #[test]
@@ -295,7 +295,7 @@ fn a_node_is_well_when_the_api_servers_see_it_as_ready() {
     machine.run(&format!("ln -sf /opt/soon.pem {identity}")).success();
     ask(&node(r#""status":"True""#))
         .exits(1)
-        .says(&["error: the certificate that the kubelet uses ends soon, or has ended: /var/lib/kubelet/pki/"]);
+        .says(&["error: the certificate that the kubelet uses ends soon, or has ended, and it got no other: /var/lib/kubelet/pki/"]);
     machine.run(&format!("ln -sf /opt/other.pem {identity}")).success();
     ask(&node(r#""status":"True""#)).exits(1).says(&["no API server answers"]);
     machine

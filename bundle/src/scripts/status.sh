@@ -82,7 +82,7 @@ show_first_boot() {
   case $faults,$stamp_read in
   *,) ;;
   *,installed*) row "first boot" "$stamp_read" ;;
-  0,*) row "first boot" "$stamp_read; it was completed later" ;;
+  0,*) row "first boot" "$stamp_read; it is installed now" ;;
   *) fault "the installation at the first boot has not ended well: $stamp_read" "see /var/log/kube-bundle-boot.log" ;;
   esac
 }
