@@ -86,7 +86,7 @@ pub fn run(cli: Cli, console: &Console) -> Result<ExitCode, Failure> {
         Command::Recipe(RecipeCommand::Pin { dir, from }) => recipe::pin(&dir, &from, console),
         Command::Images(ImagesCommand::Pin { cluster, from }) => images::pin(&cluster, &from, console),
         Command::Store(StoreCommand::Prune { days }) => store::prune(days, console),
-        Command::Explain { key } => reference::explain(&key),
+        Command::Explain { key } => reference::explain(&key, console),
         Command::Schema => reference::schema(),
         Command::Completions { shell } => reference::completions(shell),
         Command::Demo { out } => demo::demo(&out, console),

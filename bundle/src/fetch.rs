@@ -42,6 +42,7 @@ use crate::workers;
 pub use blobs::Blobs;
 use body::Body;
 pub use error::{AUTHORITIES_HINT, Error, FailedDownload, Fault};
+pub(crate) use http::Url;
 pub use image::Image;
 pub use linked::{LinkedPrograms, linked};
 use mirror::{Mirror, Mirrors, Place};

@@ -4,6 +4,7 @@
 pub mod origin;
 pub mod provenance;
 mod secrets;
+mod signatures;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -22,6 +23,7 @@ use crate::regular::{self, Links};
 use crate::target::Mode;
 use crate::tree::{Content, Entry, Tree};
 use origin::{CertificateRecord, ComponentRecord, NodeRecord, Origin};
+pub use signatures::{attestation_file, is_attestation, is_signature, signature_files, signature_files_of};
 
 /// Name of the manifest in an output directory.
 pub const MANIFEST: &str = "manifest.json";
@@ -48,36 +50,6 @@ pub const NO_DIGEST: &str = "sealed";
 
 /// Name of the signature that every signed bundle has.
 pub const SIGNATURE: &str = "SHA256SUMS.sig";
-
-/// Names of all files in which signatures of a checksum list can be: those of ssh-keygen, of openssl, and of OpenPGP.
-pub fn signature_files() -> impl Iterator<Item = String> {
-    (1..=MOST_SIGNERS).flat_map(signature_files_of).chain([format!("{SUMS}.asc")])
-}
-
-/// The two of one signer, by number. One file has the OpenPGP signatures of all.
-pub fn signature_files_of(signer: usize) -> [String; 2] {
-    let further = if signer == 1 { String::new() } else { format!(".{signer}") };
-    ["sig", "ed25519"].map(|ending| format!("{SUMS}{further}.{ending}"))
-}
-
-/// Name of the file in which whoever has a key says that they built a bundle again. Each has one of their own, so that
-/// they can be put together.
-pub fn attestation_file(key_blob: &[u8]) -> String {
-    let mut id = Sha256::of(key_blob).to_string();
-    id.truncate(16);
-    format!("{PUBLIC_SUMS}.{id}.sig")
-}
-
-/// Whether a file of a bundle is of that kind.
-pub fn is_attestation(name: &str) -> bool {
-    let id = name.strip_prefix(PUBLIC_SUMS).and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".sig"));
-    id.is_some_and(|id| id.len() == 16 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-/// Whether a file of a bundle is a signature. None is in the manifest or in the checksum list, which they are over.
-pub fn is_signature(name: &str) -> bool {
-    [IN_RELEASE, PROVENANCE].contains(&name) || is_attestation(name) || signature_files().any(|file| file == name)
-}
 
 /// The content of `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -298,6 +270,14 @@ impl Manifest {
     /// Formats of its artifacts, as `cluster.toml` names them.
     pub fn formats(&self) -> BTreeSet<String> {
         self.artifacts.values().map(|artifact| artifact.format.clone()).collect()
+    }
+
+    /// User data that is given to a machine as it is: the machine's name, and bytes.
+    pub fn user_data(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.nodes.keys().filter_map(|node| {
+            let record = self.files.get(&format!("nodes/{node}/user-data"))?;
+            Some((node.as_str(), record.size))
+        })
     }
 
     /// Reads the manifest of an output directory.

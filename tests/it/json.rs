@@ -1,5 +1,6 @@
 //! With `--json` a program reads everything: results on stdout, and notes, warnings and errors on stderr.
 
+use clap::CommandFactory as _;
 use serde_json::Value;
 
 use crate::harness::{Run, SMALL, Workspace};
@@ -132,5 +133,49 @@ fn errors_and_hints_are_coloured_when_asked_for_and_plain_otherwise() {
     );
     for arguments in [&["verify", "nonesuch"][..], &["--color", "never", "verify", "nonesuch"]] {
         assert!(!workspace.run(arguments).exits(1).stderr.contains('\u{1b}'));
+    }
+}
+
+/// Commands by what is typed: `recipe show`.
+fn commands(command: &clap::Command, before: &str) -> Vec<String> {
+    let name = |below: &clap::Command| format!("{before} {}", below.get_name()).trim_start().to_owned();
+    let below = command.get_subcommands().filter(|below| below.get_name() != "help");
+    let all = below.flat_map(|below| {
+        let further = commands(below, &name(below));
+        if further.is_empty() { vec![name(below)] } else { further }
+    });
+    all.collect()
+}
+
+#[test]
+fn what_each_command_prints_is_described() {
+    let text = include_str!("../../docs/json.md");
+    let all = commands(&kube_bundle::cli::Cli::command(), "");
+    assert!(all.contains(&"recipe pin".to_owned()) && all.len() > 25, "{all:?}");
+    let missing: Vec<_> = all.iter().filter(|command| !text.contains(&format!("`{command}`"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_members_of_results_are_those_that_are_described() {
+    let workspace = Workspace::small(1000);
+    workspace.build().success();
+    let text = include_str!("../../docs/json.md");
+    for command in [
+        &["verify", "out/small"][..],
+        &["plan"],
+        &["fetch", "--offline"],
+        &["build", "--offline"],
+        &["pki", "status"],
+        &["recipe", "list"],
+        &["store", "prune"],
+        &["explain", "pki.key"],
+    ] {
+        let run = workspace.run(&[command, &["--json"]].concat()).success();
+        let value: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|why| panic!("{command:?}: {why}"));
+        let object = value.get(0).unwrap_or(&value).as_object().unwrap();
+        for key in object.keys() {
+            assert!(text.contains(&format!("`{key}`")), "{command:?} prints `{key}`");
+        }
     }
 }

@@ -114,6 +114,25 @@ fn an_instance_is_another_exactly_when_what_it_installs_is_another() {
     assert_ne!(first, instance(&workspace, "flag", "only"), "another flag");
 }
 
+/// The limit is EC2's; cloud-init unpacks user data by itself.
+#[test]
+fn user_data_that_a_cloud_would_refuse_is_told() {
+    let workspace = workspace();
+    let run =
+        |formats: &[&str]| workspace.run(&[&["build", "--offline", "--from", "files"], formats].concat()).success();
+    assert!(!run(&EVERYTHING).stderr.contains("the user data of"));
+    let keys: Vec<_> = (0..9).map(|key| format!("\"ssh-rsa {} {key}\"", "AAAAB3NzaC1y".repeat(60))).collect();
+    workspace.edit("cluster.toml", "[\"ssh-ed25519 AAAAC3Nza operator\"]", &format!("[{}]", keys.join(", ")));
+    let told = run(&EVERYTHING).stderr;
+    let size = workspace.read("out/small/nodes/only/user-data").len();
+    assert!(size > 16_384, "{size}");
+    assert!(
+        told.contains(&format!("the user data of only has {size} bytes, and clouds such as EC2 take 16384")),
+        "{told}"
+    );
+    assert!(!run(&["--format", "nocloud"]).stderr.contains("the user data of"), "a disk has room");
+}
+
 #[test]
 fn user_data_is_small_and_a_script_that_shells_take() {
     let workspace = workspace();

@@ -196,7 +196,9 @@ fn clients_that_take_nothing_or_say_nothing_are_given_up() {
     };
     assert_eq!(status(connect()), "200");
     let slow: Vec<_> = (0..limits.connections - 1).map(|_| connect()).collect();
-    slow.iter().for_each(|mut stream| stream.write_all(get.as_bytes()).unwrap());
+    for mut stream in &slow {
+        stream.write_all(get.as_bytes()).unwrap();
+    }
     let mut idle = connect();
     idle.write_all(b"HEAD /SHA256SUMS HTTP/1.1\r\nHost: mirror\r\n\r\n").unwrap();
     std::thread::sleep(Duration::from_millis(100));

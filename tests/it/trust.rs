@@ -197,7 +197,9 @@ fn an_archive_that_as_many_as_may_have_signed_is_verified() {
     }
     let workspace = Workspace::small(1000);
     let keys: Vec<_> = (1..=MOST_SIGNERS).map(|number| format!("key{number}")).collect();
-    keys.iter().for_each(|key| new_key(&workspace, key, ""));
+    for key in &keys {
+        new_key(&workspace, key, "");
+    }
     workspace.run(&["trust", "init", "trust", "--key", keys.last().unwrap(), "-q"]).success();
     let signers = keys.iter().flat_map(|key| ["--sign", key]);
     workspace

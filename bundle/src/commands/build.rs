@@ -17,6 +17,9 @@ use crate::regular::{self, Links};
 use crate::secret::Secret;
 use crate::{BuildContext, Error};
 
+/// Bytes of user data that every cloud takes; that is the limit of EC2.
+const LARGEST_USER_DATA: u64 = 16 << 10;
+
 /// What `fetch` prints for each component.
 #[derive(Serialize)]
 struct Fetched {
@@ -92,7 +95,18 @@ pub(super) fn build(
             out.display()
         ));
     }
+    warn_of_large_user_data(&manifest, console);
     report(&out, &manifest, console)
+}
+
+/// The user data that a cloud would refuse, with the machine that it is for.
+fn warn_of_large_user_data(manifest: &Manifest, console: &Console) {
+    for (node, size) in manifest.user_data().filter(|(_, size)| *size > LARGEST_USER_DATA) {
+        console.progress().warn(&format!(
+            "the user data of {node} has {size} bytes, and clouds such as EC2 take {LARGEST_USER_DATA} at most; `gzip -9` makes \
+             it small enough, and cloud-init reads it so"
+        ));
+    }
 }
 
 /// The first line of a file.

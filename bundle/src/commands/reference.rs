@@ -1,12 +1,14 @@
 //! `kube-bundle explain`, `schema` and `completions`: what is known without a cluster.toml.
 
+use super::Console;
 use super::console::print;
 use crate::Error;
 use crate::cli::Shell;
 use crate::spec::schema;
 
-pub(super) fn explain(key: &str) -> Result<(), Error> {
-    print(&schema::explain(key).map_err(|why| Error::Usage(why.to_string()))?)
+pub(super) fn explain(key: &str, console: &Console) -> Result<(), Error> {
+    let found = schema::explain(key).map_err(|why| Error::Usage(why.to_string()))?;
+    if console.json() { console.result(&found, String::new) } else { print(&found.text()) }
 }
 
 pub(super) fn schema() -> Result<(), Error> {

@@ -132,7 +132,7 @@ mod tests {
         pax.append(&header(EntryType::Regular, 4), &b"text"[..]).expect("works");
         for archive in [gnu, pax] {
             let archive = archive.into_inner().expect("works");
-            assert_eq!(extract(&archive[..], &long).expect("works"), [long.clone()]);
+            assert_eq!(extract(&archive[..], &long).expect("works"), vec![long.clone()]);
         }
     }
 

@@ -14,6 +14,7 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use reqwest::StatusCode;
+pub(crate) use reqwest::Url;
 use reqwest::blocking::Response;
 use reqwest::header::{ACCEPT, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, IF_RANGE, RANGE, RETRY_AFTER};
 use reqwest::redirect::Policy as Redirect;

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use reqwest::Url;
-
 use super::reference::{Reference, is_loopback};
+use crate::fetch::Url;
 use crate::regular::is_relative;
 
 /// The name of a bundle on a server.

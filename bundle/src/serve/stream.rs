@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// A stream with a limit for each time that bytes wait to be sent.
 pub(super) struct Stream {
-    stream: TokioIo<TcpStream>,
+    inner: TokioIo<TcpStream>,
     limit: Duration,
     /// When it is over; meant only while bytes wait.
     end: Pin<Box<Sleep>>,
@@ -21,7 +21,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
-        Self { stream: TokioIo::new(stream), limit, end: Box::pin(sleep(limit)), waits: false }
+        Self { inner: TokioIo::new(stream), limit, end: Box::pin(sleep(limit)), waits: false }
     }
 
     /// What has become of sending; an error if the limit is over.
@@ -40,13 +40,13 @@ impl Stream {
 
 impl Read for Stream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        Pin::new(&mut self.inner).poll_read(cx, into)
     }
 }
 
 impl Write for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let sent = Pin::new(&mut self.inner).poll_write(cx, bytes);
         self.limited(cx, sent)
     }
 
@@ -55,19 +55,19 @@ impl Write for Stream {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let sent = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let sent = Pin::new(&mut self.inner).poll_write_vectored(cx, bytes);
         self.limited(cx, sent)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.inner.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        Pin::new(&mut self.inner).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use serde_json::Value;
 
 /// A JSON Schema (draft 7, which TOML editors read) of `cluster.toml`. What takes a look at several keys is not in it.
@@ -17,11 +18,27 @@ pub struct UnknownKey {
     known: Vec<String>,
 }
 
-/// What the key means, what it takes, and its default; of a table, which keys it has. The empty key is the whole file.
+/// A key, and what the schema says of it.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    /// `cluster.toml` for the file itself.
+    key: String,
+    required: bool,
+    schema: Value,
+}
+
+impl Explained {
+    /// What the key means, what it takes, and its default; of a table, which keys it has.
+    pub fn text(&self) -> String {
+        describe(&self.key, &self.schema, self.required)
+    }
+}
+
+/// Looks up a key. The empty key is the whole file.
 ///
 /// # Errors
 /// There is no such key.
-pub fn explain(key: &str) -> Result<String, UnknownKey> {
+pub fn explain(key: &str) -> Result<Explained, UnknownKey> {
     let schema = schema();
     let (mut found, mut parent, mut is_required) = (&schema, String::new(), true);
     for name in key.split('.').filter(|name| !name.is_empty()) {
@@ -34,7 +51,7 @@ pub fn explain(key: &str) -> Result<String, UnknownKey> {
         parent = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         found = next;
     }
-    Ok(describe(or_file(&parent), found, is_required))
+    Ok(Explained { key: or_file(&parent).to_owned(), required: is_required, schema: found.clone() })
 }
 
 /// Every key with the first sentence that describes it; those of tables behind the tables.
@@ -139,6 +156,7 @@ mod tests {
 
     #[test]
     fn every_key_is_explained_and_a_wrong_one_names_the_right_ones() {
+        let explain = |key: &str| explain(key).map(|found| found.text());
         assert!(explain("nodes.roles").is_ok_and(|text| text.starts_with("nodes.roles: array of string, required\n")));
         assert!(explain("pki.key").is_ok_and(|text| text.contains("\"ecdsa-p256\", default \"rsa-2048\"\n")));
         assert!(explain("").is_ok_and(|text| text.contains("\n  cluster (required)\n")));

@@ -1,4 +1,4 @@
-//! Lists of patterns, as ssh_config(5) describes them ("PATTERNS").
+//! Lists of patterns, as `ssh_config(5)` describes them ("PATTERNS").
 
 /// The longest pattern that OpenSSH reads.
 const LONGEST: usize = 1023;

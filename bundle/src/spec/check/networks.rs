@@ -48,7 +48,7 @@ pub(super) fn networks_do_not_overlap(read: &Read, faults: &FaultList) {
 
 /// Addresses that mean something else to every machine, so that nothing is routed to them.
 const SPECIAL: [(Ipv4Net, &str); 4] = [
-    (Ipv4Net::new_assert(Ipv4Addr::new(0, 0, 0, 0), 8), "this machine"),
+    (Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 8), "this machine"),
     (Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8), "loopback"),
     (Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16), "link-local"),
     (Ipv4Net::new_assert(Ipv4Addr::new(224, 0, 0, 0), 3), "multicast and reserved"),
