@@ -118,8 +118,8 @@ impl<'p> Staging<'p> {
         Self::start(target, permission, |_| false)
     }
 
-    /// The same with what a killed run, or one that called [`Self::leave`], has left there, of which nothing is known; [`Self::keep_only`] removes what is not
-    /// wanted.
+    /// The same with what an earlier run has left there that was killed, or called [`Self::leave`]. Nothing is known of that;
+    /// [`Self::keep_only`] removes what is not wanted.
     pub fn resume(target: &Path, permission: Permission<'p>) -> Result<Self, Error> {
         Self::start(target, permission, is_own)
     }

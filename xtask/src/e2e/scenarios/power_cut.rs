@@ -13,7 +13,7 @@ use crate::e2e::units::wait_units_active;
 const HOLD: &str = "#!/bin/sh
 if tr '\\0' ' ' </proc/$PPID/cmdline | grep -q /install.sh; then
   echo >>/run/syncs
-  [ \"$(wc -l </run/syncs)\" -ne \"$(cat /root/moment)\" ] || sleep 3600
+  [ \"$(wc -l </run/syncs)\" -ne \"$(cat /root/moment)\" ] || { : >/run/held; sleep 3600; }
 fi
 exec /usr/bin/sync \"$@\"
 ";
@@ -33,7 +33,7 @@ pub(super) fn archive(context: &ScenarioContext) -> Result<()> {
         machine.sh(&format!("chmod 755 /usr/sbin/sync; echo {} >/root/moment; /usr/bin/sync", moments + 1))?;
         let install = format!("{there}/install.sh; echo $? >/run/ended");
         machine.sh(&format!("setsid sh -c '{install}' >/root/said 2>&1 </dev/null &"))?;
-        let is_held = "[ -e /run/ended ] || pgrep -f 'sleep 3600' >/dev/null";
+        let is_held = "[ -e /run/ended ] || [ -e /run/held ]";
         machine.wait_until("a moment at which it writes to the disk", 200, is_held)?;
         if machine.try_sh("test -e /run/ended")?.success() {
             machine.discard()?;
