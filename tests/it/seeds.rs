@@ -348,13 +348,16 @@ fn what_is_added_to_an_initramfs_archive_is_found() {
     workspace.run(&["verify", image]).exits(3).says(&["kube-bundle/plant.sh: expected sha256"]);
 }
 
-/// YAML reads `1` as a number and `no` as false.
+/// YAML reads `1e3` and `0x1f` as numbers, and `no` as false.
 #[test]
 fn a_machine_may_have_any_host_name() {
-    let workspace = workspace();
-    workspace.edit("cluster.toml", "\"only\"", "\"1\"");
-    build(&workspace, "out", &["--format", "nocloud"]);
-    assert!(workspace.text("out/nodes/1/nocloud/meta-data").ends_with("\nlocal-hostname: \"1\"\n"));
+    for name in ["1e3", "0x1f", "no"] {
+        let workspace = workspace();
+        workspace.edit("cluster.toml", "\"only\"", &format!("\"{name}\""));
+        build(&workspace, "out", &["--format", "nocloud"]);
+        let metadata = workspace.text(&format!("out/nodes/{name}/nocloud/meta-data"));
+        assert!(metadata.ends_with(&format!("\nlocal-hostname: \"{name}\"\n")), "{metadata}");
+    }
 }
 
 #[test]

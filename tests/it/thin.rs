@@ -396,7 +396,7 @@ fn sizes_that_are_not_those_of_the_manifest_are_refused_before_anything_is_writt
     workspace.edit("thin/SHA256SUMS", &manifest, &digest("manifest.json"));
     workspace.edit("thin/export.json", &sums, &digest("SHA256SUMS"));
     import(&workspace, &["thin", "-o", "again"]).exits(3).says(&["README.txt: not what manifest.json says"]);
-    assert!(files(&workspace.path(".again.building")).is_empty());
+    assert_nothing_at(&workspace, "again");
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub fn import<'p>(
     jobs: usize,
     progress: &dyn Progress,
 ) -> Result<Staging<'p>, Error> {
+    compare_sizes(set.first())?;
     let staging = Staging::resume(out, permission)?;
     match fill(&staging, set, jobs, progress) {
         Ok(()) => Ok(staging),
@@ -52,7 +53,6 @@ pub fn import<'p>(
 /// Writes all files of the bundle.
 fn fill(staging: &Staging<'_>, set: &Set, jobs: usize, progress: &dyn Progress) -> Result<(), Error> {
     let index = &set.first().index;
-    compare_sizes(set.first())?;
     staging.keep_only(|name| index.files().contains_key(name))?;
     let files: Vec<_> = index.files().iter().collect();
     let task = progress.task("importing", Some(files.iter().map(|(_, file)| file.size).sum()));
