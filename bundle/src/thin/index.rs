@@ -65,7 +65,8 @@ impl Index {
         for run in files.clone().flat_map(|(_, file)| file.runs().iter()) {
             let Run::Part { object, .. } = run else { continue };
             let known = objects.entry(object.sha256).or_insert(*object);
-            known.secret |= object.secret;
+            // What lies in a file that everybody may read is no secret in another.
+            known.secret &= object.secret;
             known.inflated = known.inflated.or(object.inflated);
         }
         let numbers: BTreeMap<_, _> = objects.keys().enumerate().map(|(number, sha256)| (*sha256, number)).collect();
