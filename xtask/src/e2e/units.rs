@@ -22,6 +22,14 @@ pub(super) fn restarted(before: &[(String, String)], after: &[(String, String)])
     changed.map(|((unit, _), _)| unit.as_str()).collect::<Vec<_>>().join(" ")
 }
 
+/// Waits until `--status` has nothing to say against the machine. Bootstrap objects and nodes may take a moment.
+pub(super) fn wait_well(machine: &Machine) -> Result<()> {
+    let status =
+        "status='/var/lib/kube-bundle/installed/install.sh --status'; [ -x ${status%% *} ] || status=kube-bundle-status
+        $status | grep -qxF 'All is well.' || { $status; exit 1; }";
+    machine.wait_until("all to be well", 90, status)
+}
+
 /// Waits until every unit has been active for more than four seconds and the ports are open: a component that does not
 /// reach the API server exits and is started again, so being active once proves nothing.
 pub(super) fn wait_units_active(machine: &Machine) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::e2e::cluster::{Cluster, ETCDCTL, on_all};
 use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::machine::Machine;
-use crate::e2e::units::{UNITS, invocation_ids, restarted, wait_units_active};
+use crate::e2e::units::{UNITS, invocation_ids, restarted, wait_units_active, wait_well};
 use crate::e2e::{STAND_INS, report_ok, report_skipped};
 
 /// Copies a machine's archive to its directory `/root/BELOW` and unpacks it there; returns the directory of install.sh.
@@ -40,11 +40,7 @@ pub(super) fn one_master(context: &ScenarioContext) -> Result<()> {
         "{output}"
     );
     report_ok("again: no file changed, nothing restarted");
-    // The bootstrap objects may take a moment.
-    let status = "/var/lib/kube-bundle/installed/install.sh --status";
-    let output = machine
-        .sh(&format!("for try in 1 2 3 4 5 6; do ! {status} 2>/dev/null || exit 0; sleep 10; done; {status}"))?;
-    ensure!(output.contains("All is well."), "{output}");
+    wait_well(&machine)?;
     report_ok("--status: all is well");
 
     machine.sh(&format!("{ETCDCTL} put /registry/configmaps/default/kept a >/dev/null"))?;

@@ -14,6 +14,7 @@ use crate::e2e::environment::ScenarioContext;
 use crate::e2e::files::ensure_same_files;
 use crate::e2e::images::APP;
 use crate::e2e::machine::{Machine, wait};
+use crate::e2e::units::wait_well;
 use crate::e2e::{report_ok, report_skipped};
 
 /// Two pods on different nodes where there are two, and a Service with a port on every node.
@@ -186,6 +187,11 @@ pub(super) fn single_node(context: &ScenarioContext) -> Result<()> {
     running.wait_ready(1, 60)?;
     check_cluster(&running, &machines, 1)?;
     report_ok(&format!("one machine, one archive, one command: a cluster in {:.0?}", begin.elapsed()));
+    wait_well(&machines[0])?;
+    let node = "/usr/local/lib/kube-bundle/kube-node status";
+    machines[0].sh(&format!("systemctl stop kube-apiserver; ! {node}; systemctl start kube-apiserver"))?;
+    machines[0].wait_until("its node to be ready again", 60, node)?;
+    report_ok("--status: all is well; without an API server, the node is not");
     machines[0].sh("/var/lib/kube-bundle/installed/install.sh --purge")?;
     ensure_same_files(&before, &machines[0].files()?)?;
     ensure_nothing_is_left(&machines[0])?;
@@ -209,6 +215,8 @@ pub(super) fn cluster(context: &ScenarioContext) -> Result<()> {
         running.start_app(2)?;
         report_ok(&format!("the first pods run {:.0?} after power-on", begin.elapsed()));
         check_cluster(&running, &machines, 2)?;
+        on_all(&machines, wait_well)?;
+        report_ok("--status: all is well on each machine");
         if way == Way::Packages {
             machines[4].sh("dpkg --purge roc-worker-2 2>&1")?;
             ensure_nothing_is_left(&machines[4])?;
