@@ -120,9 +120,11 @@ fn with_somebody_there(bundle: &Bundle, machine: &Machine, pki: &Path) -> Result
 
 /// script(1) gives the installer a terminal, where somebody types the same until they are asked.
 fn at_a_terminal(cluster: &Cluster, machine: &Machine, pki: &Path) -> Result<()> {
+    // A key is replaced on purpose by who moves it away and deletes its line.
     fs::remove_file(pki.join("seal/master-1.pem"))?;
-    // Only a key with a passphrase has its public half beside it.
-    let _ = fs::remove_file(pki.join("seal/master-1.pub"));
+    let sums = fs::read_to_string(pki.join("SHA256SUMS"))?;
+    let others = sums.lines().filter(|line| !line.ends_with("  seal/master-1.pem"));
+    fs::write(pki.join("SHA256SUMS"), others.map(|line| format!("{line}\n")).collect::<String>())?;
     cluster.edit("cluster.toml", "seal = \"key\"", "seal = \"passphrase\"")?;
     fs::write(cluster.directory().join("passphrase"), "correct horse battery\n")?;
     let bundle = cluster.build("two", &["--passphrase-file", "passphrase"])?;
